@@ -1,0 +1,92 @@
+# harbor-pilot: `make help` lists what there is to type.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD   ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION := $(shell cat VERSION)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wformat=2 \
+            -Wnull-dereference -Wimplicit-fallthrough -Wswitch-enum
+# -fcf-protection exists on x86 only; arm64 has its own
+ARCH_HARDENING := $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full,-mbranch-protection=standard)
+HARDENING := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fPIE \
+             $(ARCH_HARDENING)
+OPTIMISE ?= -O2 -g $(HARDENING)
+# set by `make SANITIZE=address,undefined` and the like; such a build goes to a folder of its own
+SANITIZE ?=
+ifneq ($(SANITIZE),)
+OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+endif
+CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -Isrc -I. $(WARNINGS) -Werror $(OPTIMISE) -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now -Wl,--as-needed) $(LDFLAGS)
+LIBS := -lmicrohttpd -lgnutls -lyaml -ljansson -lcrypto -lpthread
+
+LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
+WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+LIB := $(BUILD)/libharbor-pilot.a
+BINARY := $(BUILD)/harbor-pilot
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
+
+.PHONY: all help deps run test check bench fuzz lint model clean format unit fuzz-replays
+
+## make            build/harbor-pilot
+all: $(BINARY)
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D); echo '  CC    $<'
+	@$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# the version and commit are in one object only, made again when they change
+$(BUILD)/obj/webhook/version.o: CFLAGS_ALL += -DHARBOR_PILOT_VERSION='"$(VERSION)"' \
+	-DHARBOR_PILOT_COMMIT='"$(COMMIT)"'
+$(BUILD)/obj/webhook/version.o: $(BUILD)/commit
+
+# files that change only when their content does
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D); echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' >$@
+FORCE:
+
+$(LIB): $(call object,$(LIB_SOURCES))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BINARY): $(call object,$(WEBHOOK_SOURCES)) $(LIB)
+	@echo '  LINK  $@'
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(filter-out %/main.o,$(call object,$(WEBHOOK_SOURCES))) $(LIB)
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+unit: $(UNIT_TESTS)
+
+# a fuzz target linked with a main that feeds it files: the corpora as ordinary tests
+$(BUILD)/fuzz/%-replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+fuzz-replays: $(FUZZ_REPLAYS)
+
+## make deps       install the Debian packages that building and testing need (root)
+deps:
+	@bash tests/deps.sh
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,169 @@
+/* One admission call from its bytes to the answer's. */
+#include "admit/admit.h"
+
+#include "base/digest.h"
+#include "kube/patch.h"
+#include "kube/response.h"
+#include "policy/originals.h"
+
+const char *admit_webhook_name(enum admit_webhook webhook)
+{
+    return webhook == ADMIT_MUTATE ? "mutate" : "validate";
+}
+
+const char *admit_result_name(enum admit_result result)
+{
+    static const char *const names[ADMIT_RESULT_COUNT] = {"patched", "unchanged", "denied",
+                                                          "invalid"};
+    return names[result];
+}
+
+struct slice admission_field(const struct decision *decision, struct arena *arena)
+{
+    return pod_field_pointer(decision->field, arena);
+}
+
+/* --- the patch --- */
+
+static struct slice pull_policy_text(const struct policy *policy)
+{
+    switch (policy->pull_policy) {
+    case PULL_POLICY_IF_NOT_PRESENT:
+        return SLICE("IfNotPresent");
+    case PULL_POLICY_ALWAYS:
+        return SLICE("Always");
+    case PULL_POLICY_KEEP:
+        break;
+    }
+    return (struct slice){0};
+}
+
+static struct slice make_patch(const struct decide_request *request, struct arena *arena,
+                               struct admission *ret)
+{
+    const struct decisions *decisions = &ret->decisions;
+    struct pod_changes changes = {.pod = request->pod};
+    changes.images = arena_allocate(arena, decisions->rewrites * sizeof(*changes.images));
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct decision *decision = &decisions->items[i];
+        if (decision->reason == REASON_REWRITTEN)
+            changes.images[changes.image_count++] = (struct pod_image_change){
+                decision->field, decision->result, pull_policy_text(decisions->policy)};
+    }
+    if (decide_adds_pull_secret(request, decisions))
+        changes.pull_secret = decisions->policy->pull_secret;
+    changes.set_original_images = originals_value(
+        request, decisions, arena, &changes.original_images, &ret->originals_too_large);
+
+    struct buffer out = {0};
+    patch_write(&changes, arena, &out);
+    struct slice patch = arena_copy(arena, buffer_slice(&out));
+    buffer_done(&out);
+    return patch;
+}
+
+/* --- audit annotations --- */
+
+/* Whether the name can stand in an annotation's key; of a Pod with any other name nothing will come:
+ * the API server refuses it after admission. */
+static bool is_label(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.base[i];
+        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && (c != '-' || i == 0 || i + 1 == name.len))
+            return false;
+    }
+    return name.len > 0;
+}
+
+/* "image-NAME" or "volume-NAME"; a long NAME is cut and told apart by its digest. */
+static struct slice annotation_key(const struct image_field *field, struct arena *arena)
+{
+    enum { NAME_MAX_LENGTH = 48, KEPT = 39, HEX = 8 };
+    const char *prefix = field->kind == IMAGE_VOLUME ? "volume-" : "image-";
+    if (field->name.len <= NAME_MAX_LENGTH)
+        return arena_format(arena, "%s%.*s", prefix, SLICE_ARGS(field->name));
+    char hex[DIGEST_SHA256_HEX_SIZE];
+    digest_sha256_hex(field->name, hex);
+    return arena_format(arena, "%s%.*s-%.*s", prefix, KEPT, field->name.base, HEX, hex);
+}
+
+static struct slice annotation_value(const struct decisions *decisions,
+                                     const struct decision *decision, struct arena *arena)
+{
+    struct buffer out = {0};
+    struct json_writer w = {.out = &out};
+    json_begin_object(&w);
+    decision_write_members(&w, decisions, decision, admission_field(decision, arena));
+    json_end_object(&w);
+    struct slice value = arena_copy(arena, buffer_slice(&out));
+    buffer_done(&out);
+    return value;
+}
+
+/* The Policy, and each image that this call rewrites, or in audit would: not what round two finds
+ * rewritten already, so that the first round's value stays the only one (CONTRACTS A4). */
+static size_t annotate(const struct decisions *decisions, struct arena *arena,
+                       struct audit_annotation **ret)
+{
+    size_t count = 0;
+    struct audit_annotation *annotations =
+        arena_allocate(arena, (decisions->rewrites + 1) * sizeof(*annotations));
+    if (decisions->policy)
+        annotations[count++] =
+            (struct audit_annotation){SLICE("policy"), decisions->policy->name};
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct decision *decision = &decisions->items[i];
+        if (decision->reason == REASON_REWRITTEN && is_label(decision->field->name))
+            annotations[count++] =
+                (struct audit_annotation){annotation_key(decision->field, arena),
+                                          annotation_value(decisions, decision, arena)};
+    }
+    *ret = annotations;
+    return count;
+}
+
+/* --- the whole --- */
+
+static void answer_mutate(const struct policies *policies, enum mode mode, struct arena *arena,
+                          struct admission *ret, struct response *response,
+                          struct audit_annotation **ret_annotations)
+{
+    const struct review *review = &ret->review;
+    struct decide_request request = {
+        .mode = mode,
+        .subject = review_subject(review),
+        .namespace_ = review->namespace_,
+        .pod = &review->pod,
+        .old_pod = &review->old_pod,
+    };
+    ret->too_many_images = review->pod.too_many_images;
+    if (request.subject == REVIEW_OTHER || ret->too_many_images)
+        return;
+    decide(policies, &request, arena, &ret->decisions);
+    ret->decided = true;
+    ret->applied = ret->decisions.mode == MODE_ENFORCE;
+    if (ret->applied)
+        response->patch = make_patch(&request, arena, ret);
+    response->annotation_count = annotate(&ret->decisions, arena, ret_annotations);
+    response->annotations = *ret_annotations;
+}
+
+bool admit(const struct policies *policies, enum admit_webhook webhook, enum mode mode,
+           struct slice body, struct arena *arena, struct buffer *out, struct admission *ret,
+           struct error *reterr)
+{
+    struct response response = {.allowed = true};
+    struct audit_annotation *annotations = NULL;
+    *ret = (struct admission){.webhook = webhook, .result = ADMIT_INVALID};
+    ret->decisions.mode = mode;
+    if (!review_parse(body, arena, &ret->review, reterr))
+        return false;
+    if (webhook == ADMIT_MUTATE)
+        answer_mutate(policies, mode, arena, ret, &response, &annotations);
+    ret->patch_size = response.patch.len;
+    ret->result = response.patch.len ? ADMIT_PATCHED : ADMIT_UNCHANGED;
+    response_write(&ret->review, &response, out);
+    return true;
+}

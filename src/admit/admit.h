@@ -1,0 +1,49 @@
+/* The story of one request: bytes → AdmissionReview → images → decisions → patch → bytes. It knows
+ * neither HTTP nor YAML nor Harbor's API; it keeps nothing between requests. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "policy/decide.h"
+
+#include <stdbool.h>
+
+enum admit_webhook {
+    ADMIT_MUTATE,
+    ADMIT_VALIDATE,
+};
+
+enum admit_result {
+    ADMIT_PATCHED,
+    ADMIT_UNCHANGED,
+    ADMIT_DENIED,
+    ADMIT_INVALID, /* no AdmissionReview */
+    ADMIT_RESULT_COUNT,
+};
+
+/* What happened, for the log and the metrics. All of it lives in the arena, the body and the policies
+ * that were given to admit(). */
+struct admission {
+    enum admit_webhook webhook;
+    enum admit_result result;
+    struct review review;
+    struct decisions decisions;
+    bool decided;               /* the review was about images of a Pod */
+    bool applied;               /* what was decided is in the answer: false in audit mode */
+    size_t patch_size;          /* bytes of the JSON Patch */
+    bool originals_too_large;   /* the annotation had to be left out */
+    bool too_many_images;       /* more than POD_MAX_IMAGES: the Pod was left alone */
+};
+
+/* Answers one admission call. `mode` is that of the path; `policies` may be NULL (none could be
+ * loaded). Appends the answer to `out` and returns true; false, with a text for the caller, for a body
+ * that is no AdmissionReview. `ret` is filled in both cases. */
+bool admit(const struct policies *policies, enum admit_webhook webhook, enum mode mode,
+           struct slice body, struct arena *arena, struct buffer *out, struct admission *ret,
+           struct error *reterr);
+
+/* The JSON Pointer of an image, as logs and audit annotations give it. */
+struct slice admission_field(const struct decision *decision, struct arena *arena);
+
+const char *admit_webhook_name(enum admit_webhook webhook);
+const char *admit_result_name(enum admit_result result);

@@ -1,0 +1,83 @@
+/* The growing byte buffer. */
+#include "base/buffer.h"
+
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUFFER_FIRST_SIZE = 256 };
+
+/* Makes room for `more` bytes and a NUL; false past the limit. */
+static bool reserve(struct buffer *b, size_t more)
+{
+    if (b->limit && (more > b->limit || b->len > b->limit - more)) {
+        b->truncated = true;
+        return false;
+    }
+    size_t need = b->len + more + 1;
+    if (need <= b->capacity)
+        return true;
+    size_t capacity = b->capacity ? b->capacity : BUFFER_FIRST_SIZE;
+    while (capacity < need)
+        capacity *= 2;
+    b->base = memory_resize(b->base, capacity);
+    b->capacity = capacity;
+    return true;
+}
+
+void buffer_append(struct buffer *b, struct slice s)
+{
+    if (s.len == 0 || !reserve(b, s.len))
+        return;
+    memcpy(b->base + b->len, s.base, s.len);
+    b->len += s.len;
+}
+
+void buffer_append_text(struct buffer *b, const char *text)
+{
+    buffer_append(b, slice_from(text));
+}
+
+void buffer_append_char(struct buffer *b, char c)
+{
+    buffer_append(b, slice_of(&c, 1));
+}
+
+void buffer_append_format(struct buffer *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len > 0 && reserve(b, (size_t)len)) {
+        vsnprintf(b->base + b->len, (size_t)len + 1, format, again);
+        b->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+void buffer_append_number(struct buffer *b, unsigned long long n)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    buffer_append(b, slice_of(digits + at, sizeof(digits) - at));
+}
+
+void buffer_clear(struct buffer *b)
+{
+    b->len = 0;
+    b->truncated = false;
+}
+
+void buffer_done(struct buffer *b)
+{
+    free(b->base);
+    *b = (struct buffer){.limit = b->limit};
+}

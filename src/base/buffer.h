@@ -1,0 +1,35 @@
+/* A growing run of bytes that its owner writes text into. Past `limit` it stops taking bytes and
+ * remembers that it did, so that a writer checks once, at the end. */
+#pragma once
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer {
+    char *base;
+    size_t len, capacity;
+    size_t limit;   /* the most bytes it may hold; 0: no limit of its own */
+    bool truncated; /* something did not fit */
+};
+
+/* Appends whole or, past the limit, nothing. */
+void buffer_append(struct buffer *b, struct slice s);
+void buffer_append_text(struct buffer *b, const char *text);
+void buffer_append_char(struct buffer *b, char c);
+void buffer_append_format(struct buffer *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void buffer_append_number(struct buffer *b, unsigned long long n);
+
+/* What is in it, until the next append. */
+static inline struct slice buffer_slice(const struct buffer *b)
+{
+    return slice_of(b->base, b->len);
+}
+
+/* Empties it and keeps the memory. */
+void buffer_clear(struct buffer *b);
+
+/* Frees the memory; limit stays. */
+void buffer_done(struct buffer *b);

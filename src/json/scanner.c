@@ -1,0 +1,498 @@
+/* The JSON scanner: grammar (RFC 8259), UTF-8 (RFC 3629) and the decoding of strings.
+ *
+ * The functions named pass_… take a position in the text and return the position behind what they
+ * passed, or NULL when it is not there; then the error is recorded. Positions are locals and not
+ * s->at, so that they stay in a register. Nothing reads s->end or beyond: single bytes go through
+ * byte_at(), blocks are loaded only where a whole one is left. */
+#include "json/scanner.h"
+
+#include <ctype.h>
+#include <endian.h>
+#include <stdint.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Records the first error. The scanner moves to the end of the text, where nothing can be read, so
+ * that every later call fails without asking for the error. Returns NULL, which is false, too. */
+static const char *fail(struct json_scanner *s, const char *at, const char *expected)
+{
+    if (!s->error_at) {
+        s->error_at = at;
+        s->expected = expected;
+    }
+    s->at = s->end;
+    s->first = false;
+    return NULL;
+}
+
+/* The byte at `at`; NUL, which no rule outside strings accepts, at the end of the text. */
+static inline char byte_at(const struct json_scanner *s, const char *at)
+{
+    return at < s->end ? *at : '\0';
+}
+
+static inline const char *pass_space(const struct json_scanner *s, const char *at)
+{
+    while (at < s->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
+    return at;
+}
+
+/* Strings */
+
+static inline bool is_plain(char c)
+{
+    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+/* The first byte from `at` on that needs a closer look inside a string: a quote, a backslash, a
+ * control character or a byte beyond ASCII; `end` where there is none. */
+static inline const char *pass_plain(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+        /* bytes are signed here: those beyond ASCII are below a space, too */
+        found = _mm_or_si128(found, _mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')));
+        unsigned mask = (unsigned)_mm_movemask_epi8(found);
+        if (mask != 0)
+            return at + __builtin_ctz(mask);
+    }
+#else
+    const uint64_t ones = UINT64_MAX / 255, highs = ones * 0x80;
+    for (; end - at >= 8; at += 8) {
+        uint64_t bytes;
+        memcpy(&bytes, at, sizeof(bytes));
+        bytes = le64toh(bytes);
+        /* The highest bit of each byte tells; a borrow reaches only bytes behind the first hit. */
+        uint64_t found = bytes | (bytes - ones * ' ') | ((bytes ^ ones * '"') - ones) |
+                         ((bytes ^ ones * '\\') - ones);
+        if ((found & highs) != 0)
+            return at + __builtin_ctzll(found & highs) / 8;
+    }
+#endif
+    while (at < end && is_plain(*at))
+        at++;
+    return at;
+}
+
+/* Passes a backslash and what belongs to it. Surrogates need not come in pairs: that is grammar. */
+static const char *pass_escape(struct json_scanner *s, const char *at)
+{
+    char c = byte_at(s, ++at);
+    if (c == '\0' || !strchr("\"\\/bfnrtu", c))
+        return fail(s, at, "one of \"\\/bfnrtu after a backslash");
+    at++;
+    if (c == 'u')
+        for (int i = 0; i < 4; i++, at++)
+            if (!isxdigit((unsigned char)byte_at(s, at)))
+                return fail(s, at, "four hexadecimal digits after \\u");
+    return at;
+}
+
+/* Passes one character beyond ASCII: no overlong form, no surrogate, nothing above U+10FFFF. */
+static const char *pass_utf8(struct json_scanner *s, const char *at)
+{
+    unsigned char first = (unsigned char)at[0];
+    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || (size_t)(s->end - at) < len)
+        return fail(s, at, "valid UTF-8");
+    for (size_t i = 1; i < len; i++)
+        if (((unsigned char)at[i] & 0xc0) != 0x80)
+            return fail(s, at, "valid UTF-8");
+    unsigned char second = (unsigned char)at[1];
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+        return fail(s, at, "valid UTF-8");
+    return at + len;
+}
+
+/* Passes a string; its first quote is at `at`. */
+static inline const char *pass_string(struct json_scanner *s, const char *at,
+                                      struct json_string *ret)
+{
+    const char *from = ++at;
+    bool escaped = false;
+    for (;;) {
+        at = pass_plain(at, s->end);
+        if (at == s->end)
+            return fail(s, at, "'\"' at the end of the string");
+        if (*at == '"')
+            break;
+        if (*at == '\\') {
+            escaped = true;
+            at = pass_escape(s, at);
+        } else if ((unsigned char)*at < 0x20) {
+            return fail(s, at, "an escape such as \\n for a control character");
+        } else {
+            at = pass_utf8(s, at);
+        }
+        if (!at)
+            return NULL;
+    }
+    *ret = (struct json_string){slice_of(from, (size_t)(at - from)), escaped};
+    return at + 1;
+}
+
+/* Other values */
+
+static const char *pass_literal(struct json_scanner *s, const char *at, struct slice literal)
+{
+    if (!slice_starts_with(slice_of(at, (size_t)(s->end - at)), literal))
+        return fail(s, at, literal.base);
+    return at + literal.len;
+}
+
+/* Passes one digit or more. */
+static const char *pass_digits(struct json_scanner *s, const char *at)
+{
+    if (byte_at(s, at) < '0' || byte_at(s, at) > '9')
+        return fail(s, at, "a digit");
+    do
+        at++;
+    while (byte_at(s, at) >= '0' && byte_at(s, at) <= '9');
+    return at;
+}
+
+static const char *pass_number(struct json_scanner *s, const char *at)
+{
+    if (*at == '-')
+        at++;
+    at = byte_at(s, at) == '0' ? at + 1 : pass_digits(s, at); /* no digit follows a leading 0 */
+    if (at && byte_at(s, at) == '.')
+        at = pass_digits(s, at + 1);
+    if (at && (byte_at(s, at) == 'e' || byte_at(s, at) == 'E')) {
+        at++;
+        if (byte_at(s, at) == '+' || byte_at(s, at) == '-')
+            at++;
+        at = pass_digits(s, at);
+    }
+    return at;
+}
+
+static enum json_type type_of(char c)
+{
+    switch (c) {
+    case '"':
+        return JSON_STRING;
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case 't':
+        return JSON_TRUE;
+    case 'f':
+        return JSON_FALSE;
+    case 'n':
+        return JSON_NULL;
+    default:
+        return c == '-' || (c >= '0' && c <= '9') ? JSON_NUMBER : JSON_ERROR;
+    }
+}
+
+/* Passes a value that holds no others. */
+static inline const char *pass_scalar(struct json_scanner *s, const char *at)
+{
+    struct json_string string;
+    switch (type_of(byte_at(s, at))) {
+    case JSON_STRING:
+        return pass_string(s, at, &string);
+    case JSON_NUMBER:
+        return pass_number(s, at);
+    case JSON_TRUE:
+        return pass_literal(s, at, SLICE("true"));
+    case JSON_FALSE:
+        return pass_literal(s, at, SLICE("false"));
+    case JSON_NULL:
+        return pass_literal(s, at, SLICE("null"));
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+    case JSON_ERROR:
+        break;
+    }
+    return fail(s, at, "a value");
+}
+
+/* Objects and arrays */
+
+static const char too_deep[] = "at most 512 nested objects and arrays";
+_Static_assert(JSON_MAX_DEPTH == 512, "the text says the number");
+
+/* Passes a member's key and its colon. `first`: nothing stands before it in the object. */
+static inline const char *pass_key(struct json_scanner *s, const char *at, bool first,
+                                   struct json_string *ret)
+{
+    struct json_string key;
+    at = pass_space(s, at);
+    if (byte_at(s, at) != '"')
+        return fail(s, at, first ? "a string or '}'" : "a string");
+    at = pass_string(s, at, &key);
+    if (!at)
+        return NULL;
+    at = pass_space(s, at);
+    if (byte_at(s, at) != ':')
+        return fail(s, at, "':'");
+    *ret = key;
+    return at + 1;
+}
+
+static const char *fail_after_value(struct json_scanner *s, const char *at, char closer)
+{
+    return fail(s, at, closer == '}' ? "',' or '}'" : "',' or ']'");
+}
+
+/* Enters an object or array: `opener` is its bracket. */
+static bool begin(struct json_scanner *s, char opener, const char *expected)
+{
+    const char *at = pass_space(s, s->at);
+    if (byte_at(s, at) != opener)
+        return fail(s, at, expected);
+    if (s->depth >= JSON_MAX_DEPTH)
+        return fail(s, at, too_deep);
+    s->depth++;
+    s->first = true;
+    s->at = at + 1;
+    return true;
+}
+
+/* Passes what stands before a member or an element. False on error and at the end, also passed. */
+static bool next(struct json_scanner *s, char closer)
+{
+    const char *at = pass_space(s, s->at);
+    char c = byte_at(s, at);
+    if (c == closer && s->depth > 0) {
+        s->depth--;
+        s->first = false; /* the object or array was a value of the one around it */
+        s->at = at + 1;
+        return false;
+    }
+    if (!s->first && c != ',')
+        return fail_after_value(s, at, closer);
+    s->at = s->first ? at : at + 1;
+    return true;
+}
+
+/* The public functions */
+
+void json_scanner_init(struct json_scanner *s, struct slice text)
+{
+    const char *base = text.base ? text.base : ""; /* positions are never NULL */
+    *s = (struct json_scanner){.begin = base, .at = base, .end = base + text.len};
+}
+
+enum json_type json_peek(struct json_scanner *s)
+{
+    s->at = pass_space(s, s->at);
+    enum json_type type = type_of(byte_at(s, s->at));
+    if (type == JSON_ERROR)
+        fail(s, s->at, "a value");
+    return type;
+}
+
+bool json_object_begin(struct json_scanner *s)
+{
+    return begin(s, '{', "an object");
+}
+
+bool json_array_begin(struct json_scanner *s)
+{
+    return begin(s, '[', "an array");
+}
+
+bool json_object_next(struct json_scanner *s, struct json_string *ret_key)
+{
+    if (!next(s, '}'))
+        return false;
+    const char *at = pass_key(s, s->at, s->first, ret_key);
+    if (!at)
+        return false;
+    s->first = false;
+    s->at = at;
+    return true;
+}
+
+bool json_array_next(struct json_scanner *s)
+{
+    if (!next(s, ']'))
+        return false;
+    s->first = false;
+    return true;
+}
+
+bool json_read_string(struct json_scanner *s, struct json_string *ret)
+{
+    const char *at = pass_space(s, s->at);
+    if (byte_at(s, at) != '"')
+        return fail(s, at, "a string");
+    at = pass_string(s, at, ret);
+    if (!at)
+        return false;
+    s->at = at;
+    return true;
+}
+
+bool json_read_bool(struct json_scanner *s, bool *ret)
+{
+    const char *at = pass_space(s, s->at);
+    char c = byte_at(s, at);
+    if (c != 't' && c != 'f')
+        return fail(s, at, "true or false");
+    at = pass_scalar(s, at);
+    if (!at)
+        return false;
+    *ret = c == 't';
+    s->at = at;
+    return true;
+}
+
+bool json_skip(struct json_scanner *s)
+{
+    char closers[JSON_MAX_DEPTH]; /* of the objects and arrays entered here, the innermost last */
+    unsigned open = 0;            /* how many they are */
+    struct json_string key;
+    const char *at = s->at;
+    for (;;) {
+        at = pass_space(s, at);
+        char c = byte_at(s, at);
+        if (c == '{' || c == '[') {
+            if (s->depth + open >= JSON_MAX_DEPTH)
+                return fail(s, at, too_deep);
+            char closer = c == '{' ? '}' : ']';
+            closers[open++] = closer;
+            at = pass_space(s, at + 1);
+            if (byte_at(s, at) != closer) {
+                if (c == '{' && !(at = pass_key(s, at, true, &key)))
+                    return false;
+                continue;
+            }
+        } else if (!(at = pass_scalar(s, at))) {
+            return false;
+        }
+
+        /* Here a value has ended, or an empty object or array is about to. */
+        for (; open > 0; open--) {
+            at = pass_space(s, at);
+            c = byte_at(s, at);
+            if (c == ',')
+                break;
+            if (c != closers[open - 1])
+                return fail_after_value(s, at, closers[open - 1]);
+            at++;
+        }
+        if (open == 0) {
+            s->at = at;
+            return true;
+        }
+        at++;
+        if (closers[open - 1] == '}' && !(at = pass_key(s, at, false, &key)))
+            return false;
+    }
+}
+
+bool json_skip_slice(struct json_scanner *s, struct slice *ret)
+{
+    const char *from = pass_space(s, s->at);
+    if (!json_skip(s))
+        return false;
+    *ret = slice_of(from, (size_t)(s->at - from));
+    return true;
+}
+
+bool json_finish(struct json_scanner *s)
+{
+    const char *at = pass_space(s, s->at);
+    if (s->depth > 0)
+        return fail(s, at, "the end of all objects and arrays");
+    if (at < s->end)
+        return fail(s, at, "the end of the text");
+    s->at = at;
+    return !s->error_at;
+}
+
+/* Decoding. The scanner has validated the string: escapes are complete. */
+
+static unsigned decode_hex4(const char *at)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned c = (unsigned char)at[i];
+        value = value << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+static size_t encode_utf8(unsigned c, char ret[4])
+{
+    static const unsigned lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, c >>= 6)
+        ret[i] = (char)(0x80 | (c & 0x3f));
+    ret[0] = (char)(lead[len] | c);
+    return len;
+}
+
+/* Takes a \u escape, or two that make a surrogate pair, from the front of *raw. */
+static unsigned take_unicode(struct slice *raw)
+{
+    unsigned c = decode_hex4(raw->base + 2);
+    *raw = slice_from_index(*raw, 6);
+    if (c < 0xd800 || c > 0xdfff)
+        return c;
+    if (c < 0xdc00 && slice_starts_with(*raw, SLICE("\\u"))) {
+        unsigned low = decode_hex4(raw->base + 2);
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            *raw = slice_from_index(*raw, 6);
+            return 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00));
+        }
+    }
+    return 0xfffd; /* a lone one */
+}
+
+/* Takes a byte or an escape from the front of *raw, which is not empty. Returns how many bytes it
+ * stands for; never more than it took. */
+static size_t take_decoded(struct slice *raw, char ret[4])
+{
+    if (slice_starts_with(*raw, SLICE("\\u")))
+        return encode_utf8(take_unicode(raw), ret);
+    ret[0] = raw->base[0];
+    *raw = slice_from_index(*raw, 1);
+    if (ret[0] == '\\') {
+        static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+        const char *name = strchr(names, raw->base[0]);
+        ret[0] = name ? values[name - names] : '?';
+        *raw = slice_from_index(*raw, 1);
+    }
+    return 1;
+}
+
+bool json_string_is(struct json_string string, struct slice text)
+{
+    if (!string.escaped)
+        return slice_equal(string.raw, text);
+    while (string.raw.len > 0) {
+        char decoded[4];
+        size_t len = take_decoded(&string.raw, decoded);
+        if (!slice_starts_with(text, slice_of(decoded, len)))
+            return false;
+        text = slice_from_index(text, len);
+    }
+    return text.len == 0;
+}
+
+struct slice json_string_decode(struct json_string string, struct arena *arena)
+{
+    if (!string.escaped)
+        return string.raw;
+    char *base = arena_allocate(arena, string.raw.len + 1);
+    size_t len = 0;
+    while (string.raw.len > 0) {
+        char decoded[4];
+        size_t n = take_decoded(&string.raw, decoded);
+        memcpy(base + len, decoded, n);
+        len += n;
+    }
+    return slice_of(base, len);
+}

@@ -1,0 +1,73 @@
+/* What a decision needs to know of a Pod, read from its JSON without building a tree. Everything
+ * else in the Pod, also fields of Kubernetes versions to come, is passed over and never touched. */
+#pragma once
+
+#include "base/memory.h"
+#include "base/slice.h"
+#include "json/scanner.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* More images than any real Pod has; a Pod with more is left alone as a whole. */
+enum { POD_MAX_IMAGES = 4096 };
+
+/* The fields of a Pod that name images (Kubernetes 1.36: PodSpec, EphemeralContainerCommon,
+ * ImageVolumeSource). `volumes[].rbd.image` is a Ceph image and none of them. */
+enum image_kind {
+    IMAGE_CONTAINER,
+    IMAGE_INIT_CONTAINER,
+    IMAGE_EPHEMERAL_CONTAINER,
+    IMAGE_VOLUME,
+};
+
+/* How an optional member stands in the JSON: what a patch must know before it adds or replaces. */
+enum presence {
+    PRESENCE_ABSENT,
+    PRESENCE_OTHER, /* null, or not of the type that Kubernetes gives it */
+    PRESENCE_HERE,
+};
+
+struct image_field {
+    enum image_kind kind;
+    size_t index;                   /* in its list */
+    struct slice name;              /* of the container or volume */
+    struct slice image;             /* as written, decoded; never empty */
+    enum presence has_pull_policy;  /* imagePullPolicy, or a volume's image.pullPolicy */
+    struct slice pull_policy;
+};
+
+struct owner {
+    struct slice group, kind, name; /* group is empty for the core group */
+};
+
+struct pod {
+    struct slice name, generate_name, namespace_;
+    enum presence has_metadata, has_annotations;
+    size_t annotations_size;             /* bytes of all keys and values: Kubernetes limits the sum */
+    enum presence has_original_images;   /* the annotation of ours */
+    struct slice original_images;
+    bool opted_out;                      /* harbor-pilot.io/mode: disabled */
+    bool mirror;                         /* kubernetes.io/config.mirror, whatever its value */
+    struct slice template_hash;          /* label pod-template-hash; empty: none */
+    bool has_controller;
+    struct owner controller;             /* the ownerReference with controller: true */
+    enum presence has_pull_secrets;      /* spec.imagePullSecrets */
+    struct slice *pull_secrets;
+    size_t pull_secret_count;
+    struct image_field *images;          /* in the order of the JSON, by list */
+    size_t image_count;
+    bool too_many_images;
+};
+
+#define ANNOTATION_MODE            "harbor-pilot.io/mode"
+#define ANNOTATION_ORIGINAL_IMAGES "harbor-pilot.io/original-images"
+
+/* Reads the value that comes next in the scanner as a Pod. Members of unexpected types are passed
+ * over as if absent; what is not an object is a Pod with nothing in it. Of a key that stands twice
+ * the last counts. Errors of JSON itself stay in the scanner. */
+void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret);
+
+/* The JSON Pointer (RFC 6901) of the field below the object that holds the Pod's `spec`, in the
+ * arena: "/spec/containers/0/image". */
+struct slice pod_field_pointer(const struct image_field *field, struct arena *arena);

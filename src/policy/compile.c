@@ -1,0 +1,376 @@
+/* From documents to a policy set: resolves names, checks what needs several documents at once, and
+ * builds the indexes that make a decision cost the same with ten Policies as with ten thousand. */
+#include "base/digest.h"
+#include "image/glob.h"
+#include "image/reference.h"
+#include "policy/document.h"
+#include "policy/set.h"
+
+#include <stdlib.h>
+
+struct compiler {
+    struct documents *documents;
+    struct diagnostics *diagnostics;
+    struct policies *set;
+};
+
+#define ERROR(c, at, ...)   diagnostics_error((c)->diagnostics, at, __VA_ARGS__)
+#define WARNING(c, at, ...) diagnostics_warning((c)->diagnostics, at, __VA_ARGS__)
+#define PLACE(at)           SLICE_ARGS((at).file), (at).line
+
+/* --- Harbors --- */
+
+static int compare_registries(const void *a, const void *b)
+{
+    return slice_compare(((const struct registry *)a)->domain,
+                         ((const struct registry *)b)->domain);
+}
+
+static void check_harbor(struct compiler *c, struct harbor *harbor)
+{
+    for (size_t i = 0; i < harbor->registry_count; i++) {
+        const struct registry *registry = &harbor->registries[i];
+        if (slice_equal(registry->domain, harbor->host))
+            ERROR(c, registry->at,
+                  "`%.*s` is this Harbor's own `host`: its images would be rewritten again and "
+                  "again; expected an upstream registry", SLICE_ARGS(registry->domain));
+    }
+    if (harbor->registry_count)
+        qsort(harbor->registries, harbor->registry_count, sizeof(*harbor->registries),
+              compare_registries);
+}
+
+static void compile_harbors(struct compiler *c)
+{
+    struct policies *set = c->set;
+    struct map names = {0};
+    set->harbors = c->documents->harbors;
+    set->harbor_count = c->documents->harbor_count;
+    for (size_t i = 0; i < set->harbor_count; i++) {
+        struct harbor *harbor = &set->harbors[i];
+        void **slot = map_put(&names, harbor->name);
+        const struct harbor *first = *slot;
+        if (first && harbor->name.len)
+            ERROR(c, harbor->at, "a Harbor named `%.*s` is already at %.*s:%d, expected another "
+                  "name", SLICE_ARGS(harbor->name), PLACE(first->at));
+        *slot = harbor;
+        check_harbor(c, harbor);
+    }
+    map_done(&names);
+}
+
+static void compile_protected(struct compiler *c, struct slice own_namespace)
+{
+    struct policies *set = c->set;
+    static struct pattern here; /* any value will do: the map holds names */
+    size_t globs = 0;
+    for (size_t i = 0; i < set->harbor_count; i++)
+        globs += set->harbors[i].protected_.count;
+    set->protected_globs.items = arena_allocate(&set->arena, globs * sizeof(struct pattern));
+    for (size_t i = 0; i < set->harbor_count; i++) {
+        const struct pattern_list *list = &set->harbors[i].protected_;
+        for (size_t j = 0; j < list->count; j++) {
+            if (list->items[j].wildcard)
+                set->protected_globs.items[set->protected_globs.count++] = list->items[j];
+            else
+                *map_put(&set->protected_names, list->items[j].text) = &here;
+        }
+    }
+    if (own_namespace.len)
+        *map_put(&set->protected_names, arena_copy(&set->arena, own_namespace)) = &here;
+}
+
+/* --- Policies --- */
+
+static const struct harbor *find_harbor(struct compiler *c, const struct policy_document *document)
+{
+    const struct policies *set = c->set;
+    struct slice wanted = document->harbor;
+    if (wanted.len == 0) {
+        if (set->harbor_count == 1)
+            return &set->harbors[0];
+        if (set->harbor_count == 0)
+            ERROR(c, document->policy.at, "there is no Harbor document, expected one with `host` "
+                  "and `registries`");
+        else
+            ERROR(c, document->policy.at, "there are %zu Harbors and `harbor` does not say which, "
+                  "expected `harbor: NAME`", set->harbor_count);
+        return NULL;
+    }
+    for (size_t i = 0; i < set->harbor_count; i++)
+        if (slice_equal(set->harbors[i].name, wanted))
+            return &set->harbors[i];
+    ERROR(c, document->harbor_at, "there is no Harbor named `%.*s`, expected the `metadata.name` "
+          "of one", SLICE_ARGS(wanted));
+    return NULL;
+}
+
+static void compile_registries(struct compiler *c, const struct policy_document *document,
+                               struct policy *policy)
+{
+    const struct harbor *harbor = policy->harbor;
+    policy->moves = arena_allocate(&c->set->arena, harbor->registry_count * sizeof(bool));
+    for (size_t i = 0; i < harbor->registry_count && !document->has_registries; i++)
+        policy->moves[i] = true;
+    for (size_t i = 0; i < document->registries.count; i++) {
+        const struct pattern *name = &document->registries.items[i];
+        size_t index = harbor_find_registry(harbor, name->text);
+        if (index == harbor->registry_count)
+            ERROR(c, name->at, "`%.*s` is not among the `registries` of Harbor `%.*s`, expected "
+                  "one that has a project there", SLICE_ARGS(slice_head(name->text, 200)),
+                  SLICE_ARGS(harbor->name));
+        else
+            policy->moves[index] = true;
+    }
+}
+
+static int compare_policies(const void *x, const void *y)
+{
+    const struct policy *a = x, *b = y;
+    if (a->priority != b->priority)
+        return a->priority > b->priority ? -1 : 1;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+static void compile_policies(struct compiler *c)
+{
+    struct policies *set = c->set;
+    struct documents *documents = c->documents;
+    struct map names = {0};
+    set->policy_count = documents->policy_count;
+    set->policies = arena_allocate(&set->arena, set->policy_count * sizeof(*set->policies));
+    for (size_t i = 0; i < set->policy_count; i++) {
+        const struct policy_document *document = &documents->policies[i];
+        struct policy *policy = &set->policies[i];
+        *policy = document->policy;
+        void **slot = map_put(&names, policy->name);
+        const struct policy_document *first = *slot;
+        if (first && policy->name.len)
+            ERROR(c, policy->at, "a Policy named `%.*s` is already at %.*s:%d, expected another "
+                  "name", SLICE_ARGS(policy->name), PLACE(first->policy.at));
+        *slot = (void *)document;
+        policy->harbor = find_harbor(c, document);
+        if (policy->harbor)
+            compile_registries(c, document, policy);
+    }
+    map_done(&names);
+    if (set->policy_count)
+        qsort(set->policies, set->policy_count, sizeof(*set->policies), compare_policies);
+}
+
+/* --- claims --- */
+
+static void report_conflict(struct compiler *c, const struct claim *one, const struct claim *other,
+                            struct slice example)
+{
+    bool swap = other->policy->order < one->policy->order;
+    const struct claim *first = swap ? other : one, *second = swap ? one : other;
+    ERROR(c, second->pattern->at,
+          "`%.*s` and `%.*s` of Policy `%.*s` (%.*s:%d) could both claim the namespace `%.*s` at "
+          "priority %ld, expected different priorities or names",
+          SLICE_ARGS(second->pattern->text), SLICE_ARGS(first->pattern->text),
+          SLICE_ARGS(first->policy->name), PLACE(first->pattern->at), SLICE_ARGS(example),
+          first->policy->priority);
+}
+
+static void add_exact(struct compiler *c, const struct claim *claim)
+{
+    void **slot = map_put(&c->set->exact, claim->pattern->text);
+    const struct claim *first = *slot; /* of the same or a higher priority: they come in order */
+    if (!first) {
+        struct claim *copy = arena_allocate(&c->set->arena, sizeof(*copy));
+        *copy = *claim;
+        *slot = copy;
+    } else if (first->policy == claim->policy) {
+        WARNING(c, claim->pattern->at, "`%.*s` stands here a second time",
+                SLICE_ARGS(claim->pattern->text));
+    } else if (first->policy->priority == claim->policy->priority) {
+        report_conflict(c, first, claim, claim->pattern->text);
+    }
+}
+
+/* Quick no: what stands before the first wildcard has to agree. */
+static bool prefixes_agree(struct slice a, struct slice b)
+{
+    for (size_t i = 0; i < a.len && i < b.len; i++) {
+        if (a.base[i] == '*' || b.base[i] == '*')
+            return true;
+        if (a.base[i] != b.base[i] && a.base[i] != '?' && b.base[i] != '?')
+            return false;
+    }
+    return true;
+}
+
+static void check_glob_conflicts(struct compiler *c, const struct claim *claim)
+{
+    struct arena scratch = {0};
+    for (size_t i = c->set->glob_count; i-- > 0;) {
+        const struct claim *other = &c->set->globs[i];
+        struct slice example;
+        if (other->policy->priority != claim->policy->priority)
+            break;
+        if (other->policy == claim->policy ||
+            !prefixes_agree(other->pattern->text, claim->pattern->text) ||
+            !glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example))
+            continue;
+        report_conflict(c, other, claim, example);
+    }
+    arena_done(&scratch);
+}
+
+static void compile_claims(struct compiler *c)
+{
+    struct policies *set = c->set;
+    size_t capacity = 0;
+    for (size_t i = 0; i < set->policy_count; i++) {
+        const struct policy *policy = &set->policies[i];
+        for (size_t j = 0; j < policy->namespaces.count; j++) {
+            struct claim claim = {policy, &policy->namespaces.items[j]};
+            if (!claim.pattern->wildcard) {
+                add_exact(c, &claim);
+                continue;
+            }
+            check_glob_conflicts(c, &claim);
+            set->globs =
+                arena_grow(&set->arena, set->globs, set->glob_count, &capacity, sizeof(claim));
+            set->globs[set->glob_count++] = claim;
+        }
+    }
+}
+
+/* --- Policies without effect --- */
+
+static bool is_namespace_name(struct slice s)
+{
+    enum { LABEL_MAX = 63 };
+    if (s.len == 0 || s.len > LABEL_MAX || s.base[0] == '-' || s.base[s.len - 1] == '-')
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.base[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+static bool is_protected_pattern(const struct policies *set, const struct pattern *pattern)
+{
+    if (!pattern->wildcard && policies_protects(set, pattern->text))
+        return true;
+    for (size_t i = 0; pattern->wildcard && i < set->protected_globs.count; i++)
+        if (glob_covers(set->protected_globs.items[i].text, pattern->text))
+            return true;
+    return false;
+}
+
+/* The claim that takes every namespace of `claim` first, or NULL. */
+static const struct claim *shadow_of(const struct policies *set, const struct claim *claim)
+{
+    if (!claim->pattern->wildcard) {
+        const struct claim *exact = map_get(&set->exact, claim->pattern->text);
+        if (exact && exact->policy->priority > claim->policy->priority)
+            return exact;
+    }
+    for (size_t i = 0; i < set->glob_count; i++) {
+        const struct claim *glob = &set->globs[i];
+        if (glob->policy->priority <= claim->policy->priority)
+            break;
+        if (glob->policy != claim->policy && glob_covers(glob->pattern->text, claim->pattern->text))
+            return glob;
+    }
+    return NULL;
+}
+
+static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
+{
+    size_t never = 0, protected_ = 0;
+    for (size_t i = 0; i < policy->namespaces.count; i++) {
+        struct claim claim = {policy, &policy->namespaces.items[i]};
+        const struct claim *shadow = shadow_of(c->set, &claim);
+        struct position at = claim.pattern->at;
+        struct slice text = claim.pattern->text;
+        if (!claim.pattern->wildcard && !is_namespace_name(text)) {
+            WARNING(c, at, "`%.*s` can never match: namespaces have lower-case letters, digits and "
+                    "`-`, at most 63", SLICE_ARGS(slice_head(text, 100)));
+            never++;
+        } else if (is_protected_pattern(c->set, claim.pattern)) {
+            WARNING(c, at, "`%.*s` has no effect: the namespace is protected", SLICE_ARGS(text));
+            protected_++;
+        } else if (shadow) {
+            WARNING(c, at, "`%.*s` can never match: `%.*s` of Policy `%.*s` (%.*s:%d) has a higher "
+                    "priority", SLICE_ARGS(text), SLICE_ARGS(shadow->pattern->text),
+                    SLICE_ARGS(shadow->policy->name), PLACE(shadow->pattern->at));
+            never++;
+        }
+    }
+    if (never + protected_ == policy->namespaces.count)
+        WARNING(c, policy->at, "Policy `%.*s` %s", SLICE_ARGS(policy->name),
+                protected_ && !never ? "only claims protected namespaces"
+                                     : "can never match a namespace");
+}
+
+/* --- the whole --- */
+
+static void check_paths(struct compiler *c, const struct policy_source *sources, size_t count,
+                        const size_t *documents)
+{
+    for (size_t i = 0; i < count;) {
+        size_t first = i, there = 0;
+        for (; i < count && slice_equal(sources[i].path, sources[first].path); i++)
+            there += documents[i];
+        if (there == 0)
+            ERROR(c, (struct position){.file = sources[first].path},
+                  "there is no document, expected Harbor and Policy documents (is the right "
+                  "ConfigMap mounted here?)");
+    }
+}
+
+static struct slice digest_of(struct arena *arena, const struct policy_source *sources,
+                              size_t count)
+{
+    struct arena scratch = {0};
+    struct slice *parts = arena_allocate(&scratch, 2 * count * sizeof(*parts));
+    for (size_t i = 0; i < count; i++) {
+        parts[2 * i] = arena_format(&scratch, "%zu\n", sources[i].text.len);
+        parts[2 * i + 1] = sources[i].text;
+    }
+    char hex[DIGEST_SHA256_HEX_SIZE];
+    digest_sha256_hex(arena_join(&scratch, parts, 2 * count), hex);
+    arena_done(&scratch);
+    return arena_format(arena, "sha256:%s", hex);
+}
+
+bool policies_load(const struct policy_source *sources, size_t count, struct slice own_namespace,
+                   struct diagnostics *diagnostics, struct policies **ret)
+{
+    struct policies *set = memory_allocate_zeroed(1, sizeof(*set));
+    struct documents documents = {.arena = &set->arena, .diagnostics = diagnostics};
+    struct compiler c = {&documents, diagnostics, set};
+    size_t errors_before = diagnostics->errors;
+    atomic_init(&set->references, 1);
+    set->digest = digest_of(&set->arena, sources, count);
+
+    size_t *there = memory_allocate_zeroed(count, sizeof(*there));
+    for (size_t i = 0; i < count; i++) {
+        size_t before = documents.count, errors = diagnostics->errors;
+        documents_read(&documents, &sources[i]);
+        there[i] = documents.count - before + (diagnostics->errors - errors);
+    }
+    check_paths(&c, sources, count, there);
+    free(there);
+
+    compile_harbors(&c);
+    compile_protected(&c, own_namespace);
+    compile_policies(&c);
+    compile_claims(&c);
+    for (size_t i = 0; i < set->policy_count; i++)
+        warn_of_dead_policy(&c, &set->policies[i]);
+
+    diagnostics_sort(diagnostics);
+    if (diagnostics->errors > errors_before) {
+        policies_unref(set);
+        return false;
+    }
+    *ret = set;
+    return true;
+}

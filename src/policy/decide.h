@@ -1,0 +1,84 @@
+/* The decision: one pure function from policies and a Pod to what becomes of each image, and why. */
+#pragma once
+
+#include "image/reference.h"
+#include "json/writer.h"
+#include "kube/review.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Why an image is rewritten or kept, in the order in which reasons win: the first that holds is the
+ * one. Names are those of decide_reason_name. */
+enum rewrite_reason {
+    REASON_POLICY_INVALID,
+    REASON_PROTECTED,
+    REASON_NO_POLICY,
+    REASON_POLICY_DISABLED,
+    REASON_MIRROR_POD,
+    REASON_OPTED_OUT,
+    REASON_OWNED_BY_OPERATOR,
+    REASON_PULL_POLICY_NEVER,
+    REASON_PLACEHOLDER,
+    REASON_UNPARSEABLE,
+    REASON_ALREADY_IN_HARBOR,
+    REASON_REGISTRY_NOT_PROXIED,
+    REASON_EXCLUDED,
+    REASON_NOT_IN_ROLLOUT,
+    REASON_TOO_LONG,
+    REASON_PULL_SECRET_MISSING,
+    REASON_REWRITTEN,
+    REASON_COUNT,
+};
+
+/* What is to be decided. */
+struct decide_request {
+    enum mode mode; /* the namespace's: of the path that was called */
+    enum review_subject subject;
+    struct slice namespace_;
+    const struct pod *pod;
+    const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS; else may be NULL */
+};
+
+struct decision {
+    const struct image_field *field;
+    struct slice result; /* what the Pod would carry: the image itself when kept */
+    enum rewrite_reason reason;
+    const struct registry *registry; /* of the image's domain, where the Harbor has one */
+    const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
+};
+
+struct decisions {
+    enum mode mode;              /* the effective one: the weaker of the request's and the Policy's */
+    const struct policy *policy; /* NULL where none was looked up or none matched */
+    unsigned bucket;             /* of the workload, 0 to 99; meaningful with a policy */
+    bool whole;                  /* one reason for the Pod as a whole: it is left alone */
+    struct slice workload;       /* "namespace/Kind/name": what the bucket is made of */
+    struct decision *items;      /* for each image that the request is about */
+    size_t count;
+    size_t rewrites;             /* how many of them have REASON_REWRITTEN */
+};
+
+/* Decides. `policies` may be NULL: none could be loaded. Everything in the result lives in the arena,
+ * in the request or in the policies. Never waits, never fails. */
+void decide(const struct policies *policies, const struct decide_request *request,
+            struct arena *arena, struct decisions *ret);
+
+/* As in INTERFACE: "rewritten", "already-in-harbor", … */
+const char *decide_reason_name(enum rewrite_reason reason);
+
+/* Whether the built-in controller (group, kind) compares only templates, so that its Pods may be
+ * rewritten, or the Policy names it in `owners`. */
+bool decide_may_rewrite_owner(const struct policy *policy, const struct owner *owner);
+
+/* Whether the Policy's pull secret is to be appended: an image of the Pod ends at Harbor's host, the
+ * Pod is not left alone, and the secret is not there yet. */
+bool decide_adds_pull_secret(const struct decide_request *request,
+                             const struct decisions *decisions);
+
+/* Writes a decision as the JSON object that the log, audit annotations, plan and explain share.
+ * `field` is the JSON Pointer of the image. The object is written member by member into the object
+ * that is open, so that a caller may add its own. */
+void decision_write_members(struct json_writer *w, const struct decisions *decisions,
+                            const struct decision *decision, struct slice field);

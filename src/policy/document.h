@@ -1,0 +1,28 @@
+/* The documents as written, before they are joined: between parse.c, which reads YAML, and
+ * compile.c, which checks and indexes. Not for others. */
+#pragma once
+
+#include "policy/limits.h"
+#include "policy/policy.h"
+
+/* A Policy document with the names that are resolved later. */
+struct policy_document {
+    struct policy policy;
+    struct slice harbor;           /* empty: the only one */
+    struct position harbor_at;
+    bool has_registries;
+    struct pattern_list registries; /* `registries`, as names */
+};
+
+struct documents {
+    struct arena *arena;
+    struct diagnostics *diagnostics;
+    struct harbor *harbors;
+    size_t harbor_count, harbor_capacity;
+    struct policy_document *policies;
+    size_t policy_count, policy_capacity;
+    size_t count; /* of all documents, also of those with errors */
+};
+
+/* Reads one file into `documents`; findings go to its diagnostics. */
+void documents_read(struct documents *documents, const struct policy_source *source);

@@ -1,0 +1,108 @@
+/* Questions to a loaded policy set. */
+#include "policy/set.h"
+
+#include "image/glob.h"
+#include "image/reference.h"
+
+#include <stdlib.h>
+
+struct policies *policies_ref(struct policies *policies)
+{
+    if (policies)
+        atomic_fetch_add_explicit(&policies->references, 1, memory_order_relaxed);
+    return policies;
+}
+
+void policies_unref(struct policies *policies)
+{
+    if (!policies ||
+        atomic_fetch_sub_explicit(&policies->references, 1, memory_order_acq_rel) != 1)
+        return;
+    map_done(&policies->exact);
+    map_done(&policies->protected_names);
+    arena_done(&policies->arena);
+    free(policies);
+}
+
+struct slice policies_digest(const struct policies *policies)
+{
+    return policies->digest;
+}
+
+size_t policies_count(const struct policies *policies)
+{
+    return policies->policy_count;
+}
+
+const struct policy *policies_at(const struct policies *policies, size_t index)
+{
+    return &policies->policies[index];
+}
+
+size_t policies_harbor_count(const struct policies *policies)
+{
+    return policies->harbor_count;
+}
+
+const struct harbor *policies_harbor_at(const struct policies *policies, size_t index)
+{
+    return &policies->harbors[index];
+}
+
+const struct pattern *pattern_list_match(const struct pattern_list *list, struct slice text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (glob_match(list->items[i].text, text))
+            return &list->items[i];
+    return NULL;
+}
+
+bool policies_protects(const struct policies *policies, struct slice namespace_)
+{
+    return map_get(&policies->protected_names, namespace_) ||
+           pattern_list_match(&policies->protected_globs, namespace_);
+}
+
+const struct policy *policies_find(const struct policies *policies, struct slice namespace_)
+{
+    const struct claim *exact = map_get(&policies->exact, namespace_);
+    for (size_t i = 0; i < policies->glob_count; i++) {
+        const struct claim *glob = &policies->globs[i];
+        if (exact && exact->policy->priority >= glob->policy->priority)
+            break;
+        if (glob_match(glob->pattern->text, namespace_))
+            return glob->policy;
+    }
+    return exact ? exact->policy : NULL;
+}
+
+size_t harbor_find_registry(const struct harbor *harbor, struct slice domain)
+{
+    size_t low = 0, high = harbor->registry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = slice_compare(harbor->registries[middle].domain, domain);
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return harbor->registry_count;
+}
+
+struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,
+                            const struct reference *reference, struct arena *arena)
+{
+    return arena_join(arena,
+                      (struct slice[]){harbor->host, SLICE("/"), registry->project, SLICE("/"),
+                                       reference->path, reference->suffix},
+                      6);
+}
+
+const char *mode_name(enum mode mode)
+{
+    static const char *const names[] = {"disabled", "audit", "enforce"};
+    return names[mode];
+}

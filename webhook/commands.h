@@ -1,0 +1,9 @@
+/* The commands of the program, one file each: command_NAME.c. Each takes the rest of the command line,
+ * its own name first, and returns an exit status. */
+#pragma once
+
+#include "webhook/options.h"
+
+int command_certs(int argc, char **argv);
+int command_serve(int argc, char **argv);
+int command_version(int argc, char **argv);

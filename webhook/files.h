@@ -1,0 +1,12 @@
+/* Whole files. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* Reads a file of at most `limit` bytes into an empty buffer. False where it cannot be read or has
+ * more; the error does not name the path: the caller does. */
+bool file_read(const char *path, size_t limit, struct buffer *ret, struct error *reterr);
+
+/* Reads stdin to its end, likewise. */
+bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr);

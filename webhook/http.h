@@ -1,0 +1,19 @@
+/* What both ports share: texts and headers of answers. */
+#pragma once
+
+#include "base/slice.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+/* Answers with a copy of the body. `extra_name` may be NULL; `close` asks the client not to reuse the
+ * connection. */
+enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
+                            const char *content_type, struct slice body, const char *extra_name,
+                            const char *extra_value, bool close);
+
+/* What libmicrohttpd complains about goes to the log. */
+void http_log(void *unused, const char *format, va_list args);
+
+/* Copies `text`, which a client sent, for a message: short, and without control characters. */
+void http_quote(const char *text, char *ret, size_t size);

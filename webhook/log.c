@@ -1,0 +1,169 @@
+/* The log: lines are made by whoever logs, and written by one thread. */
+#include "webhook/log.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One log per process, as there is one stderr. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool running, stopping;
+    enum log_format format;
+    struct buffer pending;
+    unsigned long dropped;
+} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+             .pending = {.limit = LOG_MAX_PENDING}};
+
+static void write_all(struct slice s)
+{
+    while (s.len) {
+        ssize_t written = write(STDERR_FILENO, s.base, s.len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return; /* there is no other place to say it */
+        s = slice_from_index(s, (size_t)written);
+    }
+}
+
+static void *write_lines(void *unused)
+{
+    (void)unused;
+    struct buffer lines = {.limit = LOG_MAX_PENDING};
+    pthread_mutex_lock(&the_log.lock);
+    for (;;) {
+        while (the_log.pending.len == 0 && !the_log.stopping)
+            pthread_cond_wait(&the_log.wake, &the_log.lock);
+        if (the_log.pending.len == 0)
+            break;
+        struct buffer taken = the_log.pending;
+        the_log.pending = lines;
+        lines = taken;
+        pthread_mutex_unlock(&the_log.lock);
+        write_all(buffer_slice(&lines));
+        buffer_clear(&lines);
+        pthread_mutex_lock(&the_log.lock);
+    }
+    pthread_mutex_unlock(&the_log.lock);
+    buffer_done(&lines);
+    return NULL;
+}
+
+void log_start(enum log_format format)
+{
+    the_log.format = format;
+    the_log.running = pthread_create(&the_log.thread, NULL, write_lines, NULL) == 0;
+}
+
+void log_stop(void)
+{
+    if (!the_log.running)
+        return;
+    pthread_mutex_lock(&the_log.lock);
+    the_log.stopping = true;
+    pthread_cond_signal(&the_log.wake);
+    pthread_mutex_unlock(&the_log.lock);
+    pthread_join(the_log.thread, NULL);
+    the_log.running = the_log.stopping = false;
+    buffer_done(&the_log.pending);
+}
+
+/* RFC 3339, UTC, milliseconds. */
+static void format_time(char *ret, size_t size)
+{
+    struct timespec now;
+    struct tm tm;
+    char seconds[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(ret, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+}
+
+static const char *const level_names[] = {"info", "warning", "error"};
+
+void log_begin(struct log_line *line, enum log_level level, const char *event, const char *message)
+{
+    *line = (struct log_line){.level = level, .message = message};
+    line->w.out = &line->text;
+    json_begin_object(&line->w);
+    if (the_log.format == LOG_FORMAT_JSON) {
+        char time_text[64];
+        format_time(time_text, sizeof(time_text));
+        json_member_text(&line->w, "time", time_text);
+        json_member_text(&line->w, "level", level_names[level]);
+        json_member_text(&line->w, "msg", message);
+    }
+    json_member_text(&line->w, "event", event);
+}
+
+/* "2026-11-24T12:00:00.000Z info    message  {…}" */
+static void make_text_line(struct log_line *line)
+{
+    char time_text[64];
+    struct buffer text = {0};
+    format_time(time_text, sizeof(time_text));
+    buffer_append_format(&text, "%s %-7s %s  ", time_text, level_names[line->level],
+                         line->message);
+    buffer_append(&text, buffer_slice(&line->text));
+    buffer_done(&line->text);
+    line->text = text;
+}
+
+/* Appends a line to what the thread will write; a full log keeps room for the next try. */
+static void enqueue(struct slice text)
+{
+    if (the_log.dropped) {
+        struct buffer note = {0};
+        buffer_append_format(&note, "{\"level\":\"warning\",\"msg\":\"log lines were dropped: "
+                             "stderr takes them too slowly\",\"event\":\"log-dropped\","
+                             "\"lines\":%lu}\n", the_log.dropped);
+        buffer_append(&the_log.pending, buffer_slice(&note));
+        if (!the_log.pending.truncated)
+            the_log.dropped = 0;
+        the_log.pending.truncated = false;
+        buffer_done(&note);
+    }
+    buffer_append(&the_log.pending, text);
+    if (the_log.pending.truncated) {
+        the_log.dropped++;
+        the_log.pending.truncated = false;
+    }
+}
+
+void log_end(struct log_line *line)
+{
+    json_end_object(&line->w);
+    if (the_log.format == LOG_FORMAT_TEXT)
+        make_text_line(line);
+    buffer_append_char(&line->text, '\n');
+    if (the_log.running) {
+        pthread_mutex_lock(&the_log.lock);
+        enqueue(buffer_slice(&line->text));
+        pthread_cond_signal(&the_log.wake);
+        pthread_mutex_unlock(&the_log.lock);
+    } else {
+        write_all(buffer_slice(&line->text));
+    }
+    buffer_done(&line->text);
+}
+
+void log_message(enum log_level level, const char *event, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct log_line line;
+    log_begin(&line, level, event, text);
+    log_end(&line);
+}

@@ -1,0 +1,34 @@
+/* Log lines on stderr: one JSON object a line, or a text form for terminals. A thread of its own
+ * writes them, so that a log that nobody reads can never hold up an answer: past LOG_MAX_PENDING
+ * bytes lines are dropped and counted. Thread-safe after log_start. */
+#pragma once
+
+#include "base/buffer.h"
+#include "json/writer.h"
+
+enum { LOG_MAX_PENDING = 4 * 1024 * 1024 };
+
+enum log_level { LOG_INFO, LOG_WARNING, LOG_ERROR };
+enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+
+/* Before log_start lines are written at once, as JSON. */
+void log_start(enum log_format format);
+
+/* Writes what is pending and ends the thread. */
+void log_stop(void);
+
+/* A line in the making. Between begin and end the caller adds members with `w`. */
+struct log_line {
+    struct buffer text;
+    struct json_writer w;
+    enum log_level level;
+    const char *message;
+};
+
+void log_begin(struct log_line *line, enum log_level level, const char *event,
+               const char *message);
+void log_end(struct log_line *line);
+
+/* A line that is only a sentence. */
+void log_message(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

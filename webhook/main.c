@@ -1,0 +1,46 @@
+/* The program: finds the command by its name. */
+#include "webhook/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"serve", command_serve, "the admission webhook server"},
+    {"certs", command_certs, "make an authority and a serving certificate"},
+    {"version", command_version, "show the version, the commit and the libraries"},
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
+
+static void show_help(FILE *out)
+{
+    fputs("harbor-pilot moves a cluster's Pods into Harbor: it rewrites their image references to\n"
+          "Harbor's proxy-cache projects, by policy, namespace by namespace.\n\n"
+          "Usage: harbor-pilot COMMAND [options]\n\nCommands:\n", out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`harbor-pilot COMMAND --help` shows the options of one, with an example.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        show_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        show_help(stdout);
+        return EXIT_FINE;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return command_version(1, argv);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return usage_error("`%s` is no command; `harbor-pilot --help` lists them", argv[1]);
+}

@@ -1,0 +1,265 @@
+/* Parses options by their table, and prints --help from it. */
+#include "webhook/options.h"
+
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int usage_error(const char *format, ...)
+{
+    va_list args;
+    fputs("harbor-pilot: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+void text_list_add(struct text_list *list, const char *text)
+{
+    list->items = memory_resize(list->items, (list->count + 1) * sizeof(*list->items));
+    list->items[list->count++] = text;
+}
+
+bool duration_parse(const char *text, long *ret_milliseconds)
+{
+    static const struct {
+        const char *name;
+        double milliseconds;
+    } units[] = {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+    const double most = 24 * 3600e3;
+    double total = 0;
+    if (!*text)
+        return false;
+    while (*text) {
+        char *end;
+        if (!isdigit((unsigned char)*text))
+            return false;
+        double number = strtod(text, &end);
+        size_t letters = strspn(end, "hms"), unit = 0;
+        while (unit < 4 &&
+               !(strlen(units[unit].name) == letters && !memcmp(units[unit].name, end, letters)))
+            unit++;
+        if (unit == 4)
+            return false;
+        total += number * units[unit].milliseconds;
+        text = end + letters;
+    }
+    if (!(total <= most))
+        return false;
+    *ret_milliseconds = (long)total;
+    return true;
+}
+
+static bool set_word(const struct option_spec *option, const char *value)
+{
+    for (int i = 0; option->words[i]; i++)
+        if (strcmp(option->words[i], value) == 0) {
+            *(int *)option->target = i;
+            return true;
+        }
+    fprintf(stderr, "harbor-pilot: --%s is `%s`, expected ", option->name, value);
+    for (int i = 0; option->words[i]; i++)
+        fprintf(stderr, "%s`%s`", i ? " or " : "", option->words[i]);
+    fputc('\n', stderr);
+    return false;
+}
+
+static bool set_number(const struct option_spec *option, const char *value)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(value, &end, 10);
+    if (*value && !*end && !errno && number >= option->least && number <= option->most) {
+        *(long *)option->target = number;
+        return true;
+    }
+    usage_error("--%s is `%s`, expected a whole number from %ld to %ld", option->name, value,
+                option->least, option->most);
+    return false;
+}
+
+static bool set_option(const struct option_spec *option, const char *value)
+{
+    switch (option->kind) {
+    case OPTION_FLAG:
+        *(bool *)option->target = true;
+        return true;
+    case OPTION_TEXT:
+        *(const char **)option->target = value;
+        return true;
+    case OPTION_TEXTS:
+        text_list_add(option->target, value);
+        return true;
+    case OPTION_NUMBER:
+        return set_number(option, value);
+    case OPTION_DURATION:
+        if (duration_parse(value, option->target))
+            return true;
+        usage_error("--%s is `%s`, expected a duration such as `10s`, `1m30s` or `500ms`",
+                    option->name, value);
+        return false;
+    case OPTION_WORD:
+        return set_word(option, value);
+    }
+    return false;
+}
+
+/* HARBOR_PILOT_BIND_ADDRESS for bind-address; others of that prefix are ignored, since Kubernetes
+ * makes some of its own for every Service. */
+static bool set_from_environment(const struct option_spec *option, bool *ret_given)
+{
+    char name[100];
+    size_t len = (size_t)snprintf(name, sizeof(name), "HARBOR_PILOT_%s", option->name);
+    for (size_t i = 0; i < len && i < sizeof(name); i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+    const char *value = getenv(name);
+    if (!value || !*value)
+        return true;
+    *ret_given = true;
+    if (option->kind != OPTION_FLAG)
+        return set_option(option, value);
+    if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+        *(bool *)option->target = *value == 't';
+        return true;
+    }
+    usage_error("%s is `%s`, expected `true` or `false`", name, value);
+    return false;
+}
+
+static void print_help(const struct command_spec *command)
+{
+    printf("harbor-pilot %s: %s\n\nUsage: harbor-pilot %s [options]%s%s\n\nOptions:\n",
+           command->name, command->summary, command->name, command->arguments ? " " : "",
+           command->arguments ? command->arguments : "");
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct option_spec *option = &command->options[i];
+        char left[80], text[4] = {'-', option->short_name, ',', 0};
+        snprintf(left, sizeof(left), "%s %s%s%s%s", option->short_name ? text : "   ", "--",
+                 option->name, option->value ? " " : "", option->value ? option->value : "");
+        if (strlen(left) <= 34)
+            printf("  %-34s %s\n", left, option->help);
+        else
+            printf("  %s\n  %-34s %s\n", left, "", option->help);
+    }
+    printf("  %-34s %s\n", "    --help", "Show this text.");
+    if (command->environment)
+        puts("\nEvery option can also be an environment variable: HARBOR_PILOT_BIND_ADDRESS for\n"
+             "--bind-address. An option on the command line wins.");
+    printf("\nExample:\n%s\n", command->example);
+}
+
+static const struct option_spec *find_option(const struct command_spec *command, const char *name,
+                                             size_t len)
+{
+    for (size_t i = 0; i < command->option_count; i++)
+        if (strlen(command->options[i].name) == len &&
+            memcmp(command->options[i].name, name, len) == 0)
+            return &command->options[i];
+    return NULL;
+}
+
+static const struct option_spec *find_short(const struct command_spec *command, char name)
+{
+    for (size_t i = 0; i < command->option_count; i++)
+        if (command->options[i].short_name == name)
+            return &command->options[i];
+    return NULL;
+}
+
+struct parsing {
+    const struct command_spec *command;
+    int argc;
+    char **argv;
+    int at;
+    bool *given;
+};
+
+/* Takes one option, with its value, from argv. */
+static bool take_option(struct parsing *p)
+{
+    const char *text = p->argv[p->at], *value = NULL;
+    const struct option_spec *option;
+    if (text[1] == '-') {
+        const char *equals = strchr(text, '=');
+        size_t len = equals ? (size_t)(equals - text - 2) : strlen(text) - 2;
+        option = find_option(p->command, text + 2, len);
+        value = equals ? equals + 1 : NULL;
+    } else {
+        option = find_short(p->command, text[1]);
+        value = text[2] ? text + 2 : NULL;
+    }
+    if (!option) {
+        usage_error("`%s` is no option of `%s`; `harbor-pilot %s --help` lists them", text,
+                    p->command->name, p->command->name);
+        return false;
+    }
+    if (option->kind == OPTION_FLAG && value) {
+        usage_error("--%s takes no value, but there is `%s`", option->name, value);
+        return false;
+    }
+    if (option->kind != OPTION_FLAG && !value) {
+        if (p->at + 1 == p->argc) {
+            usage_error("--%s has no value, expected %s", option->name, option->value);
+            return false;
+        }
+        value = p->argv[++p->at];
+    }
+    p->given[option - p->command->options] = true;
+    return set_option(option, value);
+}
+
+static bool finish(const struct parsing *p)
+{
+    const struct command_spec *command = p->command;
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct option_spec *option = &command->options[i];
+        if (command->environment && !p->given[i] &&
+            !set_from_environment(option, &p->given[i]))
+            return false;
+        if (option->required && !p->given[i]) {
+            usage_error("--%s is missing, expected --%s %s; `harbor-pilot %s --help` shows an "
+                        "example", option->name, option->name, option->value, command->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+enum options_result options_parse(const struct command_spec *command, int argc, char **argv,
+                                  struct text_list *positionals)
+{
+    bool *given = memory_allocate_zeroed(command->option_count, sizeof(*given));
+    struct parsing p = {command, argc, argv, 1, given};
+    enum options_result result = OPTIONS_GO;
+    bool only_positionals = false;
+    for (; p.at < argc && result == OPTIONS_GO; p.at++) {
+        const char *text = argv[p.at];
+        if (!only_positionals && strcmp(text, "--") == 0) {
+            only_positionals = true;
+        } else if (!only_positionals &&
+                   (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)) {
+            print_help(command);
+            result = OPTIONS_HELP_SHOWN;
+        } else if (!only_positionals && text[0] == '-' && text[1]) {
+            if (!take_option(&p))
+                result = OPTIONS_USAGE;
+        } else if (positionals) {
+            text_list_add(positionals, text);
+        } else {
+            usage_error("`%s` is not expected here; `harbor-pilot %s --help` shows how it is used",
+                        text, command->name);
+            result = OPTIONS_USAGE;
+        }
+    }
+    if (result == OPTIONS_GO && !finish(&p))
+        result = OPTIONS_USAGE;
+    free(given);
+    return result;
+}

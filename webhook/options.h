@@ -1,0 +1,70 @@
+/* Command lines: one table per command drives parsing, environment variables, --help and the test that
+ * compares the man pages with it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Exit statuses, the same for every command (see the man pages). */
+enum exit_status {
+    EXIT_FINE = 0,
+    EXIT_BAD_ANSWER = 1, /* the question was answered and the answer is bad */
+    EXIT_USAGE = 2,      /* usage, unreadable input, invalid policy */
+    EXIT_UNKNOWN = 3,    /* it could not be found out */
+};
+
+enum option_kind {
+    OPTION_FLAG,     /* bool *; takes no value */
+    OPTION_TEXT,     /* const char ** */
+    OPTION_TEXTS,    /* struct text_list *; may be given several times */
+    OPTION_NUMBER,   /* long *; from least to most */
+    OPTION_DURATION, /* long *; milliseconds; "10s", "1m30s", "500ms" */
+    OPTION_WORD,     /* int *; index in words */
+};
+
+/* Pointers into the command line; free items with free(). */
+struct text_list {
+    const char **items;
+    size_t count;
+};
+
+struct option_spec {
+    const char *name;   /* without the dashes */
+    char short_name;    /* or NUL */
+    enum option_kind kind;
+    void *target;       /* set when the option is given; else it keeps its default */
+    const char *value;  /* what stands for the value in --help: "FILE" */
+    const char *help;   /* one sentence */
+    bool required;
+    long least, most;          /* of OPTION_NUMBER */
+    const char *const *words;  /* of OPTION_WORD, NULL-terminated */
+};
+
+struct command_spec {
+    const char *name;      /* "serve", "certs init" */
+    const char *summary;   /* one line */
+    const char *arguments; /* what follows the options in the usage line, or NULL */
+    const char *example;   /* lines that can be typed as they are */
+    bool environment;      /* options can also be HARBOR_PILOT_NAME variables */
+    const struct option_spec *options;
+    size_t option_count;
+};
+
+enum options_result {
+    OPTIONS_GO,
+    OPTIONS_HELP_SHOWN,
+    OPTIONS_USAGE, /* a message is on stderr */
+};
+
+/* Parses argv[1] on. `positionals` takes what is no option, or is NULL where the command has none.
+ * Shows --help itself. */
+enum options_result options_parse(const struct command_spec *command, int argc, char **argv,
+                                  struct text_list *positionals);
+
+void text_list_add(struct text_list *list, const char *text);
+
+/* Milliseconds of "10s", "1m30s", "1.5h", "500ms"; false for anything else or past 24 h. */
+bool duration_parse(const char *text, long *ret_milliseconds);
+
+/* A message on stderr that starts with "harbor-pilot: ", and EXIT_USAGE to return. */
+int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

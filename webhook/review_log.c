@@ -1,0 +1,119 @@
+/* Logs reviews, and holds back those that repeat. */
+#include "webhook/review_log.h"
+
+#include "base/map.h"
+#include "webhook/log.h"
+
+#include <pthread.h>
+#include <time.h>
+
+enum { REPEAT_SLOTS = 4096, REPEAT_SECONDS = 60 };
+
+/* What was logged lately, by hash. Two workloads that fall into one slot take turns: at worst a line
+ * too many. */
+static struct {
+    pthread_mutex_t lock;
+    struct {
+        uint64_t hash;
+        time_t logged;
+        unsigned long repeated;
+    } slots[REPEAT_SLOTS];
+} recent = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint64_t hash_of(const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    uint64_t hash = (uint64_t)admission->webhook << 8 | (uint64_t)decisions->mode;
+    hash = map_hash(admission->review.namespace_, hash);
+    hash = map_hash(decisions->workload, hash);
+    for (size_t i = 0; i < decisions->count; i++) {
+        hash = map_hash(decisions->items[i].field->name, hash);
+        hash = map_hash(decisions->items[i].field->image, hash);
+        hash = map_hash(decisions->items[i].result, hash);
+    }
+    return hash;
+}
+
+/* Whether the line is to be written now, and how many were not since the last one. */
+static bool take_turn(uint64_t hash, unsigned long *ret_repeated)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&recent.lock);
+    size_t at = (size_t)(hash % REPEAT_SLOTS);
+    bool same = recent.slots[at].hash == hash && recent.slots[at].logged != 0;
+    bool write = !same || now.tv_sec - recent.slots[at].logged >= REPEAT_SECONDS;
+    *ret_repeated = same ? recent.slots[at].repeated : 0;
+    if (write) {
+        recent.slots[at].hash = hash;
+        recent.slots[at].logged = now.tv_sec + (now.tv_sec == 0);
+        recent.slots[at].repeated = 0;
+    } else {
+        recent.slots[at].repeated++;
+    }
+    pthread_mutex_unlock(&recent.lock);
+    return write;
+}
+
+static void write_owner(struct json_writer *w, const struct pod *pod, struct arena *arena)
+{
+    if (!pod->has_controller)
+        return;
+    const struct owner *owner = &pod->controller;
+    struct slice group = owner->group.len ? owner->group : SLICE("core");
+    json_member(w, "owner",
+                arena_join(arena, (struct slice[]){group, SLICE("/"), owner->kind, SLICE("/"),
+                                                   owner->name}, 5));
+}
+
+static void write_line(const struct admission *admission, double seconds, unsigned long repeated,
+                       struct arena *arena)
+{
+    const struct review *review = &admission->review;
+    const struct decisions *decisions = &admission->decisions;
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "review",
+              !decisions->rewrites ? "images kept"
+              : admission->applied ? "images rewritten"
+                                   : "audit: images would be rewritten");
+    struct json_writer *w = &line.w;
+    json_member(w, "uid", review->uid);
+    json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
+    json_member(w, "namespace", review->namespace_);
+    json_member(w, "pod", review->pod.name.len ? review->pod.name : review->pod.generate_name);
+    write_owner(w, &review->pod, arena);
+    json_member_text(w, "mode", mode_name(decisions->mode));
+    json_member_bool(w, "applied", admission->applied);
+    json_key(w, "images");
+    json_begin_array(w);
+    for (size_t i = 0; i < decisions->count; i++) {
+        json_begin_object(w);
+        decision_write_members(w, decisions, &decisions->items[i],
+                               admission_field(&decisions->items[i], arena));
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_key(w, "durationSeconds");
+    json_decimal(w, seconds);
+    if (admission->originals_too_large)
+        json_member_text(w, "detail", "the annotation " ANNOTATION_ORIGINAL_IMAGES " is left out: "
+                                      "the Pod's annotations would pass 256 KiB");
+    if (repeated)
+        json_member_number(w, "repeated", (long long)repeated);
+    log_end(&line);
+}
+
+void review_log(const struct admission *admission, double seconds, struct arena *arena)
+{
+    unsigned long repeated;
+    if (admission->too_many_images) {
+        log_message(LOG_WARNING, "review", "a Pod in `%.*s` has more than %d images and was left "
+                    "alone", SLICE_ARGS(slice_head(admission->review.namespace_, 63)),
+                    POD_MAX_IMAGES);
+        return;
+    }
+    if (!admission->decided || admission->decisions.rewrites == 0)
+        return;
+    if (take_turn(hash_of(admission), &repeated))
+        write_line(admission, seconds, repeated, arena);
+}

@@ -1,0 +1,249 @@
+/* The admission port: routes, bodies, answers. */
+#include "webhook/server.h"
+
+#include "webhook/http.h"
+#include "webhook/review_log.h"
+#include "webhook/tls.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct server {
+    struct MHD_Daemon *daemon;
+    struct state *state;
+    atomic_size_t body_bytes; /* in the memory of all calls */
+};
+
+static const struct route {
+    const char *path;
+    enum admit_webhook webhook;
+    enum mode mode;
+} routes[] = {
+    {"/mutate/enforce", ADMIT_MUTATE, MODE_ENFORCE},
+    {"/mutate/audit", ADMIT_MUTATE, MODE_AUDIT},
+    {"/validate/enforce", ADMIT_VALIDATE, MODE_ENFORCE},
+    {"/validate/audit", ADMIT_VALIDATE, MODE_AUDIT},
+};
+
+#define PATHS "/mutate/enforce, /mutate/audit, /validate/enforce or /validate/audit"
+
+/* One request, from its headers to its answer. */
+struct call {
+    const struct route *route;
+    unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
+    char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
+    struct buffer body;
+    struct timespec began;
+};
+
+static double seconds_since(struct timespec then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then.tv_sec) + (double)(now.tv_nsec - then.tv_nsec) / 1e9;
+}
+
+/* --- headers --- */
+
+static void refuse(struct call *call, unsigned status, const char *text)
+{
+    call->refusal = status;
+    snprintf(call->text, sizeof(call->text), "%s\n", text);
+}
+
+/* application/json or a +json type, whatever its parameters (RFC 6838 4.2.8). */
+static bool is_json(const char *type)
+{
+    if (!type)
+        return false;
+    size_t len = strcspn(type, "; \t");
+    return (len == 16 && strncasecmp(type, "application/json", 16) == 0) ||
+           (len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0);
+}
+
+static void check_headers(struct MHD_Connection *connection, struct call *call, const char *url,
+                          const char *method)
+{
+    char quoted[100], text[250];
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+        if (strcmp(routes[i].path, url) == 0)
+            call->route = &routes[i];
+    if (!call->route) {
+        http_quote(url, quoted, sizeof(quoted));
+        snprintf(text, sizeof(text), "no such path: %s; expected " PATHS, quoted);
+        refuse(call, MHD_HTTP_NOT_FOUND, text);
+        return;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+        http_quote(method, quoted, 20);
+        snprintf(text, sizeof(text), "method %s is not allowed here; expected POST", quoted);
+        refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, text);
+        return;
+    }
+    const char *type =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!is_json(type)) {
+        http_quote(type ? type : "missing", quoted, sizeof(quoted));
+        snprintf(text, sizeof(text), "Content-Type is %s; expected application/json", quoted);
+        refuse(call, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, text);
+    }
+}
+
+/* --- bodies --- */
+
+static void release_body(struct server *server, struct call *call)
+{
+    atomic_fetch_sub(&server->body_bytes, call->body.capacity);
+    buffer_done(&call->body);
+}
+
+/* Takes a piece of the body, or passes it over where the answer is clear already. False: the client
+ * takes too long, and the connection is closed. */
+static bool take_body(struct server *server, struct call *call, struct slice piece)
+{
+    if (seconds_since(call->began) > SERVER_BODY_SECONDS)
+        return false;
+    if (call->refusal)
+        return true;
+    size_t before = call->body.capacity;
+    buffer_append(&call->body, piece);
+    size_t grown = call->body.capacity - before;
+    size_t all = atomic_fetch_add(&server->body_bytes, grown) + grown;
+    if (call->body.truncated)
+        refuse(call, MHD_HTTP_CONTENT_TOO_LARGE,
+               "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
+    else if (all > SERVER_BODY_BUDGET)
+        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
+               "too many bodies at once; expected another try in a second");
+    if (call->refusal)
+        release_body(server, call);
+    return true;
+}
+
+/* --- answers --- */
+
+static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connection *connection,
+                                      const struct call *call)
+{
+    const char *name = NULL, *value = NULL;
+    if (call->refusal == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        name = MHD_HTTP_HEADER_ALLOW;
+        value = "POST";
+    } else if (call->refusal == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it (A1) */
+        value = "1";
+    }
+    return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
+                       slice_from(call->text), name, value,
+                       atomic_load(&server->state->draining));
+}
+
+static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
+                                     struct call *call)
+{
+    struct timespec began;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    struct arena arena = {0};
+    struct buffer out = {0};
+    struct admission admission;
+    struct error error;
+    struct policies *policies = state_policies(server->state);
+    bool answered = admit(policies, call->route->webhook, call->route->mode,
+                          buffer_slice(&call->body), &arena, &out, &admission, &error);
+    double seconds = seconds_since(began);
+    metrics_count(server->state->metrics, &admission, seconds);
+    review_log(&admission, seconds, &arena);
+    enum MHD_Result result;
+    if (answered) {
+        result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
+                             NULL, atomic_load(&server->state->draining));
+    } else {
+        refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
+        result = answer_refusal(server, connection, call);
+    }
+    policies_unref(policies);
+    buffer_done(&out);
+    arena_done(&arena);
+    return result;
+}
+
+/* --- libmicrohttpd --- */
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **connection_cls)
+{
+    struct server *server = cls;
+    struct call *call = *connection_cls;
+    (void)version;
+    if (!call) { /* the headers have come */
+        call = memory_allocate_zeroed(1, sizeof(*call));
+        *connection_cls = call;
+        call->body.limit = SERVER_MAX_BODY;
+        clock_gettime(CLOCK_MONOTONIC, &call->began);
+        check_headers(connection, call, url, method);
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        bool taken = take_body(server, call, slice_of(upload, *upload_size));
+        *upload_size = 0;
+        return taken ? MHD_YES : MHD_NO;
+    }
+    return call->refusal ? answer_refusal(server, connection, call)
+                         : answer_review(server, connection, call);
+}
+
+static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,
+                     enum MHD_RequestTerminationCode code)
+{
+    (void)connection, (void)code;
+    struct call *call = *connection_cls;
+    if (!call)
+        return;
+    release_body(cls, call);
+    free(call);
+    *connection_cls = NULL;
+}
+
+struct server *server_start(int socket, unsigned threads, unsigned max_connections,
+                            struct state *state, struct error *reterr)
+{
+    struct server *server = memory_allocate_zeroed(1, sizeof(*server));
+    server->state = state;
+    struct MHD_OptionItem pool[] = {
+        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
+        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)SERVER_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
+        tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+    if (server->daemon)
+        return server;
+    error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
+    close(socket);
+    free(server);
+    return NULL;
+}
+
+unsigned server_connections(const struct server *server)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
+}
+
+void server_stop(struct server *server)
+{
+    if (!server)
+        return;
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}

@@ -1,0 +1,23 @@
+/* The admission server: HTTPS, and the way from a call to its answer. */
+#pragma once
+
+#include "webhook/state.h"
+
+enum {
+    SERVER_MAX_BODY = 7 * 1024 * 1024,          /* two objects of 3 MiB and a little (CONTRACTS A2) */
+    SERVER_BODY_BUDGET = 128 * 1024 * 1024,     /* of all bodies at once; past it 503 and try again */
+    SERVER_IDLE_SECONDS = 120,                  /* longer than the API server's 90 (CONTRACTS A1) */
+    SERVER_BODY_SECONDS = 10,                   /* within which a request's body must have come */
+};
+
+struct server;
+
+/* Starts serving on a listening socket, which it owns from then on. NULL on failure. */
+struct server *server_start(int socket, unsigned threads, unsigned max_connections,
+                            struct state *state, struct error *reterr);
+
+/* Connections that are open now. */
+unsigned server_connections(const struct server *server);
+
+/* Closes all connections and frees the server. */
+void server_stop(struct server *server);
