@@ -24,7 +24,7 @@ OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-
 endif
 CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -Isrc -I. $(WARNINGS) -Werror $(OPTIMISE) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now -Wl,--as-needed) $(LDFLAGS)
-LIBS := -lmicrohttpd -lgnutls -lyaml -ljansson -lcrypto -lpthread
+LIBS := -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
 
 LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
 WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c))
@@ -72,20 +72,42 @@ $(BINARY): $(call object,$(WEBHOOK_SOURCES)) $(LIB)
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(filter-out %/main.o,$(call object,$(WEBHOOK_SOURCES))) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -ljansson $(LIBS)
 unit: $(UNIT_TESTS)
 
 # a fuzz target linked with a main that feeds it files: the corpora as ordinary tests
 $(BUILD)/fuzz/%-replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
 fuzz-replays: $(FUZZ_REPLAYS)
 
-## make deps       install the Debian packages that building and testing need (root)
+## make deps       install the Debian packages that building needs (root), or print the line that does
 deps:
-	@bash tests/deps.sh
+	@bash tests/deps.sh build
 
+## make run        the demonstration: serve the example policies and send real reviews (ONCE=1: then end)
+run:
+	@bash tests/deps.sh run
+	@$(MAKE) --no-print-directory -j2 $(BINARY) >&2
+	@ONCE=$(ONCE) HARBOR_PILOT=$(abspath $(BINARY)) BIND_ADDRESS=$(or $(BIND_ADDRESS),127.0.0.1:8443) \
+		ADMIN_BIND_ADDRESS=$(or $(ADMIN_BIND_ADDRESS),127.0.0.1:8080) python3 tests/demo/demo.py
+
+## make test       everything that can run here; the last line is `N passed, N failed, N skipped`
+test:
+	@bash tests/deps.sh test
+	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py test
+
+## make check      the part of it that takes under a minute
+check:
+	@bash tests/deps.sh test
+	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py check
+
+## make lint       layers, banned functions, format, documentation; and the longest functions
+lint:
+	@/usr/bin/python3 tests/lint/lint.py --verbose
+
+## make clean      removes what was built
 clean:
 	rm -rf build build-*
 

@@ -5,5 +5,7 @@
 #include "webhook/options.h"
 
 int command_certs(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_explain(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_version(int argc, char **argv);

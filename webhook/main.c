@@ -10,6 +10,8 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"serve", command_serve, "the admission webhook server"},
+    {"check", command_check, "validate policies and run their cases"},
+    {"explain", command_explain, "what happens to one image, and why"},
     {"certs", command_certs, "make an authority and a serving certificate"},
     {"version", command_version, "show the version, the commit and the libraries"},
 };

@@ -4,7 +4,6 @@
 #include "webhook/commands.h"
 
 #include <gnutls/gnutls.h>
-#include <jansson.h>
 #include <microhttpd.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -30,8 +29,8 @@ int command_version(int argc, char **argv)
     if (argc > 1)
         return usage_error("`version` takes no arguments");
     printf("harbor-pilot %s (commit %s)\n", version_number(), version_commit());
-    printf("libmicrohttpd %s\nGnuTLS %s\nOpenSSL %s\njansson %s\nlibyaml %s\n", MHD_get_version(),
+    printf("libmicrohttpd %s\nGnuTLS %s\nOpenSSL %s\nlibyaml %s\n", MHD_get_version(),
            gnutls_check_version(NULL), OpenSSL_version(OPENSSL_VERSION_STRING),
-           jansson_version_str(), yaml_get_version_string());
+           yaml_get_version_string());
     return EXIT_FINE;
 }

@@ -1,0 +1,189 @@
+"""Runs the tests and counts them: `run.py check` for the part that takes under a minute, `run.py test`
+for everything. The last line is `N passed, N failed, N skipped`; what is skipped is named with the
+reason. Exit status 0 only where nothing failed and something passed."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+SANITIZERS = [("address,undefined", "asan")]
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+        self.failures = []
+
+    def fail(self, name, text=""):
+        self.failed += 1
+        self.failures.append(name)
+        print(f"FAILED {name}\n{text}", flush=True)
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                          **options)
+
+
+def make(totals, *arguments):
+    """Builds; a failed build is one failed test."""
+    done = run(["make", "--no-print-directory", "-j2", *arguments])
+    if done.returncode:
+        totals.fail("make " + " ".join(arguments), done.stdout)
+    return done.returncode == 0
+
+
+def run_unit(totals, build, variant):
+    """Every cmocka program, in its TAP form."""
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", UBSAN_OPTIONS="print_stacktrace=1",
+                       HARBOR_PILOT=str(ROOT / build / "harbor-pilot"))
+    programs = sorted(p for p in (ROOT / build / "unit").rglob("test_*") if os.access(p, os.X_OK)
+                      and p.is_file() and not p.suffix)
+    for program in programs:
+        name = f"{variant}/{program.relative_to(ROOT / build)}"
+        done = run([program], env=environment)
+        passed = len(re.findall(r"^ok \d+", done.stdout, re.M))
+        failed = re.findall(r"^not ok \d+ - (.*)$", done.stdout, re.M)
+        totals.passed += passed
+        for test in failed:
+            totals.fail(f"{name}: {test}")
+        if failed or done.returncode or not passed:
+            print(done.stdout)
+        if not failed and (done.returncode or not passed):
+            totals.fail(f"{name}: exit status {done.returncode}, {passed} passed")
+
+
+def run_replays(totals, build, variant):
+    """The fuzzing corpora and past crashes, as ordinary tests."""
+    for program in sorted((ROOT / build / "fuzz").glob("fuzz_*-replay")):
+        target = program.name[len("fuzz_"):-len("-replay")]
+        folders = [f"tests/fuzz/{kind}/{target}" for kind in ("corpus", "regression")
+                   if (ROOT / "tests/fuzz" / kind / target).is_dir()]
+        done = run([program, *folders])
+        if done.returncode:
+            totals.fail(f"{variant}/fuzz/{target}", done.stdout[-4000:])
+        else:
+            totals.passed += 1
+
+
+def run_pytest(totals, name, folder, environment=None):
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        done = run([*PYTEST, f"--junit-xml={report.name}", folder],
+                   env=dict(os.environ, **(environment or {})))
+        try:
+            suite = xml.etree.ElementTree.parse(report.name).getroot().find("testsuite")
+        except xml.etree.ElementTree.ParseError:
+            totals.fail(name, done.stdout)
+            return
+        failed = int(suite.get("failures")) + int(suite.get("errors"))
+        skipped = suite.findall("testcase/skipped/..")
+        totals.passed += int(suite.get("tests")) - failed - len(skipped)
+        for case in skipped:
+            totals.skipped.append(f"{name}/{case.get('name')}: {case.find('skipped').get('message')}")
+        for case in suite.iter("testcase"):
+            if case.find("failure") is not None or case.find("error") is not None:
+                totals.fail(f"{name}/{case.get('classname')}.{case.get('name')}")
+        if failed or done.returncode not in (0, 5):
+            print(done.stdout)
+        if not failed and done.returncode not in (0, 5):
+            totals.fail(f"{name}: pytest ended with {done.returncode}")
+
+
+def run_cases(totals):
+    """The example policies' own tables."""
+    done = run([BUILD / "harbor-pilot", "check", "--policies", "policies"])
+    match = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.M)
+    if done.returncode or not match or int(match[1]) == 0:
+        totals.fail("policies: harbor-pilot check", done.stdout)
+    if match:
+        totals.passed += int(match[1])
+
+
+def run_demo(totals):
+    done = run(["make", "--no-print-directory", "run", "ONCE=1", "BIND_ADDRESS=127.0.0.1:0",
+                "ADMIN_BIND_ADDRESS=127.0.0.1:0"])
+    if done.returncode or "patched: 2 images" not in done.stdout:
+        totals.fail("make run ONCE=1", done.stdout)
+    else:
+        totals.passed += 1
+
+
+def run_lint(totals):
+    done = run(["/usr/bin/python3", "tests/lint/lint.py"])
+    print(done.stdout, end="")
+    for line in done.stdout.splitlines():
+        if line.startswith("ok "):
+            totals.passed += 1
+        elif line.startswith("not ok "):
+            totals.fail("lint: " + line[len("not ok "):])
+    if done.returncode > 1:
+        totals.fail("lint", done.stdout)
+
+
+def sanitized(totals):
+    for sanitizer, variant in SANITIZERS:
+        build = f"build-{variant}"
+        arguments = [f"BUILD={build}", "CC=clang", f"SANITIZE={sanitizer}"]
+        if make(totals, *arguments, "unit", "fuzz-replays", "all"):
+            run_unit(totals, build, variant)
+            run_replays(totals, build, variant)
+            run_pytest(totals, f"{variant}/server", "tests/server",
+                       {"HARBOR_PILOT": str(ROOT / build / "harbor-pilot")})
+
+
+def threads(totals):
+    """The server under ThreadSanitizer."""
+    arguments = ["BUILD=build-tsan", "CC=clang", "SANITIZE=thread"]
+    if make(totals, *arguments, "all"):
+        run_pytest(totals, "tsan/server", "tests/server/test_threads.py",
+                   {"HARBOR_PILOT": str(ROOT / "build-tsan" / "harbor-pilot")})
+
+
+STEPS = [
+    # name, in `check`, in `test`
+    ("lint", run_lint, True),
+    ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
+    ("cases of the example policies", run_cases, True),
+    ("make run", run_demo, True),
+    ("server", lambda t: run_pytest(t, "server", "tests/server"), True),
+    ("command line", lambda t: run_pytest(t, "cli", "tests/cli"), True),
+    ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
+    ("sanitizers", sanitized, False),
+    ("threads", threads, False),
+    ("end to end", lambda t: run_pytest(t, "e2e", "tests/e2e"), False),
+]
+
+
+def main():
+    everything = sys.argv[1:] == ["test"]
+    if not everything and sys.argv[1:] != ["check"]:
+        print("run.py: expected `check` or `test`", file=sys.stderr)
+        return 2
+    totals = Totals()
+    if make(totals, "all"):
+        for name, step, quick in STEPS:
+            if not (everything or quick):
+                continue
+            began, before = time.monotonic(), totals.passed
+            print(f"== {name}", flush=True)
+            step(totals)
+            print(f"   {totals.passed - before} passed in {time.monotonic() - began:.0f} s", flush=True)
+    for name in totals.skipped:
+        print(f"skipped {name}")
+    for name in totals.failures:
+        print(f"failed {name}")
+    print(f"{totals.passed} passed, {totals.failed} failed, {len(totals.skipped)} skipped")
+    return 0 if totals.failed == 0 and totals.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+/* Runs tables of cases through decide(). */
+#include "webhook/cases.h"
+
+#include "webhook/question.h"
+
+enum { COLUMNS_MAX = 16 };
+
+struct runner {
+    const struct policies *policies;
+    struct diagnostics *diagnostics;
+    struct case_results *results;
+    struct position at;
+};
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Splits a line at white space, up to a comment. */
+static size_t split(struct slice line, struct slice *columns)
+{
+    size_t count = 0, at = 0;
+    while (count < COLUMNS_MAX) {
+        while (at < line.len && is_space(line.base[at]))
+            at++;
+        if (at == line.len || line.base[at] == '#')
+            break;
+        size_t begin = at;
+        while (at < line.len && !is_space(line.base[at]))
+            at++;
+        columns[count++] = slice_of(line.base + begin, at - begin);
+    }
+    return count;
+}
+
+static bool read_option(struct runner *r, struct slice column, struct question *question)
+{
+    size_t equals = slice_find(column, '=');
+    struct slice key = slice_head(column, equals), value = slice_from_index(column, equals + 1);
+    if (slice_equal(key, SLICE("owner")))
+        question->owner = value;
+    else if (slice_equal(key, SLICE("hash")))
+        question->template_hash = value;
+    else if (slice_equal(key, SLICE("pull-policy")))
+        question->pull_policy = value;
+    else if (slice_equal(key, SLICE("facts"))) {
+        diagnostics_error(r->diagnostics, r->at, "`facts=` is not built yet, expected it to be left "
+                          "out");
+        return false;
+    } else {
+        diagnostics_error(r->diagnostics, r->at, "`%.*s` is no option of a case, expected owner=, "
+                          "hash= or pull-policy=", SLICE_ARGS(slice_head(column, 100)));
+        return false;
+    }
+    return true;
+}
+
+static bool is_reason(struct slice name)
+{
+    for (int i = 0; i < REASON_REWRITTEN; i++)
+        if (slice_equal(name, slice_from(decide_reason_name((enum rewrite_reason)i))))
+            return true;
+    return false;
+}
+
+static bool check_expectation(struct runner *r, struct slice expected)
+{
+    if (slice_starts_with(expected, SLICE("deny:"))) {
+        diagnostics_error(r->diagnostics, r->at, "`deny:` is not built yet, expected an image or "
+                          "keep:REASON");
+        return false;
+    }
+    struct slice reason = slice_from_index(expected, SLICE("keep:").len);
+    if (slice_starts_with(expected, SLICE("keep:")) && !is_reason(reason)) {
+        diagnostics_error(r->diagnostics, r->at, "`%.*s` is no reason to keep an image; the man page "
+                          "of explain lists them", SLICE_ARGS(slice_head(reason, 60)));
+        return false;
+    }
+    return true;
+}
+
+static void record(struct runner *r, struct slice expected, const struct decision *decision)
+{
+    struct case_results *results = r->results;
+    struct slice got = decision->result;
+    if (decision->reason != REASON_REWRITTEN)
+        got = arena_format(&results->arena, "keep:%s", decide_reason_name(decision->reason));
+    if (slice_equal(got, expected)) {
+        results->passed++;
+        return;
+    }
+    results->failures = arena_grow(&results->arena, results->failures, results->failed,
+                                   &results->capacity, sizeof(*results->failures));
+    results->failures[results->failed++] = (struct case_failure){
+        .at = r->at,
+        .expected = arena_copy(&results->arena, expected),
+        .got = arena_copy(&results->arena, got),
+    };
+}
+
+static void run_line(struct runner *r, struct slice line)
+{
+    struct slice columns[COLUMNS_MAX];
+    size_t count = split(line, columns);
+    if (count == 0)
+        return;
+    if (count < 3) {
+        diagnostics_error(r->diagnostics, r->at, "a case has %zu columns, expected NAMESPACE IMAGE "
+                          "EXPECTED", count);
+        return;
+    }
+    struct question question = {
+        .namespace_ = columns[0], .image = columns[1], .mode = MODE_ENFORCE};
+    bool good = check_expectation(r, columns[2]);
+    for (size_t i = 3; i < count; i++)
+        good &= read_option(r, columns[i], &question);
+    if (!good)
+        return;
+    struct question_pod pod;
+    struct decisions decisions;
+    struct error error;
+    if (question_decide(r->policies, &question, &r->results->arena, &pod, &decisions, &error))
+        record(r, columns[2], &decisions.items[0]);
+    else
+        diagnostics_error(r->diagnostics, r->at, "%s", error.text);
+}
+
+void cases_run(const struct policies *policies, struct slice text, struct slice file,
+               struct diagnostics *diagnostics, struct case_results *results)
+{
+    struct runner r = {policies, diagnostics, results,
+                       {arena_copy(&results->arena, file), 0, 1}};
+    while (text.len) {
+        size_t end = slice_find(text, '\n');
+        r.at.line++;
+        run_line(&r, slice_head(text, end));
+        text = slice_from_index(text, end + 1);
+    }
+}
+
+void case_results_done(struct case_results *results)
+{
+    arena_done(&results->arena);
+    *results = (struct case_results){0};
+}
