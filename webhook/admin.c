@@ -78,7 +78,8 @@ struct admin *admin_start(int socket, struct state *state, const struct server *
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, admin,
         MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)ADMIN_IDLE_SECONDS, MHD_OPTION_END);
+        (unsigned)ADMIN_IDLE_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
+        MHD_OPTION_END);
     if (admin->daemon)
         return admin;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");

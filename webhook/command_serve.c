@@ -25,6 +25,7 @@ enum {
     DEFAULT_WATCH_MS = 10 * 1000,
     INVALID_HOLD_MS = 30 * 1000,      /* how long a start with broken policies is not ready */
     DRAIN_POLL_MS = 100,
+    EXPIRE_MS = 1000,                 /* how often connections that do not get on are looked for */
     SPARE_DESCRIPTORS = 128,          /* besides those of connections */
     THREADS_MAX = 256,
 };
@@ -273,7 +274,9 @@ static void run(struct serve *serve, const sigset_t *signals)
             state_set_not_ready(&serve->state, "");
         else if (serve->invalid_until < until)
             until = serve->invalid_until;
-        int signal = wait_for_signal(signals, until > now ? until - now : 0);
+        long long wait = until > now ? until - now : 0;
+        int signal = wait_for_signal(signals, wait < EXPIRE_MS ? wait : EXPIRE_MS);
+        server_expire(serve->server);
         if (signal == SIGTERM || signal == SIGINT)
             return;
         bool due = now_ms() >= next_watch;
@@ -295,6 +298,7 @@ static void drain(struct serve *serve, const sigset_t *signals)
     state_set_not_ready(&serve->state, "draining: the server was told to end");
     while (server_connections(serve->server) && now_ms() < deadline) {
         int signal = wait_for_signal(signals, DRAIN_POLL_MS);
+        server_expire(serve->server);
         if (signal == SIGTERM || signal == SIGINT)
             break;
     }

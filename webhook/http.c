@@ -4,6 +4,7 @@
 #include "webhook/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
                             const char *content_type, struct slice body, const char *extra_name,
@@ -39,4 +40,10 @@ void http_quote(const char *text, char *ret, size_t size)
     for (; text[i] && i + 1 < size; i++)
         ret[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
     ret[i] = '\0';
+}
+
+size_t http_keep_escapes(void *unused, struct MHD_Connection *connection, char *text)
+{
+    (void)unused, (void)connection;
+    return strlen(text);
 }

@@ -17,3 +17,6 @@ void http_log(void *unused, const char *format, va_list args);
 
 /* Copies `text`, which a client sent, for a message: short, and without control characters. */
 void http_quote(const char *text, char *ret, size_t size);
+
+/* For MHD_OPTION_UNESCAPE_CALLBACK: leaves %2F as it is, so that a path is what a proxy in front saw. */
+size_t http_keep_escapes(void *unused, struct MHD_Connection *connection, char *text);

@@ -11,6 +11,7 @@ static const struct {
 } commands[] = {
     {"serve", command_serve, "the admission webhook server"},
     {"check", command_check, "validate policies and run their cases"},
+    {"plan", command_plan, "what would happen to every image, and why"},
     {"explain", command_explain, "what happens to one image, and why"},
     {"certs", command_certs, "make an authority and a serving certificate"},
     {"version", command_version, "show the version, the commit and the libraries"},

@@ -1,6 +1,7 @@
 /* The admission port: routes, bodies, answers. */
 #include "webhook/server.h"
 
+#include "webhook/connections.h"
 #include "webhook/http.h"
 #include "webhook/review_log.h"
 #include "webhook/tls.h"
@@ -15,6 +16,7 @@
 struct server {
     struct MHD_Daemon *daemon;
     struct state *state;
+    struct connections *connections;
     atomic_size_t body_bytes; /* in the memory of all calls */
 };
 
@@ -37,7 +39,6 @@ struct call {
     unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
-    struct timespec began;
 };
 
 static double seconds_since(struct timespec then)
@@ -101,14 +102,11 @@ static void release_body(struct server *server, struct call *call)
     buffer_done(&call->body);
 }
 
-/* Takes a piece of the body, or passes it over where the answer is clear already. False: the client
- * takes too long, and the connection is closed. */
-static bool take_body(struct server *server, struct call *call, struct slice piece)
+/* Takes a piece of the body, or passes it over where the answer is clear already. */
+static void take_body(struct server *server, struct call *call, struct slice piece)
 {
-    if (seconds_since(call->began) > SERVER_BODY_SECONDS)
-        return false;
     if (call->refusal)
-        return true;
+        return;
     size_t before = call->body.capacity;
     buffer_append(&call->body, piece);
     size_t grown = call->body.capacity - before;
@@ -121,7 +119,6 @@ static bool take_body(struct server *server, struct call *call, struct slice pie
                "too many bodies at once; expected another try in a second");
     if (call->refusal)
         release_body(server, call);
-    return true;
 }
 
 /* --- answers --- */
@@ -184,15 +181,16 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call = memory_allocate_zeroed(1, sizeof(*call));
         *connection_cls = call;
         call->body.limit = SERVER_MAX_BODY;
-        clock_gettime(CLOCK_MONOTONIC, &call->began);
         check_headers(connection, call, url, method);
+        connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
         return MHD_YES;
     }
     if (*upload_size) {
-        bool taken = take_body(server, call, slice_of(upload, *upload_size));
+        take_body(server, call, slice_of(upload, *upload_size));
         *upload_size = 0;
-        return taken ? MHD_YES : MHD_NO;
+        return MHD_YES;
     }
+    connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
     return call->refusal ? answer_refusal(server, connection, call)
                          : answer_review(server, connection, call);
 }
@@ -200,11 +198,13 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,
                      enum MHD_RequestTerminationCode code)
 {
-    (void)connection, (void)code;
+    struct server *server = cls;
     struct call *call = *connection_cls;
+    (void)code;
     if (!call)
         return;
-    release_body(cls, call);
+    connections_allow(server->connections, connection, CONNECTION_NEXT_SECONDS);
+    release_body(server, call);
     free(call);
     *connection_cls = NULL;
 }
@@ -214,6 +214,7 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
 {
     struct server *server = memory_allocate_zeroed(1, sizeof(*server));
     server->state = state;
+    server->connections = connections_new();
     struct MHD_OptionItem pool[] = {
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -221,14 +222,16 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SERVER_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
+        connections_notify, server->connections, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes,
+        NULL, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
         tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
     close(socket);
+    connections_free(server->connections);
     free(server);
     return NULL;
 }
@@ -240,10 +243,16 @@ unsigned server_connections(const struct server *server)
     return info ? info->num_connections : 0;
 }
 
+void server_expire(struct server *server)
+{
+    connections_expire(server->connections);
+}
+
 void server_stop(struct server *server)
 {
     if (!server)
         return;
     MHD_stop_daemon(server->daemon);
+    connections_free(server->connections);
     free(server);
 }

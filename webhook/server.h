@@ -6,8 +6,6 @@
 enum {
     SERVER_MAX_BODY = 7 * 1024 * 1024,          /* two objects of 3 MiB and a little (CONTRACTS A2) */
     SERVER_BODY_BUDGET = 128 * 1024 * 1024,     /* of all bodies at once; past it 503 and try again */
-    SERVER_IDLE_SECONDS = 120,                  /* longer than the API server's 90 (CONTRACTS A1) */
-    SERVER_BODY_SECONDS = 10,                   /* within which a request's body must have come */
 };
 
 struct server;
@@ -18,6 +16,9 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
 
 /* Connections that are open now. */
 unsigned server_connections(const struct server *server);
+
+/* Shuts down connections that do not get on; to be called about once a second. */
+void server_expire(struct server *server);
 
 /* Closes all connections and frees the server. */
 void server_stop(struct server *server);

@@ -38,10 +38,10 @@ static struct slice pull_policy_text(const struct policy *policy)
     return (struct slice){0};
 }
 
-static struct slice make_patch(const struct decide_request *request, struct arena *arena,
-                               struct admission *ret)
+struct slice admit_patch(const struct decide_request *request, const struct decisions *decisions,
+                         struct arena *arena, bool *ret_originals_too_large)
 {
-    const struct decisions *decisions = &ret->decisions;
+    bool too_large;
     struct pod_changes changes = {.pod = request->pod};
     changes.images = arena_allocate(arena, decisions->rewrites * sizeof(*changes.images));
     for (size_t i = 0; i < decisions->count; i++) {
@@ -52,8 +52,10 @@ static struct slice make_patch(const struct decide_request *request, struct aren
     }
     if (decide_adds_pull_secret(request, decisions))
         changes.pull_secret = decisions->policy->pull_secret;
-    changes.set_original_images = originals_value(
-        request, decisions, arena, &changes.original_images, &ret->originals_too_large);
+    changes.set_original_images =
+        originals_value(request, decisions, arena, &changes.original_images, &too_large);
+    if (ret_originals_too_large)
+        *ret_originals_too_large = too_large;
 
     struct buffer out = {0};
     patch_write(&changes, arena, &out);
@@ -145,7 +147,8 @@ static void answer_mutate(const struct policies *policies, enum mode mode, struc
     ret->decided = true;
     ret->applied = ret->decisions.mode == MODE_ENFORCE;
     if (ret->applied)
-        response->patch = make_patch(&request, arena, ret);
+        response->patch = admit_patch(&request, &ret->decisions, arena,
+                                      &ret->originals_too_large);
     response->annotation_count = annotate(&ret->decisions, arena, ret_annotations);
     response->annotations = *ret_annotations;
 }

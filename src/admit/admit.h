@@ -42,6 +42,11 @@ bool admit(const struct policies *policies, enum admit_webhook webhook, enum mod
            struct slice body, struct arena *arena, struct buffer *out, struct admission *ret,
            struct error *reterr);
 
+/* The JSON Patch (RFC 6902) that carries out what was decided, in the arena; empty where nothing
+ * changes. `ret_originals_too_large` may be NULL. */
+struct slice admit_patch(const struct decide_request *request, const struct decisions *decisions,
+                         struct arena *arena, bool *ret_originals_too_large);
+
 /* The JSON Pointer of an image, as logs and audit annotations give it. */
 struct slice admission_field(const struct decision *decision, struct arena *arena);
 

@@ -486,7 +486,7 @@ struct slice json_string_decode(struct json_string string, struct arena *arena)
 {
     if (!string.escaped)
         return string.raw;
-    char *base = arena_allocate(arena, string.raw.len + 1);
+    char *base = arena_allocate(arena, string.raw.len); /* decoded, it is shorter */
     size_t len = 0;
     while (string.raw.len > 0) {
         char decoded[4];

@@ -12,6 +12,9 @@
  *         else
  *             json_skip(&s);
  *     if (!json_finish(&s)) … s.error_at, s.expected
+ *
+ * A number is read with json_skip_slice. A file that includes jansson.h, too, has to rename the
+ * enumerators of one of them.
  */
 #pragma once
 
@@ -34,14 +37,15 @@ enum json_type {
     JSON_OBJECT,
 };
 
-/* A string as it stands between its quotes. `raw` points into the text. */
+/* A string as it stands between its quotes. `raw` points into the text. Only the scanner makes one:
+ * decoding relies on its having seen that every escape is whole. */
 struct json_string {
     struct slice raw;
     bool escaped; /* raw holds at least one backslash and has to be decoded before use */
 };
 
 struct json_scanner {
-    const char *begin, *at, *end;
+    const char *begin, *at, *end; /* after an error, at == end: nothing is left to read */
     unsigned depth;
     bool first;           /* just inside a '{' or '[': no comma is expected */
     const char *error_at; /* where the first error is; NULL: none so far */
@@ -59,11 +63,12 @@ enum json_type json_peek(struct json_scanner *s);
 bool json_object_begin(struct json_scanner *s);
 bool json_array_begin(struct json_scanner *s);
 
-/* To the next member: passes its key and colon, so that its value comes next; the value must then be
+/* To the next member: passes its key and colon, so that its value comes next, which must then be
  * read or skipped exactly once. False at the end of the object, which is passed, and on error. */
 bool json_object_next(struct json_scanner *s, struct json_string *ret_key);
 
-/* To the next element, which comes next and must be read or skipped once. False as above. */
+/* To the next element, which must be read or skipped once; only that tells whether there is a value
+ * (`[1,]`). False as above. */
 bool json_array_next(struct json_scanner *s);
 
 /* Reads a string; false, and an error, where something else comes next. */

@@ -184,13 +184,15 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
     const struct policy *policy = d->ret->policy;
     const struct harbor *harbor = policy->harbor;
     struct reference reference;
+    bool parsed = reference_parse(field->image, d->arena, &reference);
+    decision->at_harbor = parsed && slice_equal(reference.domain, harbor->host);
     if (field->has_pull_policy == PRESENCE_HERE && slice_equal(field->pull_policy, SLICE("Never")))
         return REASON_PULL_POLICY_NEVER;
     if (slice_equal(field->image, SLICE("auto"))) /* Istio fills it in later */
         return REASON_PLACEHOLDER;
-    if (!reference_parse(field->image, d->arena, &reference))
+    if (!parsed)
         return REASON_UNPARSEABLE;
-    if (slice_equal(reference.domain, harbor->host))
+    if (decision->at_harbor)
         return REASON_ALREADY_IN_HARBOR;
     size_t index = harbor_find_registry(harbor, reference.domain);
     if (index == harbor->registry_count)
@@ -255,8 +257,7 @@ bool decide_adds_pull_secret(const struct decide_request *request,
         has_pull_secret(request->pod, policy->pull_secret))
         return false;
     for (size_t i = 0; i < decisions->count; i++)
-        if (decisions->items[i].reason == REASON_REWRITTEN ||
-            decisions->items[i].reason == REASON_ALREADY_IN_HARBOR)
+        if (decisions->items[i].reason == REASON_REWRITTEN || decisions->items[i].at_harbor)
             return true;
     return false;
 }

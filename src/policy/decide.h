@@ -44,6 +44,7 @@ struct decide_request {
 struct decision {
     const struct image_field *field;
     struct slice result; /* what the Pod would carry: the image itself when kept */
+    bool at_harbor;      /* the image's own domain is Harbor's host */
     enum rewrite_reason reason;
     const struct registry *registry; /* of the image's domain, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */

@@ -626,7 +626,7 @@ void documents_read(struct documents *documents, const struct policy_source *sou
                           POLICY_MAX_FILE_SIZE);
         return;
     }
-    struct yaml_reader *reader = yaml_reader_new(source->text, file, p.arena);
+    struct yaml_reader *reader = yaml_reader_new(source->text, file, 1, p.arena);
     struct yaml_value *root;
     while (yaml_next(reader, p.diagnostics, &root))
         read_document(&p, root);

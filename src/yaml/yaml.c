@@ -7,14 +7,17 @@
 struct yaml_reader {
     yaml_parser_t parser;
     struct slice file;
+    int first_line;
     struct arena *arena;
     bool ended;
 };
 
-struct yaml_reader *yaml_reader_new(struct slice text, struct slice file, struct arena *arena)
+struct yaml_reader *yaml_reader_new(struct slice text, struct slice file, int first_line,
+                                    struct arena *arena)
 {
     struct yaml_reader *reader = memory_allocate_zeroed(1, sizeof(*reader));
     reader->file = file;
+    reader->first_line = first_line;
     reader->arena = arena;
     if (!yaml_parser_initialize(&reader->parser))
         abort(); /* it fails only where memory is out */
@@ -32,7 +35,8 @@ void yaml_reader_free(struct yaml_reader *reader)
 
 static struct position place(const struct yaml_reader *reader, yaml_mark_t mark)
 {
-    return (struct position){reader->file, (int)mark.line + 1, (int)mark.column + 1};
+    return (struct position){reader->file, (int)mark.line + reader->first_line,
+                             (int)mark.column + 1};
 }
 
 /* YAML 1.2 core schema: what an unquoted scalar says when it says nothing. */
@@ -104,8 +108,8 @@ static void report(struct yaml_reader *reader, struct diagnostics *diagnostics)
         diagnostics_error(diagnostics, at, "no YAML: %s (at byte %zu), expected UTF-8 text",
                           problem, parser->problem_offset);
     } else if (parser->context) {
-        diagnostics_error(diagnostics, at, "no YAML: %s (%s from line %zu on)", problem,
-                          parser->context, parser->context_mark.line + 1);
+        diagnostics_error(diagnostics, at, "no YAML: %s (%s from line %d on)", problem,
+                          parser->context, place(reader, parser->context_mark).line);
     } else {
         diagnostics_error(diagnostics, at, "no YAML: %s", problem);
     }

@@ -34,9 +34,11 @@ struct yaml_pair {
 /* One document after the other, from text in memory. */
 struct yaml_reader;
 
-/* Starts reading; `file` names the text in positions. `text` and `arena` (which takes the trees)
+/* Starts reading; `file` names the text in positions, whose lines count from `first_line` (1 for a
+ * whole file). `text` and `arena` (which takes the trees)
  * must outlive the reader. Free with yaml_reader_free. */
-struct yaml_reader *yaml_reader_new(struct slice text, struct slice file, struct arena *arena);
+struct yaml_reader *yaml_reader_new(struct slice text, struct slice file, int first_line,
+                                    struct arena *arena);
 void yaml_reader_free(struct yaml_reader *reader);
 
 /* The next document that is not empty. False at the end, and on a syntax error, which is added to

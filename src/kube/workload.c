@@ -1,0 +1,116 @@
+/* Finds Pod templates, and gives each Pod the controller that it will have. */
+#include "kube/workload.h"
+
+#include "json/pointer.h"
+
+/* A hash and a time that stand for whatever a Deployment and a CronJob will append to a name. */
+#define ANY_HASH "0000000000"
+#define ANY_TIME "00000000"
+
+static const struct template_path built_in[] = {
+    {{0}, {"Pod", 3}, {0}},
+    {{0}, {"PodTemplate", 11}, {"/template", 9}},
+    {{0}, {"ReplicationController", 21}, {"/spec/template", 14}},
+    {{"apps", 4}, {"Deployment", 10}, {"/spec/template", 14}},
+    {{"apps", 4}, {"ReplicaSet", 10}, {"/spec/template", 14}},
+    {{"apps", 4}, {"StatefulSet", 11}, {"/spec/template", 14}},
+    {{"apps", 4}, {"DaemonSet", 9}, {"/spec/template", 14}},
+    {{"batch", 5}, {"Job", 3}, {"/spec/template", 14}},
+    {{"batch", 5}, {"CronJob", 7}, {"/spec/jobTemplate/spec/template", 31}},
+};
+
+static struct slice find_text(struct slice json, const char *pointer, struct arena *arena)
+{
+    struct slice value;
+    struct json_scanner s;
+    struct json_string string;
+    if (!json_find(json, slice_from(pointer), &value))
+        return (struct slice){0};
+    json_scanner_init(&s, value);
+    if (json_peek(&s) != JSON_STRING || !json_read_string(&s, &string))
+        return (struct slice){0};
+    return json_string_decode(string, arena);
+}
+
+bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,
+                 struct object *ret)
+{
+    struct slice version = find_text(json, "/apiVersion", arena);
+    struct slice kind = find_text(json, "/kind", arena);
+    size_t slash = slice_find(version, '/');
+    struct slice group = slash < version.len ? slice_head(version, slash) : (struct slice){0};
+    if (kind.len == 0) {
+        group = otherwise->group;
+        kind = otherwise->kind;
+    }
+    if (kind.len == 0)
+        return false;
+    *ret = (struct object){
+        .group = group,
+        .kind = kind,
+        .name = find_text(json, "/metadata/name", arena),
+        .namespace_ = find_text(json, "/metadata/namespace", arena),
+        .json = json,
+    };
+    return true;
+}
+
+static const struct template_path *find_path(const struct object *object,
+                                             const struct template_path *paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal(paths[i].group, object->group) && slice_equal(paths[i].kind, object->kind))
+            return &paths[i];
+    return NULL;
+}
+
+static struct slice append(struct arena *arena, struct slice name, const char *suffix)
+{
+    return arena_join(arena, (struct slice[]){name, slice_from(suffix)}, 2);
+}
+
+/* The controller that a Pod made from the object's template has. */
+static void set_controller(const struct object *object, struct arena *arena, struct pod *pod)
+{
+    if (object->group.len == 0 && slice_equal(object->kind, SLICE("PodTemplate")))
+        return; /* nobody makes Pods of it by itself */
+    pod->has_controller = true;
+    pod->controller = (struct owner){object->group, object->kind, object->name};
+    if (slice_equal(object->group, SLICE("apps")) &&
+        slice_equal(object->kind, SLICE("Deployment"))) {
+        pod->controller.kind = SLICE("ReplicaSet");
+        pod->controller.name = append(arena, object->name, "-" ANY_HASH);
+        pod->template_hash = SLICE(ANY_HASH);
+    } else if (slice_equal(object->group, SLICE("batch")) &&
+               slice_equal(object->kind, SLICE("CronJob"))) {
+        pod->controller.kind = SLICE("Job");
+        pod->controller.name = append(arena, object->name, "-" ANY_TIME);
+    } else if (slice_equal(object->group, SLICE("argoproj.io")) &&
+               slice_equal(object->kind, SLICE("Rollout"))) {
+        /* Argo Rollouts makes ReplicaSets, with a hash label of its own name */
+        pod->controller = (struct owner){SLICE("apps"), SLICE("ReplicaSet"), object->name};
+    }
+}
+
+bool workload_read(const struct object *object, const struct template_path *more, size_t count,
+                   struct arena *arena, struct workload *ret)
+{
+    const struct template_path *path =
+        find_path(object, built_in, sizeof(built_in) / sizeof(*built_in));
+    struct slice json;
+    struct json_scanner s;
+    if (!path)
+        path = find_path(object, more, count);
+    if (!path || !json_find(object->json, path->pointer, &json))
+        return false;
+    *ret = (struct workload){.object = *object, .pointer = path->pointer};
+    json_scanner_init(&s, json);
+    pod_read(&s, arena, &ret->pod);
+    if (path->pointer.len) {
+        /* a template's own name and owners are not the Pod's */
+        ret->pod.name = ret->pod.generate_name = (struct slice){0};
+        ret->pod.has_controller = false;
+        set_controller(object, arena, &ret->pod);
+    }
+    return true;
+}

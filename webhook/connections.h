@@ -1,0 +1,30 @@
+/* Open connections and their deadlines. libmicrohttpd's own time-out starts again with each byte, so
+ * that a sender of one byte a second would be served for ever (CONTRACTS E1): here each connection has
+ * a moment until which it must have got on, and is shut down past it. Thread-safe. */
+#pragma once
+
+#include <microhttpd.h>
+
+enum {
+    CONNECTION_FIRST_SECONDS = 10,  /* from accept to the headers of the first request */
+    CONNECTION_BODY_SECONDS = 10,   /* from headers to the end of the body */
+    CONNECTION_ANSWER_SECONDS = 40, /* from there to the end of the answer */
+    CONNECTION_IDLE_SECONDS = 120,  /* between requests: longer than the API server's 90 (A1) */
+    CONNECTION_NEXT_SECONDS = CONNECTION_IDLE_SECONDS + 10, /* to the headers of the next request */
+};
+
+struct connections;
+
+struct connections *connections_new(void);
+void connections_free(struct connections *connections);
+
+/* What MHD_OPTION_NOTIFY_CONNECTION takes, with the struct connections as its closure. */
+void connections_notify(void *connections, struct MHD_Connection *connection,
+                        void **socket_context, enum MHD_ConnectionNotificationCode code);
+
+/* The connection has so many seconds from now for its next step. */
+void connections_allow(struct connections *connections, struct MHD_Connection *connection,
+                       unsigned seconds);
+
+/* Shuts down those whose time is over; to be called about once a second. Returns how many. */
+unsigned connections_expire(struct connections *connections);

@@ -1,0 +1,25 @@
+/* Manifests as people have them: YAML or JSON, several documents, Lists. */
+#pragma once
+
+#include "base/diagnostics.h"
+#include "kube/workload.h"
+
+enum {
+    MANIFESTS_MAX_SIZE = 1024 * 1024 * 1024, /* of one input */
+    MANIFESTS_MAX_NESTED_LISTS = 8,
+};
+
+/* One object of the input. */
+struct manifest {
+    struct object object;
+    struct position at; /* of the object in its file */
+};
+
+/* Called for each object, in order; `arena` is emptied after each call. */
+typedef void manifest_handler(void *context, const struct manifest *manifest, struct arena *arena);
+
+/* Calls `handle` for each object in the text, those inside Lists one by one. What cannot be read is an
+ * error in `diagnostics` with its place; all other documents are still handled. Documents that are
+ * maps without `kind` (a Helm values file) are passed over. */
+void manifests_read(struct slice text, struct slice file, struct diagnostics *diagnostics,
+                    manifest_handler *handle, void *context);

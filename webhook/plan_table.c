@@ -1,0 +1,108 @@
+/* Draws the plan: aligned, coloured where it may be, never wider than the terminal where it can. */
+#include "webhook/plan_table.h"
+
+enum { IMAGE_COLUMN_MAX = 60, SUMMARY_NAME_MAX = 40 };
+
+#define GREEN  "32"
+#define YELLOW "33"
+#define BOLD   "1"
+
+static void append_painted(const struct plan_table *t, const char *colour, struct slice text)
+{
+    if (t->colour)
+        buffer_append_format(t->out, "\033[%sm%.*s\033[0m", colour, SLICE_ARGS(text));
+    else
+        buffer_append(t->out, text);
+}
+
+/* Text that a manifest's author wrote: control characters would move the cursor. */
+static void append_plain(const struct plan_table *t, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.base[i];
+        buffer_append_char(t->out, c < 0x20 || c == 0x7f ? '?' : (char)c);
+    }
+}
+
+static void append_spaces(const struct plan_table *t, size_t count)
+{
+    while (count--)
+        buffer_append_char(t->out, ' ');
+}
+
+static void append_outcome(const struct plan_table *t, const struct decisions *decisions,
+                           const struct decision *d, size_t used)
+{
+    bool rewrite = d->reason == REASON_REWRITTEN;
+    if (rewrite) {
+        bool fits = used + 4 + d->result.len <= t->width;
+        if (!fits) {
+            buffer_append_char(t->out, '\n');
+            append_spaces(t, 6);
+        }
+        append_painted(t, GREEN, SLICE("→"));
+        buffer_append_text(t->out, "  ");
+        append_plain(t, d->result);
+    } else {
+        buffer_append_text(t->out, "=  ");
+        append_painted(t, YELLOW, slice_from(decide_reason_name(d->reason)));
+        if (d->pattern)
+            buffer_append_format(t->out, " (%.*s:%d)", SLICE_ARGS(d->pattern->at.file),
+                                 d->pattern->at.line);
+        else if (d->reason == REASON_NOT_IN_ROLLOUT)
+            buffer_append_format(t->out, " (bucket %u, rollout %u)", decisions->bucket,
+                                 decisions->policy->rollout);
+    }
+    buffer_append_char(t->out, '\n');
+}
+
+void plan_table_object(const struct plan_table *table, struct slice namespace_, struct slice kind,
+                       struct slice name, struct slice document, const struct decisions *decisions)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < decisions->count; i++)
+        if (decisions->items[i].field->image.len > column)
+            column = decisions->items[i].field->image.len;
+    if (column > IMAGE_COLUMN_MAX)
+        column = IMAGE_COLUMN_MAX;
+    struct buffer title = {0};
+    buffer_append_format(&title, "%.*s %.*s/%.*s", SLICE_ARGS(namespace_), SLICE_ARGS(kind),
+                         SLICE_ARGS(name));
+    append_painted(table, BOLD, buffer_slice(&title));
+    buffer_done(&title);
+    buffer_append_format(table->out, "  %s", mode_name(decisions->mode));
+    if (decisions->policy)
+        buffer_append_format(table->out, "  %.*s", SLICE_ARGS(decisions->policy->name));
+    buffer_append_format(table->out, "  %.*s\n", SLICE_ARGS(document));
+    for (size_t i = 0; i < decisions->count; i++) {
+        struct slice image = decisions->items[i].field->image;
+        size_t shown = image.len < column ? column : image.len;
+        append_spaces(table, 2);
+        append_plain(table, image);
+        append_spaces(table, shown - image.len + 2);
+        append_outcome(table, decisions, &decisions->items[i], shown + 4);
+    }
+}
+
+void plan_table_summary(const struct plan_table *table, const struct plan_summary_row *rows,
+                        size_t count)
+{
+    size_t namespaces = SLICE("namespace").len, policies = SLICE("policy").len;
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].namespace_.len > namespaces)
+            namespaces = rows[i].namespace_.len;
+        if (rows[i].policy.len > policies)
+            policies = rows[i].policy.len;
+    }
+    namespaces = namespaces < SUMMARY_NAME_MAX ? namespaces : SUMMARY_NAME_MAX;
+    policies = policies < SUMMARY_NAME_MAX ? policies : SUMMARY_NAME_MAX;
+    buffer_append_format(table->out, "\n%-*s  %-*s  %8s  %8s  %8s\n", (int)namespaces, "namespace",
+                         (int)policies, "policy", "images", "rewrite", "keep");
+    for (size_t i = 0; i < count; i++) {
+        struct slice policy = rows[i].policy.len ? rows[i].policy : SLICE("-");
+        buffer_append_format(table->out, "%-*.*s  %-*.*s  %8zu  %8zu  %8zu\n", (int)namespaces,
+                             (int)rows[i].namespace_.len, rows[i].namespace_.base, (int)policies,
+                             (int)policy.len, policy.base, rows[i].images, rows[i].rewrite,
+                             rows[i].keep);
+    }
+}
