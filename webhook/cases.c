@@ -1,6 +1,8 @@
 /* Runs tables of cases through decide(). */
 #include "webhook/cases.h"
 
+#include "base/cleanup.h"
+#include "webhook/facts_option.h"
 #include "webhook/question.h"
 
 enum { COLUMNS_MAX = 16 };
@@ -34,7 +36,22 @@ static size_t split(struct slice line, struct slice *columns)
     return count;
 }
 
-static bool read_option(struct runner *r, struct slice column, struct question *question)
+/* A facts file lies beside the cases. */
+static bool read_facts(struct runner *r, struct slice name, struct facts_option *facts)
+{
+    struct slice file = r->at.file;
+    size_t slash = slice_find_last(file, '/');
+    struct slice folder = slash < file.len ? slice_head(file, slash + 1) : (struct slice){0};
+    struct slice path = arena_join(&r->results->arena, (struct slice[]){folder, name}, 2);
+    struct error error;
+    if (facts_option_read(facts, path.base, &error))
+        return true;
+    diagnostics_error(r->diagnostics, r->at, "%s", error.text);
+    return false;
+}
+
+static bool read_option(struct runner *r, struct slice column, struct question *question,
+                        struct facts_option *facts)
 {
     size_t equals = slice_find(column, '=');
     struct slice key = slice_head(column, equals), value = slice_from_index(column, equals + 1);
@@ -44,13 +61,11 @@ static bool read_option(struct runner *r, struct slice column, struct question *
         question->template_hash = value;
     else if (slice_equal(key, SLICE("pull-policy")))
         question->pull_policy = value;
-    else if (slice_equal(key, SLICE("facts"))) {
-        diagnostics_error(r->diagnostics, r->at, "`facts=` is not built yet, expected it to be left "
-                          "out");
-        return false;
-    } else {
+    else if (slice_equal(key, SLICE("facts")))
+        return read_facts(r, value, facts);
+    else {
         diagnostics_error(r->diagnostics, r->at, "`%.*s` is no option of a case, expected owner=, "
-                          "hash= or pull-policy=", SLICE_ARGS(slice_head(column, 100)));
+                          "hash=, pull-policy= or facts=", SLICE_ARGS(slice_head(column, 100)));
         return false;
     }
     return true;
@@ -112,11 +127,13 @@ static void run_line(struct runner *r, struct slice line)
     }
     struct question question = {
         .namespace_ = columns[0], .image = columns[1], .mode = MODE_ENFORCE};
+    CLEANUP(facts_option_done) struct facts_option facts = {0};
     bool good = check_expectation(r, columns[2]);
     for (size_t i = 3; i < count; i++)
-        good &= read_option(r, columns[i], &question);
+        good &= read_option(r, columns[i], &question, &facts);
     if (!good)
         return;
+    question.facts = facts_option_source(&facts);
     struct question_pod pod;
     struct decisions decisions;
     struct error error;

@@ -2,6 +2,7 @@
 #include "image/glob.h"
 #include "json/writer.h"
 #include "webhook/commands.h"
+#include "webhook/facts_option.h"
 #include "webhook/policy_files.h"
 #include "webhook/question.h"
 
@@ -11,7 +12,8 @@
 struct explain {
     struct text_list policies, images;
     const char *namespace_, *owner, *template_hash, *pull_policy;
-    const char *facts;
+    const char *facts_file;
+    struct facts_option facts;
     bool live;
     int mode, output;
     struct arena arena;
@@ -161,6 +163,22 @@ static struct slice advise(struct explain *e)
                      "refuse; a shorter project name may help.");
     case REASON_PULL_SECRET_MISSING:
         return SLICE("The Pod lacks the Policy's pull secret, and it cannot be added here.");
+    case REASON_HARBOR_DOWN:
+        return SLICE("Harbor is down, so the image comes from where it always came. To rewrite all the "
+                     "same: `onHarborUnavailable: rewrite` in the Policy.");
+    case REASON_HARBOR_AUTH:
+        return SLICE("Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
+                     "it rights on the project.");
+    case REASON_REFUSED_BY_HARBOR:
+        return SLICE("Harbor's own gate (prevent_vul) would answer the pull with 412. Allow the findings "
+                     "in the project's CVE allowlist, or take an image without them.");
+    case REASON_OUTSIDE_PROXY_FILTER:
+        return SLICE("The project's proxy filter in Harbor refuses this repository; widen it there.");
+    case REASON_NOT_IN_HARBOR:
+        return SLICE("Harbor does not have the image and its upstream does not give it. Pull it through "
+                     "Harbor once, or set `requireInHarbor: never` in the Policy.");
+    case REASON_NOT_KNOWN_IN_TIME:
+        return SLICE("Harbor did not say in time whether it has the image; the next Pod may be moved.");
     case REASON_COUNT:
         break;
     }
@@ -231,6 +249,8 @@ static void print_text(struct explain *e)
         printf("policy     %.*s (%.*s:%d), bucket %u of %.*s, rollout %u\n", SLICE_ARGS(policy->name),
                SLICE_ARGS(policy->at.file), policy->at.line, e->decisions.bucket,
                SLICE_ARGS(e->decisions.workload), policy->rollout);
+    if (d->detail)
+        printf("           %s\n", d->detail);
     printf("\n%.*s\n", SLICE_ARGS(advise(e)));
     if (count)
         printf("\nPolicies considered, in order:\n");
@@ -251,9 +271,11 @@ static int run(struct explain *e)
         .pull_policy = slice_from(e->pull_policy),
         .mode = e->mode == 0 ? MODE_AUDIT : MODE_ENFORCE,
     };
-    if (e->facts || e->live)
-        return usage_error("--%s is not built yet, expected it to be left out",
-                           e->live ? "live" : "facts");
+    if (e->live)
+        return usage_error("--live is not built yet, expected it to be left out");
+    if (e->facts_file && !facts_option_read(&e->facts, e->facts_file, &error))
+        return usage_error("%s", error.text);
+    question.facts = facts_option_source(&e->facts);
     if (e->images.count != 1)
         return usage_error("there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
                            e->images.count);
@@ -294,8 +316,8 @@ int command_explain(int argc, char **argv)
          .help = "The container's imagePullPolicy."},
         {.name = "mode", .kind = OPTION_WORD, .target = &e.mode, .value = "audit|enforce",
          .words = modes, .help = "The namespace's label; default enforce."},
-        {.name = "facts", .kind = OPTION_TEXT, .target = &e.facts, .value = "FILE",
-         .help = "Not built yet: what Harbor knows, from a file."},
+        {.name = "facts", .kind = OPTION_TEXT, .target = &e.facts_file, .value = "FILE",
+         .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
         {.name = "live", .kind = OPTION_FLAG, .target = &e.live,
          .help = "Not built yet: ask Harbor."},
         {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &e.output,
@@ -314,6 +336,7 @@ int command_explain(int argc, char **argv)
                  : result == OPTIONS_USAGE ? EXIT_USAGE
                                            : EXIT_FINE;
     policies_unref(e.set);
+    facts_option_done(&e.facts);
     arena_done(&e.arena);
     free(e.policies.items);
     free(e.images.items);

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "json/pointer.h"
 #include "webhook/commands.h"
+#include "webhook/facts_option.h"
 #include "webhook/files.h"
 #include "webhook/manifests.h"
 #include "webhook/plan_table.h"
@@ -22,10 +23,11 @@ enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_PATCH };
 
 struct plan {
     struct text_list policies, files, templates;
-    const char *facts, *record;
+    const char *facts_file, *record;
     bool live, expect_all_moved;
     int assumed_mode, output;
 
+    struct facts_option facts;
     struct arena arena; /* lives as long as the command */
     struct policies *set;
     struct template_path *paths;
@@ -146,6 +148,8 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     struct decisions decisions;
     asked->request.namespace_ = asked->namespace_;
     asked->request.mode = mode_of(plan, asked->namespace_);
+    asked->request.facts = facts_option_source(&plan->facts);
+    asked->request.last_chance = true;
     decide(plan->set, &asked->request, arena, &decisions);
     if (decisions.count == 0)
         return;
@@ -379,10 +383,13 @@ static int finish(struct plan *plan)
 
 static int run(struct plan *plan)
 {
+    struct error error;
     struct diagnostics diagnostics = {0};
-    if (plan->facts || plan->live || plan->record)
+    if (plan->live || plan->record)
         return usage_error("--%s is not built yet, expected it to be left out",
-                           plan->facts ? "facts" : plan->live ? "live" : "record");
+                           plan->live ? "live" : "record");
+    if (plan->facts_file && !facts_option_read(&plan->facts, plan->facts_file, &error))
+        return usage_error("%s", error.text);
     if (!read_templates(plan))
         return EXIT_USAGE;
     bool loaded = policy_files_load(&plan->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics,
@@ -429,8 +436,8 @@ int command_plan(int argc, char **argv)
         {.name = "template", .kind = OPTION_TEXTS, .target = &plan.templates,
          .value = "KIND=/json/pointer",
          .help = "Where a custom kind keeps its Pod template: Rollout.argoproj.io=/spec/template"},
-        {.name = "facts", .kind = OPTION_TEXT, .target = &plan.facts, .value = "FILE",
-         .help = "Not built yet: what Harbor knows, from a file."},
+        {.name = "facts", .kind = OPTION_TEXT, .target = &plan.facts_file, .value = "FILE",
+         .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
         {.name = "live", .kind = OPTION_FLAG, .target = &plan.live,
          .help = "Not built yet: ask Harbor."},
         {.name = "record", .kind = OPTION_TEXT, .target = &plan.record, .value = "FILE",
@@ -455,6 +462,7 @@ int command_plan(int argc, char **argv)
                  : result == OPTIONS_USAGE ? EXIT_USAGE
                                            : EXIT_FINE;
     policies_unref(plan.set);
+    facts_option_done(&plan.facts);
     map_done(&plan.modes);
     map_done(&plan.rows);
     diagnostics_done(&plan.diagnostics);

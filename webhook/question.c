@@ -43,6 +43,8 @@ bool question_decide(const struct policies *policies, const struct question *que
         .subject = REVIEW_POD_CREATE,
         .namespace_ = question->namespace_,
         .pod = &pod->pod,
+        .facts = question->facts,
+        .last_chance = true,
     };
     decide(policies, &pod->request, arena, ret);
     return true;

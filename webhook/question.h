@@ -9,6 +9,7 @@ struct question {
     struct slice template_hash; /* of a ReplicaSet's Pod */
     struct slice pull_policy;   /* empty: none is given */
     enum mode mode;             /* the namespace's */
+    const struct fact_source *facts; /* NULL: as if none were required */
 };
 
 /* The Pod that a question makes; it lives as long as the arena that was given to question_decide. */

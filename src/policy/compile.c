@@ -124,6 +124,22 @@ static void compile_registries(struct compiler *c, const struct policy_document 
     }
 }
 
+/* Without `api` nothing is ever asked; with it, rewriting needs a servable image unless it is said
+ * otherwise. */
+static void compile_facts(struct compiler *c, const struct policy_document *document,
+                          struct policy *policy)
+{
+    bool has_api = policy->harbor->api.url.len != 0;
+    if (!document->has_require && has_api)
+        policy->require = REQUIRE_SERVABLE;
+    if (policy->require != REQUIRE_NEVER && !has_api)
+        ERROR(c, document->require_at, "`requireInHarbor` asks Harbor, but Harbor `%.*s` has no `api`; "
+              "expected `never`, or `api` there", SLICE_ARGS(policy->harbor->name));
+    if (document->has_unavailable && !has_api)
+        WARNING(c, document->unavailable_at, "`onHarborUnavailable` has no effect: Harbor `%.*s` has no "
+                "`api`, so nobody knows", SLICE_ARGS(policy->harbor->name));
+}
+
 static int compare_policies(const void *x, const void *y)
 {
     const struct policy *a = x, *b = y;
@@ -150,8 +166,10 @@ static void compile_policies(struct compiler *c)
                   "name", SLICE_ARGS(policy->name), PLACE(first->policy.at));
         *slot = (void *)document;
         policy->harbor = find_harbor(c, document);
-        if (policy->harbor)
-            compile_registries(c, document, policy);
+        if (!policy->harbor)
+            continue;
+        compile_registries(c, document, policy);
+        compile_facts(c, document, policy);
     }
     map_done(&names);
     if (set->policy_count)

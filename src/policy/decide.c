@@ -29,6 +29,12 @@ const char *decide_reason_name(enum rewrite_reason reason)
         [REASON_NOT_IN_ROLLOUT] = "not-in-rollout",
         [REASON_TOO_LONG] = "too-long",
         [REASON_PULL_SECRET_MISSING] = "pull-secret-missing",
+        [REASON_HARBOR_DOWN] = "harbor-down",
+        [REASON_HARBOR_AUTH] = "harbor-auth",
+        [REASON_REFUSED_BY_HARBOR] = "refused-by-harbor",
+        [REASON_OUTSIDE_PROXY_FILTER] = "outside-proxy-filter",
+        [REASON_NOT_IN_HARBOR] = "not-in-harbor",
+        [REASON_NOT_KNOWN_IN_TIME] = "not-known-in-time",
         [REASON_REWRITTEN] = "rewritten",
     };
     return names[reason];
@@ -178,6 +184,75 @@ static bool lacks_pull_secret(const struct decider *d)
            !has_pull_secret(d->request->pod, secret);
 }
 
+/* A private project, nodes without credentials, and no secret at all: the pull would be refused. */
+static bool cannot_pull(const struct decider *d, const struct artifact_fact *fact)
+{
+    const struct policy *policy = d->ret->policy;
+    bool added = policy->pull_secret.len && d->request->subject == REVIEW_POD_CREATE;
+    return fact->public_ == TRUTH_NO && !policy->harbor->nodes_have_credentials && !added &&
+           d->request->pod->pull_secret_count == 0;
+}
+
+/* Where the artifact would be in Harbor. */
+static struct artifact_key artifact_key(const struct registry *registry, const struct reference *r)
+{
+    struct slice tag = r->tag.len ? r->tag : SLICE("latest");
+    return (struct artifact_key){registry->project, r->path, r->digest.len ? r->digest : tag};
+}
+
+static enum rewrite_reason ask(const struct decider *d, const struct artifact_key *key,
+                               enum fact_depth depth)
+{
+    struct decisions *ret = d->ret;
+    if (d->request->last_chance)
+        return REASON_NOT_KNOWN_IN_TIME;
+    ret->missing[ret->missing_count++] =
+        (struct fact_question){ret->policy->harbor, *key, depth};
+    return REASON_NOT_KNOWN_IN_TIME;
+}
+
+/* The reason that facts give, or REASON_REWRITTEN. */
+static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision,
+                                       const struct reference *reference)
+{
+    const struct policy *policy = d->ret->policy;
+    const struct fact_source *facts = d->request->facts;
+    struct artifact_fact fact = {0};
+    if (!facts || policy->require == REQUIRE_NEVER)
+        return REASON_REWRITTEN;
+    enum harbor_health health = facts->health(facts, policy->harbor);
+    if (health == HEALTH_UNAUTHORIZED)
+        return REASON_HARBOR_AUTH;
+    if (health == HEALTH_DOWN) {
+        if (!policy->rewrite_when_down)
+            return REASON_HARBOR_DOWN;
+        decision->detail = "Harbor is down, and the Policy rewrites all the same";
+        return REASON_REWRITTEN;
+    }
+    /* audit mode and dry runs make Harbor ask nobody */
+    bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run;
+    bool deep = policy->require == REQUIRE_SERVABLE;
+    enum fact_depth depth = deep && may_ask_upstream ? FACT_SERVABLE : FACT_PRESENT;
+    struct artifact_key key = artifact_key(decision->registry, reference);
+    if (!facts->artifact(facts, policy->harbor, &key, depth, &fact))
+        return ask(d, &key, depth);
+    if (cannot_pull(d, &fact))
+        return REASON_PULL_SECRET_MISSING;
+    if (fact.unauthorized)
+        return REASON_HARBOR_AUTH;
+    if (fact.refused_by_gate)
+        return REASON_REFUSED_BY_HARBOR;
+    if (fact.outside_filter)
+        return REASON_OUTSIDE_PROXY_FILTER;
+    if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
+        return REASON_REWRITTEN;
+    if (deep && fact.servable == TRUTH_UNKNOWN) {
+        decision->detail = "not in Harbor yet; enforce would ask whether its upstream has it";
+        return REASON_REWRITTEN;
+    }
+    return REASON_NOT_IN_HARBOR;
+}
+
 static enum rewrite_reason image_reason(const struct decider *d, struct decision *decision)
 {
     const struct image_field *field = decision->field;
@@ -210,8 +285,10 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
         return REASON_TOO_LONG;
     if (lacks_pull_secret(d))
         return REASON_PULL_SECRET_MISSING;
-    decision->result = result;
-    return REASON_REWRITTEN;
+    enum rewrite_reason reason = fact_reason(d, decision, &reference);
+    if (reason == REASON_REWRITTEN)
+        decision->result = result;
+    return reason;
 }
 
 /* Whether the request is about this image: of ephemeral containers, only those that are new. */
@@ -238,6 +315,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
     enum rewrite_reason whole = whole_reason(&d);
     ret->whole = whole != REASON_REWRITTEN;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
+    if (request->facts)
+        ret->missing = arena_allocate(arena, pod->image_count * sizeof(*ret->missing));
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_asked(request, &pod->images[i]))
             continue;
@@ -281,6 +360,8 @@ void decision_write_members(struct json_writer *w, const struct decisions *decis
     json_begin_object(w);
     json_member_text(w, "outcome", decision->reason == REASON_REWRITTEN ? "rewrite" : "keep");
     json_member_text(w, "reason", decide_reason_name(decision->reason));
+    if (decision->detail)
+        json_member_text(w, "detail", decision->detail);
     json_end_object(w);
     if (!decisions->policy)
         return;

@@ -28,6 +28,12 @@ enum rewrite_reason {
     REASON_NOT_IN_ROLLOUT,
     REASON_TOO_LONG,
     REASON_PULL_SECRET_MISSING,
+    REASON_HARBOR_DOWN,
+    REASON_HARBOR_AUTH,
+    REASON_REFUSED_BY_HARBOR,
+    REASON_OUTSIDE_PROXY_FILTER,
+    REASON_NOT_IN_HARBOR,
+    REASON_NOT_KNOWN_IN_TIME,
     REASON_REWRITTEN,
     REASON_COUNT,
 };
@@ -39,6 +45,16 @@ struct decide_request {
     struct slice namespace_;
     const struct pod *pod;
     const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS; else may be NULL */
+    const struct fact_source *facts; /* NULL: decide as if no Policy required any */
+    bool dry_run;              /* nothing may be asked that makes Harbor ask its upstream */
+    bool last_chance;          /* facts that are missing now are missing for good */
+};
+
+/* A fact that is missing: what has to be asked before deciding again. */
+struct fact_question {
+    const struct harbor *harbor;
+    struct artifact_key key; /* lives as long as the request's arena */
+    enum fact_depth depth;
 };
 
 struct decision {
@@ -48,6 +64,7 @@ struct decision {
     enum rewrite_reason reason;
     const struct registry *registry; /* of the image's domain, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
+    const char *detail;              /* a sentence for people, or NULL */
 };
 
 struct decisions {
@@ -59,9 +76,12 @@ struct decisions {
     struct decision *items;      /* for each image that the request is about */
     size_t count;
     size_t rewrites;             /* how many of them have REASON_REWRITTEN */
+    struct fact_question *missing; /* to be asked; the decisions are provisional while there are any */
+    size_t missing_count;
 };
 
-/* Decides. `policies` may be NULL: none could be loaded. Everything in the result lives in the arena,
+/* Decides. Where facts are missing and it is not the last chance, `missing` says which; the caller
+ * asks for them and calls again. `policies` may be NULL: none could be loaded. Everything in the result lives in the arena,
  * in the request or in the policies. Never waits, never fails. */
 void decide(const struct policies *policies, const struct decide_request *request,
             struct arena *arena, struct decisions *ret);

@@ -12,6 +12,8 @@ struct policy_document {
     struct position harbor_at;
     bool has_registries;
     struct pattern_list registries; /* `registries`, as names */
+    bool has_require, has_unavailable;
+    struct position require_at, unavailable_at;
 };
 
 struct documents {

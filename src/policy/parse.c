@@ -365,6 +365,55 @@ static void read_trusted_controllers(struct parser *p, const struct yaml_value *
     }
 }
 
+/* https://host[:port]; a path or a query would be lost when the API's own paths are appended. */
+static void read_api_url(struct parser *p, const struct yaml_value *value, void *target)
+{
+    struct harbor_api *api = target;
+    struct slice url, https = SLICE("https://"), http = SLICE("http://");
+    if (!read_text(p, value, "`api.url`", &url))
+        return;
+    bool secure = slice_starts_with(url, https);
+    struct slice host = slice_from_index(url, secure ? https.len : http.len);
+    if (host.len && host.base[host.len - 1] == '/')
+        host.len--;
+    bool good = secure || slice_starts_with(url, http);
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.base[i];
+        good &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                strchr(".-:[]_", c) != NULL;
+    }
+    if (!good || host.len == 0) {
+        ERROR(p, value, "`api.url` is `%.*s`, expected `https://HOST` or `https://HOST:PORT`",
+              SLICE_ARGS(slice_head(url, 200)));
+        return;
+    }
+    api->url = slice_head(url, (size_t)(host.base - url.base) + host.len);
+    if (!secure)
+        diagnostics_warning(p->diagnostics, value->at, "`api.url` is not https: the account's "
+                            "password crosses the network in the clear");
+}
+
+static void read_api_credentials(struct parser *p, const struct yaml_value *value, void *target)
+{
+    read_text(p, value, "`api.credentialsDirectory`",
+              &((struct harbor_api *)target)->credentials_directory);
+}
+
+static void read_api_ca_file(struct parser *p, const struct yaml_value *value, void *target)
+{
+    read_text(p, value, "`api.caFile`", &((struct harbor_api *)target)->ca_file);
+}
+
+static void read_api(struct parser *p, const struct yaml_value *value, void *target)
+{
+    static const struct field fields[] = {
+        {"url", read_api_url, true},
+        {"credentialsDirectory", read_api_credentials, false},
+        {"caFile", read_api_ca_file, false},
+    };
+    read_fields(p, value, "`api`", fields, 3, &((struct harbor *)target)->api);
+}
+
 static const struct field harbor_spec_fields[] = {
     {"host", read_host, true},
     {"registries", read_registries, true},
@@ -372,7 +421,7 @@ static const struct field harbor_spec_fields[] = {
     {"protected", read_protected, false},
     {"nodesHaveCredentials", read_nodes_have_credentials, false},
     {"trustedControllers", read_trusted_controllers, false},
-    {"api", NULL, false},
+    {"api", read_api, false},
 };
 
 /* --- kind: Policy --- */
@@ -480,10 +529,22 @@ static void read_owners(struct parser *p, const struct yaml_value *value, void *
 static void read_require_in_harbor(struct parser *p, const struct yaml_value *value, void *target)
 {
     static const char *const words[] = {"never", "cached", "servable"};
-    (void)target;
-    if (read_word(p, value, "`requireInHarbor`", words, 3) > 0)
-        ERROR(p, value, "`requireInHarbor: %.*s` is not built yet, expected `never`",
-              SLICE_ARGS(value->text));
+    struct policy_document *document = target;
+    int index = read_word(p, value, "`requireInHarbor`", words, 3);
+    document->require_at = value->at;
+    document->has_require = true;
+    if (index >= 0)
+        document->policy.require = (enum require)index;
+}
+
+static void read_unavailable(struct parser *p, const struct yaml_value *value, void *target)
+{
+    static const char *const words[] = {"keep", "rewrite"};
+    struct policy_document *document = target;
+    document->unavailable_at = value->at;
+    document->has_unavailable = true;
+    document->policy.rewrite_when_down =
+        read_word(p, value, "`onHarborUnavailable`", words, 2) == 1;
 }
 
 static void read_pull_secret(struct parser *p, const struct yaml_value *value, void *target)
@@ -510,7 +571,7 @@ static const struct field policy_spec_fields[] = {
     {"exclude", read_exclude, false},
     {"owners", read_owners, false},
     {"requireInHarbor", read_require_in_harbor, false},
-    {"onHarborUnavailable", NULL, false},
+    {"onHarborUnavailable", read_unavailable, false},
     {"pullSecret", read_pull_secret, false},
     {"pullPolicy", read_pull_policy, false},
     {"findings", NULL, false},

@@ -5,6 +5,7 @@
 #include "base/diagnostics.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "harbor/fact.h"
 #include "kube/pod.h"
 
 #include <stdbool.h>
@@ -21,6 +22,19 @@ enum pull_policy {
     PULL_POLICY_KEEP, /* as it was */
     PULL_POLICY_IF_NOT_PRESENT,
     PULL_POLICY_ALWAYS,
+};
+
+/* What must be known of an image in Harbor before it is rewritten to it. */
+enum require {
+    REQUIRE_NEVER,    /* nothing */
+    REQUIRE_CACHED,   /* that it is there */
+    REQUIRE_SERVABLE, /* that a pull would find it */
+};
+
+/* Where Harbor's API is and who we are there. */
+struct harbor_api {
+    struct slice url; /* https://host[:port], without a path; empty: there is none */
+    struct slice credentials_directory, ca_file; /* paths; empty: none */
 };
 
 struct pattern {
@@ -55,6 +69,8 @@ struct harbor {
     struct pattern_list protected_; /* own namespace included */
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
+    struct harbor_api api;
+    bool discover; /* registries are Harbor's own proxy projects */
 };
 
 struct policy {
@@ -72,6 +88,8 @@ struct policy {
     size_t owner_count;
     struct slice pull_secret; /* empty: none */
     enum pull_policy pull_policy;
+    enum require require;
+    bool rewrite_when_down; /* onHarborUnavailable: rewrite */
 };
 
 struct policies;

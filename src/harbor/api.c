@@ -1,0 +1,241 @@
+/* Paths to ask, and answers decoded. */
+#include "harbor/api.h"
+
+#include "json/pointer.h"
+#include "json/scanner.h"
+
+enum { TOKEN_SECONDS_DEFAULT = 60 };
+
+/* --- paths --- */
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+/* One path segment, percent-encoded (RFC 3986); a slash becomes `slash`. ':' may stay (RFC 3986 3.3). */
+static void append_segment(struct buffer *out, struct slice text, const char *slash)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.base[i];
+        if (c == '/')
+            buffer_append_text(out, slash);
+        else if (is_unreserved(c) || c == ':')
+            buffer_append_char(out, c);
+        else
+            buffer_append_format(out, "%%%02X", (unsigned)(unsigned char)c);
+    }
+}
+
+void harbor_project_path(struct slice project, struct buffer *out)
+{
+    buffer_append_text(out, "/api/v2.0/projects/");
+    append_segment(out, project, "%2F");
+}
+
+void harbor_artifact_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_project_path(key->project, out);
+    buffer_append_text(out, "/repositories/");
+    append_segment(out, key->repository, "%252F");
+    buffer_append_text(out, "/artifacts/");
+    append_segment(out, key->reference, "%2F");
+}
+
+void harbor_manifest_path(const struct artifact_key *key, struct buffer *out)
+{
+    buffer_append_text(out, "/v2/");
+    append_segment(out, key->project, "%2F");
+    buffer_append_char(out, '/');
+    append_segment(out, key->repository, "/");
+    buffer_append_text(out, "/manifests/");
+    append_segment(out, key->reference, "%2F");
+}
+
+/* --- answers --- */
+
+static struct slice find_text(struct slice json, const char *pointer, struct arena *arena)
+{
+    struct slice value;
+    struct json_scanner s;
+    struct json_string string;
+    if (!json_find(json, slice_from(pointer), &value))
+        return (struct slice){0};
+    json_scanner_init(&s, value);
+    if (json_peek(&s) != JSON_STRING || !json_read_string(&s, &string))
+        return (struct slice){0};
+    return json_string_decode(string, arena);
+}
+
+static bool is_whole_json(struct slice text)
+{
+    struct json_scanner s;
+    json_scanner_init(&s, text);
+    return json_skip(&s) && json_finish(&s);
+}
+
+static bool text_is(struct slice json, const char *pointer, const char *expected)
+{
+    struct arena arena = {0};
+    bool same = slice_equal(find_text(json, pointer, &arena), slice_from(expected));
+    arena_done(&arena);
+    return same;
+}
+
+static enum harbor_answer read_status(const struct harbor_reply *reply)
+{
+    if (reply->status == 401 || reply->status == 403)
+        return ANSWER_UNAUTHORIZED;
+    if (reply->status == 412)
+        return ANSWER_REFUSED;
+    if (reply->status == 429)
+        return ANSWER_LATER;
+    return ANSWER_FAILED;
+}
+
+enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply)
+{
+    bool document = reply->json && is_whole_json(reply->body);
+    struct slice digest;
+    if (reply->status == 200)
+        return document && json_find(reply->body, SLICE("/digest"), &digest) ? ANSWER_YES
+                                                                             : ANSWER_FAILED;
+    if (reply->status == 404)
+        return document && text_is(reply->body, "/errors/0/code", "NOT_FOUND") ? ANSWER_NO
+                                                                               : ANSWER_FAILED;
+    if (reply->status == 412)
+        return ANSWER_FAILED; /* the pull gate is not asked here */
+    return read_status(reply);
+}
+
+enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply)
+{
+    if (reply->status == 200)
+        return ANSWER_YES;
+    if (reply->status == 404)
+        return ANSWER_NO;
+    if (reply->status == 401 && !reply->has_challenge)
+        return ANSWER_FAILED;
+    return read_status(reply);
+}
+
+/* The components that pulling needs (CONTRACTS B2); the others may be ill. */
+static bool is_needed(struct slice name)
+{
+    return slice_equal(name, SLICE("core")) || slice_equal(name, SLICE("registry")) ||
+           slice_equal(name, SLICE("database"));
+}
+
+bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
+{
+    struct slice components, component;
+    struct json_scanner s;
+    size_t needed = 0;
+    bool healthy = true;
+    if (reply->status != 200 || !is_whole_json(reply->body) ||
+        !json_find(reply->body, SLICE("/components"), &components))
+        return false;
+    json_scanner_init(&s, components);
+    if (json_peek(&s) != JSON_ARRAY)
+        return false;
+    struct arena arena = {0};
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &component)) {
+        if (!is_needed(find_text(component, "/name", &arena)))
+            continue;
+        needed++;
+        healthy &= slice_equal(find_text(component, "/status", &arena), SLICE("healthy"));
+    }
+    arena_done(&arena);
+    if (needed == 0)
+        return false;
+    *ret_healthy = healthy;
+    return true;
+}
+
+enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
+                                       struct harbor_project *ret)
+{
+    struct slice registry;
+    if (reply->status == 404)
+        return ANSWER_NO;
+    if (reply->status != 200)
+        return reply->status == 412 ? ANSWER_FAILED : read_status(reply);
+    if (!is_whole_json(reply->body))
+        return ANSWER_FAILED;
+    struct slice name = find_text(reply->body, "/name", arena);
+    if (name.len == 0)
+        return ANSWER_FAILED;
+    struct slice public_ = find_text(reply->body, "/metadata/public", arena);
+    *ret = (struct harbor_project){
+        .public_ = slice_equal(public_, SLICE("true")) ? TRUTH_YES : TRUTH_NO,
+        .is_proxy = json_find(reply->body, SLICE("/registry_id"), &registry) && registry.len &&
+                    registry.base[0] != '0' && registry.base[0] != 'n',
+        .filter = find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
+        .filter_kind = find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+    };
+    return ANSWER_YES;
+}
+
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+                            struct slice *ret_version)
+{
+    if (reply->status != 200 || !is_whole_json(reply->body))
+        return false;
+    *ret_version = find_text(reply->body, "/harbor_version", arena);
+    return true;
+}
+
+/* The value of a parameter, name="value", of a challenge (RFC 9110 11.2). */
+static struct slice find_parameter(struct slice header, const char *name, struct arena *arena)
+{
+    struct slice wanted = arena_format(arena, "%s=\"", name);
+    const char *at = memmem(header.base, header.len, wanted.base, wanted.len);
+    if (!at)
+        return (struct slice){0};
+    struct slice rest = slice_from_index(header, (size_t)(at - header.base) + wanted.len);
+    return slice_head(rest, slice_find(rest, '"'));
+}
+
+bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
+                           struct slice *ret_service)
+{
+    if (header.len < 7 || strncasecmp(header.base, "Bearer ", 7) != 0)
+        return false;
+    struct slice realm = find_parameter(header, "realm", arena);
+    if (realm.len == 0)
+        return false;
+    *ret_realm = arena_copy(arena, realm);
+    *ret_service = arena_copy(arena, find_parameter(header, "service", arena));
+    return true;
+}
+
+bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena, struct slice *ret_token,
+                       long *ret_seconds)
+{
+    struct slice seconds;
+    if (reply->status != 200 || !is_whole_json(reply->body))
+        return false;
+    struct slice token = find_text(reply->body, "/token", arena);
+    if (token.len == 0)
+        token = find_text(reply->body, "/access_token", arena);
+    if (token.len == 0)
+        return false;
+    for (size_t i = 0; i < token.len; i++)
+        if (token.base[i] <= ' ' || token.base[i] >= 0x7f)
+            return false; /* it goes into a header */
+    *ret_seconds = TOKEN_SECONDS_DEFAULT;
+    if (json_find(reply->body, SLICE("/expires_in"), &seconds)) {
+        long number = 0;
+        for (size_t i = 0; i < seconds.len && i < 9; i++) {
+            if (seconds.base[i] < '0' || seconds.base[i] > '9')
+                break;
+            number = number * 10 + (seconds.base[i] - '0');
+        }
+        if (number > 0)
+            *ret_seconds = number;
+    }
+    *ret_token = token;
+    return true;
+}

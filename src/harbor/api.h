@@ -1,0 +1,72 @@
+/* Harbor's HTTP API as text: which path asks for what, and what an answer says. No transport: Harbor
+ * 2.11 to 2.16, by the recordings in tests/data/harbor. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "harbor/fact.h"
+
+#include <stddef.h>
+
+/* /api/v2.0/projects/P/repositories/R/artifacts/REF: the repository's slash encoded twice, since
+ * Harbor's front decodes once (CONTRACTS B5). Nothing else in it can leave its path segment. */
+void harbor_artifact_path(const struct artifact_key *key, struct buffer *out);
+
+/* /v2/P/R/manifests/REF. */
+void harbor_manifest_path(const struct artifact_key *key, struct buffer *out);
+
+/* /api/v2.0/projects/P */
+void harbor_project_path(struct slice project, struct buffer *out);
+
+/* What an answer to a question means for us. */
+enum harbor_answer {
+    ANSWER_YES,          /* it is there */
+    ANSWER_NO,           /* it is clearly not */
+    ANSWER_UNAUTHORIZED, /* our account may not know */
+    ANSWER_REFUSED,      /* 412: the pull gate */
+    ANSWER_LATER,        /* 429: ask again later */
+    ANSWER_FAILED,       /* anything else: Harbor, or something before it, is ill */
+};
+
+/* An HTTP answer, as far as it matters. */
+struct harbor_reply {
+    long status;             /* 0: none came */
+    bool json;               /* Content-Type is JSON */
+    bool has_challenge;      /* Www-Authenticate is there and not empty */
+    struct slice body;
+};
+
+/* GET of an artifact. Only a 404 with Harbor's own NOT_FOUND counts as a no: a proxy's page does not. */
+enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply);
+
+/* HEAD of a manifest. 401 with an empty challenge is Harbor's database or a missing project (5037,
+ * 1116): a failure, not our account's. HEAD has no body, so a 404 is taken as it is. */
+enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
+
+/* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where the
+ * body is no health report. */
+bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
+
+/* What a project says of itself. */
+struct harbor_project {
+    enum truth public_;
+    bool is_proxy;
+    struct slice filter, filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
+};
+
+enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
+                                       struct harbor_project *ret);
+
+/* GET /systeminfo: whether Harbor knows our account. `harbor_version` is there only for one that is
+ * alive (4028, 4035), and not while the database is down (1107). */
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+                            struct slice *ret_version);
+
+/* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */
+bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
+                           struct slice *ret_service);
+
+/* The token of a token service's answer, and how many seconds it lives (60 where it does not say,
+ * as the distribution specification has it). */
+bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena, struct slice *ret_token,
+                       long *ret_seconds);

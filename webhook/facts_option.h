@@ -1,0 +1,22 @@
+/* --facts FILE: what several commands have in common. */
+#pragma once
+
+#include "policy/known.h"
+
+enum { FACTS_MAX_SIZE = 256 * 1024 * 1024 };
+
+struct facts_option {
+    struct facts_file *file;
+    struct known_facts known;
+};
+
+/* Reads the file. The error names it. */
+bool facts_option_read(struct facts_option *option, const char *path, struct error *reterr);
+
+/* What decide() takes: NULL where no file was read. */
+static inline const struct fact_source *facts_option_source(const struct facts_option *option)
+{
+    return option->file ? &option->known.source : NULL;
+}
+
+void facts_option_done(struct facts_option *option);
