@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+enum { DEFAULT_CA_DAYS = 3650 };
+
 static int init(int argc, char **argv)
 {
     const char *directory = NULL;
     struct text_list dns_names = {0}, ip_addresses = {0};
-    long days = 365, ca_days = 3650;
+    long days = 365, ca_days = 0;
     bool force = false;
     const struct option_spec options[] = {
         {.name = "directory", .kind = OPTION_TEXT, .target = &directory, .value = "DIR",
@@ -24,7 +26,7 @@ static int init(int argc, char **argv)
         {.name = "days", .kind = OPTION_NUMBER, .target = &days, .value = "N", .least = 1,
          .most = CERTS_DAYS_MAX, .help = "How long the serving certificate is valid; default 365."},
         {.name = "ca-days", .kind = OPTION_NUMBER, .target = &ca_days, .value = "N", .least = 1,
-         .most = CERTS_DAYS_MAX, .help = "How long the authority is valid; default 3650."},
+         .most = CERTS_DAYS_MAX, .help = "How long the authority is valid; default 3650, or --days where that is more."},
         {.name = "force", .kind = OPTION_FLAG, .target = &force,
          .help = "Replace what is there."},
     };
@@ -39,6 +41,8 @@ static int init(int argc, char **argv)
     int status = EXIT_FINE;
     struct error error;
     enum options_result result = options_parse(&command, argc, argv, NULL);
+    if (ca_days == 0) /* the authority outlives what it signs */
+        ca_days = days > DEFAULT_CA_DAYS ? days : DEFAULT_CA_DAYS;
     struct certs_request request = {dns_names.items, dns_names.count, ip_addresses.items,
                                     ip_addresses.count, days, ca_days, time(NULL)};
     if (result != OPTIONS_GO)

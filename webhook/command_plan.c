@@ -102,6 +102,7 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
 struct asked {
     const struct object *object;
     struct slice namespace_, pointer, document;
+    struct position at;
     struct decide_request request;
 };
 
@@ -146,6 +147,13 @@ static void write_patch(struct plan *plan, const struct asked *asked,
 static void decide_and_show(struct plan *plan, struct asked *asked, struct arena *arena)
 {
     struct decisions decisions;
+    if (asked->request.pod->too_many_images) {
+        diagnostics_warning(&plan->diagnostics, asked->at,
+                            "%.*s `%.*s` has more than %d images: it will be left alone",
+                            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name),
+                            POD_MAX_IMAGES);
+        return;
+    }
     asked->request.namespace_ = asked->namespace_;
     asked->request.mode = mode_of(plan, asked->namespace_);
     asked->request.facts = facts_option_source(&plan->facts);
@@ -179,6 +187,7 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         .object = &object,
         .namespace_ = review.namespace_,
         .document = document,
+        .at = manifest->at,
         .request = {.subject = review_subject(&review), .pod = &review.pod,
                     .old_pod = &review.old_pod},
     };
@@ -198,6 +207,7 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         .namespace_ = namespace_.len ? namespace_ : SLICE("default"),
         .pointer = workload.pointer,
         .document = document,
+        .at = manifest->at,
         .request = {.subject = REVIEW_POD_CREATE, .pod = &workload.pod},
     };
     decide_and_show(plan, &asked, arena);
@@ -249,6 +259,14 @@ static bool read_templates(struct plan *plan)
     return true;
 }
 
+/* no-color.org: NO_COLOR counts when it is not empty. */
+static bool is_colour_wanted(void)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) &&
+           !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
 static void begin_output(struct plan *plan)
 {
     struct winsize size;
@@ -259,7 +277,7 @@ static void begin_output(struct plan *plan)
         plan->table.width = strtoul(columns, NULL, 10);
     else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
         plan->table.width = size.ws_col;
-    plan->table.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    plan->table.colour = is_colour_wanted();
     plan->w.out = &plan->out;
     if (plan->output != OUTPUT_JSON)
         return;

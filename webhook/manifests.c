@@ -5,6 +5,9 @@
 #include "json/pointer.h"
 #include "yaml/convert.h"
 
+/* How many values aliases may add to those that a document has itself. */
+enum { MANIFESTS_ALIAS_BUDGET = 1000000 };
+
 struct reading {
     struct diagnostics *diagnostics;
     manifest_handler *handle;
@@ -68,11 +71,11 @@ static void read_object(struct reading *r, struct slice json, const struct objec
 /* --- JSON --- */
 
 /* One document after the other, as some tools write them. */
-static void read_json(struct reading *r, struct slice text, struct slice file)
+static void read_json(struct reading *r, struct slice text, struct slice file, int first_line)
 {
     static const struct object none;
     r->counted = text.base;
-    r->line = 1;
+    r->line = first_line;
     while (text.len) {
         struct json_scanner s;
         struct slice json;
@@ -87,29 +90,74 @@ static void read_json(struct reading *r, struct slice text, struct slice file)
         }
         read_object(r, json, &none, (struct position){file, line_of(r, json.base), 1}, 0);
         text = slice_from_index(text, (size_t)(json.base - text.base) + json.len);
-        while (text.len && (text.base[0] == '\n' || text.base[0] == '\r' || text.base[0] == ' ' ||
-                            text.base[0] == '\t'))
+        while (text.len && strchr(" \t\r\n", text.base[0]))
             text = slice_from_index(text, 1);
     }
 }
 
 /* --- YAML --- */
 
-static void read_yaml_document(struct reading *r, const struct yaml_value *root)
+static void read_yaml_value(struct reading *r, const struct yaml_value *value, size_t budget,
+                            const struct object *otherwise)
 {
-    static const struct object none;
     struct buffer json = {0};
-    struct position at = root->at;
+    struct position at = value->at;
     struct error error;
-    if (!yaml_to_json(root, &json, &at, &error))
+    if (!yaml_to_json(value, budget, &json, &at, &error))
         diagnostics_error(r->diagnostics, at, "%s", error.text);
     else
-        read_object(r, buffer_slice(&json), &none, root->at, 0);
+        read_object(r, buffer_slice(&json), otherwise, value->at, 0);
     buffer_done(&json);
 }
 
+static const struct yaml_value *find_value(const struct yaml_value *map, struct slice key)
+{
+    for (size_t i = 0; map->kind == YAML_MAP && i < map->count; i++)
+        if (slice_equal(map->pairs[i].key->text, key))
+            return map->pairs[i].value;
+    return NULL;
+}
+
+/* The items of a List are read one by one: each has its own line, and errors of its own. */
+static void read_yaml_document(struct reading *r, const struct yaml_value *root, size_t budget)
+{
+    static const struct object none;
+    const struct yaml_value *kind = find_value(root, SLICE("kind"));
+    const struct yaml_value *items = find_value(root, SLICE("items"));
+    const struct yaml_value *version = find_value(root, SLICE("apiVersion"));
+    struct slice list = SLICE("List");
+    if (!kind || !items || items->kind != YAML_LIST || kind->text.len < list.len ||
+        !slice_equal(slice_from_index(kind->text, kind->text.len - list.len), list)) {
+        read_yaml_value(r, root, budget, &none);
+        return;
+    }
+    struct slice group = version ? version->text : (struct slice){0};
+    size_t slash = slice_find(group, '/');
+    struct object item_kind = {
+        .group = slash < group.len ? slice_head(group, slash) : (struct slice){0},
+        .kind = slice_head(kind->text, kind->text.len - list.len),
+    };
+    for (size_t i = 0; i < items->count; i++)
+        read_yaml_value(r, items->items[i], budget, &item_kind);
+}
+
+static void read_yaml(struct reading *r, struct slice text, struct slice file, int first_line)
+{
+    struct arena arena = {0};
+    struct yaml_reader *reader = yaml_reader_new(text, file, first_line, &arena);
+    struct yaml_value *root;
+    r->counted = NULL;
+    while (yaml_next(reader, r->diagnostics, &root))
+        read_yaml_document(r, root, text.len + MANIFESTS_ALIAS_BUDGET);
+    yaml_reader_free(reader);
+    arena_done(&arena);
+}
+
+/* --- documents --- */
+
 /* True where a line separates documents: "---", alone or followed by white space. Kubernetes splits
- * so before it reads YAML (apimachinery pkg/util/yaml), so that one broken document is one error. */
+ * so before it reads either language (apimachinery pkg/util/yaml), so that one broken document is one
+ * error. */
 static bool is_separator(struct slice line)
 {
     return slice_starts_with(line, SLICE("---")) &&
@@ -132,31 +180,14 @@ static struct slice next_document(struct slice text, int *lines)
     return slice_head(text, len);
 }
 
-static void read_yaml(struct reading *r, struct slice text, struct slice file)
+/* JSON begins with a brace and then a quote or the end of the object, perhaps after the separator's
+ * line; `{{` is a template, `{a: b}` is YAML. `*ret_skip` is how much stands before it. */
+static bool looks_like_json(struct slice text, size_t *ret_skip)
 {
-    int first_line = 1, lines;
-    r->counted = NULL;
-    while (text.len) {
-        struct slice document = next_document(text, &lines);
-        struct arena arena = {0};
-        struct yaml_reader *reader = yaml_reader_new(document, file, first_line, &arena);
-        struct yaml_value *root;
-        while (yaml_next(reader, r->diagnostics, &root))
-            read_yaml_document(r, root);
-        yaml_reader_free(reader);
-        arena_done(&arena);
-        text = slice_from_index(text, document.len);
-        first_line += lines;
-    }
-}
-
-/* JSON begins with a brace and then a quote or the end of the object; `{{` is a template, `{a: b}` is
- * YAML. */
-static bool looks_like_json(struct slice text)
-{
-    size_t i = 0;
+    size_t i = is_separator(slice_head(text, slice_find(text, '\n'))) ? 3 : 0;
     while (i < text.len && strchr(" \t\r\n", text.base[i]))
         i++;
+    *ret_skip = i;
     if (i == text.len || text.base[i] != '{')
         return false;
     for (i++; i < text.len && strchr(" \t\r\n", text.base[i]);)
@@ -164,15 +195,31 @@ static bool looks_like_json(struct slice text)
     return i < text.len && (text.base[i] == '"' || text.base[i] == '}');
 }
 
+static int count_lines(struct slice text)
+{
+    int lines = 0;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.base[i] == '\n';
+    return lines;
+}
+
 void manifests_read(struct slice text, struct slice file, struct diagnostics *diagnostics,
                     manifest_handler *handle, void *context)
 {
     struct reading r = {.diagnostics = diagnostics, .handle = handle, .context = context};
+    int first_line = 1, lines;
+    size_t skip;
     if (slice_starts_with(text, SLICE("\xef\xbb\xbf")))
         text = slice_from_index(text, 3); /* a BOM, as some editors write it */
-    if (looks_like_json(text))
-        read_json(&r, text, file);
-    else
-        read_yaml(&r, text, file);
+    while (text.len) {
+        struct slice document = next_document(text, &lines);
+        if (looks_like_json(document, &skip))
+            read_json(&r, slice_from_index(document, skip), file,
+                      first_line + count_lines(slice_head(document, skip)));
+        else
+            read_yaml(&r, document, file, first_line);
+        text = slice_from_index(text, document.len);
+        first_line += lines;
+    }
     arena_done(&r.arena);
 }

@@ -1,19 +1,16 @@
 /* Draws the plan: aligned, coloured where it may be, never wider than the terminal where it can. */
 #include "webhook/plan_table.h"
 
-enum { IMAGE_COLUMN_MAX = 60, SUMMARY_NAME_MAX = 40 };
+enum {
+    IMAGE_COLUMN_MAX = 60,
+    SUMMARY_NAME_MAX = 40,
+    ARROW_WIDTH = 3,
+    BROKEN_INDENT = 6,
+};
 
 #define GREEN  "32"
 #define YELLOW "33"
 #define BOLD   "1"
-
-static void append_painted(const struct plan_table *t, const char *colour, struct slice text)
-{
-    if (t->colour)
-        buffer_append_format(t->out, "\033[%sm%.*s\033[0m", colour, SLICE_ARGS(text));
-    else
-        buffer_append(t->out, text);
-}
 
 /* Text that a manifest's author wrote: control characters would move the cursor. */
 static void append_plain(const struct plan_table *t, struct slice text)
@@ -24,6 +21,15 @@ static void append_plain(const struct plan_table *t, struct slice text)
     }
 }
 
+static void append_painted(const struct plan_table *t, const char *colour, struct slice text)
+{
+    if (t->colour)
+        buffer_append_format(t->out, "\033[%sm", colour);
+    append_plain(t, text);
+    if (t->colour)
+        buffer_append_text(t->out, "\033[0m");
+}
+
 static void append_spaces(const struct plan_table *t, size_t count)
 {
     while (count--)
@@ -31,19 +37,22 @@ static void append_spaces(const struct plan_table *t, size_t count)
 }
 
 static void append_outcome(const struct plan_table *t, const struct decisions *decisions,
-                           const struct decision *d, size_t used)
+                           const struct decision *d, size_t used, size_t padding)
 {
     bool rewrite = d->reason == REASON_REWRITTEN;
     if (rewrite) {
-        bool fits = used + 4 + d->result.len <= t->width;
+        bool fits = used + ARROW_WIDTH + d->result.len <= t->width;
         if (!fits) {
             buffer_append_char(t->out, '\n');
-            append_spaces(t, 6);
+            append_spaces(t, BROKEN_INDENT);
+        } else {
+            append_spaces(t, padding);
         }
-        append_painted(t, GREEN, SLICE("→"));
+        buffer_append_text(t->out, t->colour ? "\033[" GREEN "m→\033[0m" : "→");
         buffer_append_text(t->out, "  ");
         append_plain(t, d->result);
     } else {
+        append_spaces(t, padding);
         buffer_append_text(t->out, "=  ");
         append_painted(t, YELLOW, slice_from(decide_reason_name(d->reason)));
         if (d->pattern)
@@ -73,14 +82,16 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
     buffer_append_format(table->out, "  %s", mode_name(decisions->mode));
     if (decisions->policy)
         buffer_append_format(table->out, "  %.*s", SLICE_ARGS(decisions->policy->name));
-    buffer_append_format(table->out, "  %.*s\n", SLICE_ARGS(document));
+    buffer_append_text(table->out, "  ");
+    append_plain(table, document);
+    buffer_append_char(table->out, '\n');
     for (size_t i = 0; i < decisions->count; i++) {
         struct slice image = decisions->items[i].field->image;
         size_t shown = image.len < column ? column : image.len;
         append_spaces(table, 2);
         append_plain(table, image);
-        append_spaces(table, shown - image.len + 2);
-        append_outcome(table, decisions, &decisions->items[i], shown + 4);
+        append_outcome(table, decisions, &decisions->items[i], shown + 4,
+                       shown - image.len + 2);
     }
 }
 
@@ -100,8 +111,10 @@ void plan_table_summary(const struct plan_table *table, const struct plan_summar
                          (int)policies, "policy", "images", "rewrite", "keep");
     for (size_t i = 0; i < count; i++) {
         struct slice policy = rows[i].policy.len ? rows[i].policy : SLICE("-");
-        buffer_append_format(table->out, "%-*.*s  %-*.*s  %8zu  %8zu  %8zu\n", (int)namespaces,
-                             (int)rows[i].namespace_.len, rows[i].namespace_.base, (int)policies,
+        size_t shown = rows[i].namespace_.len < namespaces ? rows[i].namespace_.len : namespaces;
+        append_plain(table, rows[i].namespace_);
+        append_spaces(table, namespaces - shown);
+        buffer_append_format(table->out, "  %-*.*s  %8zu  %8zu  %8zu\n", (int)policies,
                              (int)policy.len, policy.base, rows[i].images, rows[i].rewrite,
                              rows[i].keep);
     }

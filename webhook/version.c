@@ -25,9 +25,14 @@ const char *version_commit(void)
 
 int command_version(int argc, char **argv)
 {
-    (void)argv;
-    if (argc > 1)
-        return usage_error("`version` takes no arguments");
+    const struct command_spec command = {
+        .name = "version",
+        .summary = "show the version, the commit and the libraries",
+        .example = "  harbor-pilot version",
+    };
+    enum options_result result = options_parse(&command, argc, argv, NULL);
+    if (result != OPTIONS_GO)
+        return result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     printf("harbor-pilot %s (commit %s)\n", version_number(), version_commit());
     printf("libmicrohttpd %s\nGnuTLS %s\nOpenSSL %s\nlibyaml %s\n", MHD_get_version(),
            gnutls_check_version(NULL), OpenSSL_version(OPENSSL_VERSION_STRING),

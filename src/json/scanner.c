@@ -457,14 +457,15 @@ static size_t take_decoded(struct slice *raw, char ret[4])
 {
     if (slice_starts_with(*raw, SLICE("\\u")))
         return encode_utf8(take_unicode(raw), ret);
+    size_t taken = 1;
     ret[0] = raw->base[0];
-    *raw = slice_from_index(*raw, 1);
     if (ret[0] == '\\') {
         static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-        const char *name = strchr(names, raw->base[0]);
+        const char *name = strchr(names, raw->base[1]);
         ret[0] = name ? values[name - names] : '?';
-        *raw = slice_from_index(*raw, 1);
+        taken = 2;
     }
+    *raw = slice_from_index(*raw, taken);
     return 1;
 }
 

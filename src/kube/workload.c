@@ -52,6 +52,8 @@ bool object_read(struct slice json, const struct object *otherwise, struct arena
         .namespace_ = find_text(json, "/metadata/namespace", arena),
         .json = json,
     };
+    if (ret->name.len == 0)
+        ret->name = find_text(json, "/metadata/generateName", arena);
     return true;
 }
 

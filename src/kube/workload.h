@@ -22,7 +22,7 @@ struct workload {
                            * comes from a template */
 };
 
-/* Reads apiVersion, kind, metadata.name and metadata.namespace. Group and kind are those of `otherwise`
+/* Reads apiVersion, kind, metadata.name (or generateName) and metadata.namespace. Group and kind are those of `otherwise`
  * (an item of a PodList does not name its kind) where the text has no kind; false where neither has
  * one. */
 bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,

@@ -1,10 +1,12 @@
 /* Writes a YAML tree as JSON. */
 #include "yaml/convert.h"
 
+#include "base/map.h"
 #include "json/writer.h"
 
 struct converter {
     struct json_writer w;
+    size_t budget; /* of values that may still be visited */
     struct position *at;
     struct error *error;
 };
@@ -63,49 +65,71 @@ static bool is_merge(const struct yaml_value *key)
     return key->kind == YAML_PLAIN && slice_equal(key->text, SLICE("<<"));
 }
 
-static bool has_key(const struct yaml_value *map, struct slice key)
+static bool spend(struct converter *c, const struct yaml_value *value, unsigned depth)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (slice_equal(map->pairs[i].key->text, key))
-            return true;
-    return false;
+    if (depth <= YAML_JSON_MAX_DEPTH && c->budget > 0) {
+        c->budget--;
+        return true;
+    }
+    *c->at = value->at;
+    return c->budget ? error_set(c->error, "nested deeper than %d levels", YAML_JSON_MAX_DEPTH)
+                     : error_set(c->error, "too large with its aliases written out");
 }
 
-/* The pairs of a map; with `below`, only those that `below` does not have itself. */
-static bool convert_pairs(struct converter *c, const struct yaml_value *map,
-                          const struct yaml_value *below, unsigned depth)
+static bool convert_pair(struct converter *c, const struct yaml_pair *pair, unsigned depth)
 {
-    if (depth > YAML_JSON_MAX_DEPTH) {
-        *c->at = map->at;
-        return error_set(c->error, "nested deeper than %d levels", YAML_JSON_MAX_DEPTH);
-    }
+    json_key_slice(&c->w, pair->key->text);
+    return convert(c, pair->value, depth + 1);
+}
+
+/* The pairs of a map with merge keys: its own first, then those of what it merges, in order; a key that
+ * was there before is passed over. */
+static bool merge_pairs(struct converter *c, const struct yaml_value *map, struct map *seen,
+                        unsigned depth)
+{
+    if (!spend(c, map, depth))
+        return false;
     for (size_t i = 0; i < map->count; i++) {
         const struct yaml_pair *pair = &map->pairs[i];
-        if (is_merge(pair->key)) {
-            bool list = pair->value->kind == YAML_LIST;
-            for (size_t j = 0; j < (list ? pair->value->count : 1); j++) {
-                const struct yaml_value *merged = list ? pair->value->items[j] : pair->value;
-                if (merged->kind == YAML_MAP && !convert_pairs(c, merged, map, depth + 1))
-                    return false;
-            }
-        } else if (!below || !has_key(below, pair->key->text)) {
-            json_key_slice(&c->w, pair->key->text);
-            if (!convert(c, pair->value, depth + 1))
+        if (is_merge(pair->key) || map_get(seen, pair->key->text))
+            continue;
+        *map_put(seen, pair->key->text) = pair->key;
+        if (!convert_pair(c, pair, depth))
+            return false;
+    }
+    for (size_t i = 0; i < map->count; i++) {
+        struct yaml_value *value = map->pairs[i].value;
+        if (!is_merge(map->pairs[i].key))
+            continue;
+        bool list = value->kind == YAML_LIST;
+        for (size_t j = 0; j < (list ? value->count : 1); j++) {
+            const struct yaml_value *merged = list ? value->items[j] : value;
+            if (merged->kind == YAML_MAP && !merge_pairs(c, merged, seen, depth + 1))
                 return false;
         }
     }
     return true;
 }
 
+static bool convert_pairs(struct converter *c, const struct yaml_value *map, unsigned depth)
+{
+    bool merges = false, good = true;
+    for (size_t i = 0; i < map->count; i++)
+        merges |= is_merge(map->pairs[i].key);
+    if (merges) {
+        struct map seen = {0};
+        good = merge_pairs(c, map, &seen, depth);
+        map_done(&seen);
+    }
+    for (size_t i = 0; good && !merges && i < map->count; i++)
+        good = convert_pair(c, &map->pairs[i], depth);
+    return good;
+}
+
 static bool convert(struct converter *c, const struct yaml_value *value, unsigned depth)
 {
-    if (depth > YAML_JSON_MAX_DEPTH || c->w.out->truncated) {
-        *c->at = value->at;
-        return c->w.out->truncated
-                   ? error_set(c->error, "larger than %d bytes with its aliases written out",
-                               YAML_JSON_MAX_SIZE)
-                   : error_set(c->error, "nested deeper than %d levels", YAML_JSON_MAX_DEPTH);
-    }
+    if (!spend(c, value, depth))
+        return false;
     bool good = true;
     switch (value->kind) {
     case YAML_NULL:
@@ -125,24 +149,16 @@ static bool convert(struct converter *c, const struct yaml_value *value, unsigne
         break;
     case YAML_MAP:
         json_begin_object(&c->w);
-        good = convert_pairs(c, value, NULL, depth);
+        good = convert_pairs(c, value, depth);
         json_end_object(&c->w);
         break;
     }
     return good;
 }
 
-bool yaml_to_json(const struct yaml_value *value, struct buffer *out, struct position *ret_at,
-                  struct error *reterr)
+bool yaml_to_json(const struct yaml_value *value, size_t budget, struct buffer *out,
+                  struct position *ret_at, struct error *reterr)
 {
-    struct converter c = {{.out = out}, ret_at, reterr};
-    if (!out->limit || out->limit > YAML_JSON_MAX_SIZE)
-        out->limit = YAML_JSON_MAX_SIZE;
-    if (!convert(&c, value, 0))
-        return false;
-    if (!out->truncated)
-        return true;
-    *ret_at = value->at;
-    return error_set(reterr, "larger than %d bytes with its aliases written out",
-                     YAML_JSON_MAX_SIZE);
+    struct converter c = {{.out = out}, budget, ret_at, reterr};
+    return convert(&c, value, 0);
 }

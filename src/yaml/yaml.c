@@ -1,5 +1,7 @@
-/* Builds position-keeping trees from libyaml's documents. */
+/* Builds position-keeping trees from libyaml's events. */
 #include "yaml/yaml.h"
+
+#include "base/map.h"
 
 #include <stdlib.h>
 #include <yaml.h>
@@ -21,6 +23,7 @@ struct yaml_reader *yaml_reader_new(struct slice text, struct slice file, int fi
     reader->arena = arena;
     if (!yaml_parser_initialize(&reader->parser))
         abort(); /* it fails only where memory is out */
+    yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text.base, text.len);
     return reader;
 }
@@ -39,72 +42,14 @@ static struct position place(const struct yaml_reader *reader, yaml_mark_t mark)
                              (int)mark.column + 1};
 }
 
-/* YAML 1.2 core schema: what an unquoted scalar says when it says nothing. */
-static bool is_null(struct slice text)
-{
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-    for (size_t i = 0; i < sizeof(nulls) / sizeof(*nulls); i++)
-        if (slice_equal(text, slice_from(nulls[i])))
-            return true;
-    return false;
-}
-
-static void convert_scalar(struct yaml_reader *reader, const yaml_node_t *node,
-                           struct yaml_value *value)
-{
-    struct slice text =
-        slice_of((const char *)node->data.scalar.value, node->data.scalar.length);
-    bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    value->text = arena_copy(reader->arena, text);
-    value->kind = !plain ? YAML_QUOTED : is_null(text) ? YAML_NULL : YAML_PLAIN;
-}
-
-static void convert_list(struct yaml_reader *reader, const yaml_node_t *node,
-                         struct yaml_value *all, struct yaml_value *value)
-{
-    value->kind = YAML_LIST;
-    value->count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-    value->items = arena_allocate(reader->arena, value->count * sizeof(*value->items));
-    for (size_t i = 0; i < value->count; i++)
-        value->items[i] = &all[node->data.sequence.items.start[i] - 1];
-}
-
-static void convert_map(struct yaml_reader *reader, const yaml_node_t *node,
-                        struct yaml_value *all, struct yaml_value *value)
-{
-    value->kind = YAML_MAP;
-    value->count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
-    value->pairs = arena_allocate(reader->arena, value->count * sizeof(*value->pairs));
-    for (size_t i = 0; i < value->count; i++) {
-        const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[i];
-        value->pairs[i] = (struct yaml_pair){&all[pair->key - 1], &all[pair->value - 1]};
-    }
-}
-
-static struct yaml_value *convert(struct yaml_reader *reader, const yaml_document_t *document)
-{
-    size_t count = (size_t)(document->nodes.top - document->nodes.start);
-    struct yaml_value *all = arena_allocate(reader->arena, count * sizeof(*all));
-    for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *node = &document->nodes.start[i];
-        all[i].at = place(reader, node->start_mark);
-        if (node->type == YAML_SCALAR_NODE)
-            convert_scalar(reader, node, &all[i]);
-        else if (node->type == YAML_SEQUENCE_NODE)
-            convert_list(reader, node, all, &all[i]);
-        else if (node->type == YAML_MAPPING_NODE)
-            convert_map(reader, node, all, &all[i]);
-    }
-    return &all[0]; /* libyaml's first node is the root */
-}
-
 static void report(struct yaml_reader *reader, struct diagnostics *diagnostics)
 {
     const yaml_parser_t *parser = &reader->parser;
     struct position at = place(reader, parser->problem_mark);
     const char *problem = parser->problem ? parser->problem : "out of memory";
     if (parser->error == YAML_READER_ERROR) { /* has no mark, only the byte */
-        at.line = at.column = 0;
+        at.line = reader->first_line;
+        at.column = 1;
         diagnostics_error(diagnostics, at, "no YAML: %s (at byte %zu), expected UTF-8 text",
                           problem, parser->problem_offset);
     } else if (parser->context) {
@@ -115,24 +60,164 @@ static void report(struct yaml_reader *reader, struct diagnostics *diagnostics)
     }
 }
 
+/* --- one document --- */
+
+/* A list or map that is not closed yet. */
+struct frame {
+    struct yaml_value *value, *key; /* key: of a map, waits for its value */
+    size_t capacity;
+};
+
+struct building {
+    struct yaml_reader *reader;
+    struct diagnostics *diagnostics;
+    struct map anchors; /* name → struct yaml_value * */
+    struct frame stack[YAML_MAX_DEPTH];
+    size_t depth;
+    struct yaml_value *root;
+};
+
+/* YAML 1.2 core schema: what an unquoted scalar says when it says nothing. */
+static bool is_null(struct slice text)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+    for (size_t i = 0; i < sizeof(nulls) / sizeof(*nulls); i++)
+        if (slice_equal(text, slice_from(nulls[i])))
+            return true;
+    return false;
+}
+
+/* Puts a value where it belongs: into the innermost open list or map, or at the root. */
+static void place_value(struct building *b, struct yaml_value *value)
+{
+    struct arena *arena = b->reader->arena;
+    if (b->depth == 0) {
+        b->root = value;
+        return;
+    }
+    struct frame *frame = &b->stack[b->depth - 1];
+    struct yaml_value *parent = frame->value;
+    if (parent->kind == YAML_LIST) {
+        parent->items = arena_grow(arena, parent->items, parent->count, &frame->capacity,
+                                   sizeof(*parent->items));
+        parent->items[parent->count++] = value;
+    } else if (!frame->key) {
+        frame->key = value;
+    } else {
+        parent->pairs = arena_grow(arena, parent->pairs, parent->count, &frame->capacity,
+                                   sizeof(*parent->pairs));
+        parent->pairs[parent->count++] = (struct yaml_pair){frame->key, value};
+        frame->key = NULL;
+    }
+}
+
+static struct yaml_value *add_value(struct building *b, const yaml_event_t *event,
+                                    enum yaml_kind kind, const yaml_char_t *anchor)
+{
+    struct arena *arena = b->reader->arena;
+    struct yaml_value *value = arena_allocate(arena, sizeof(*value));
+    value->kind = kind;
+    value->at = place(b->reader, event->start_mark);
+    if (anchor)
+        *map_put(&b->anchors, arena_copy(arena, slice_from((const char *)anchor))) = value;
+    place_value(b, value);
+    return value;
+}
+
+static void add_scalar(struct building *b, const yaml_event_t *event)
+{
+    struct slice text =
+        slice_of((const char *)event->data.scalar.value, event->data.scalar.length);
+    bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    enum yaml_kind kind = !plain ? YAML_QUOTED : is_null(text) ? YAML_NULL : YAML_PLAIN;
+    struct yaml_value *value = add_value(b, event, kind, event->data.scalar.anchor);
+    value->text = arena_copy(b->reader->arena, text);
+}
+
+static bool add_alias(struct building *b, const yaml_event_t *event)
+{
+    const char *name = (const char *)event->data.alias.anchor;
+    struct yaml_value *value = map_get(&b->anchors, slice_from(name));
+    if (value)
+        place_value(b, value);
+    else
+        diagnostics_error(b->diagnostics, place(b->reader, event->start_mark),
+                          "no YAML: the alias `*%.100s` has no anchor, expected `&%.100s` before it",
+                          name, name);
+    return value != NULL;
+}
+
+static bool open_value(struct building *b, const yaml_event_t *event, enum yaml_kind kind,
+                       const yaml_char_t *anchor)
+{
+    if (b->depth == YAML_MAX_DEPTH) {
+        diagnostics_error(b->diagnostics, place(b->reader, event->start_mark),
+                          "nested deeper than %d levels", YAML_MAX_DEPTH);
+        return false;
+    }
+    struct yaml_value *value = add_value(b, event, kind, anchor);
+    b->stack[b->depth++] = (struct frame){.value = value};
+    return true;
+}
+
+enum step { STEP_ON, STEP_DOCUMENT_ENDED, STEP_STREAM_ENDED, STEP_FAILED };
+
+static enum step take_event(struct building *b, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_STREAM_END_EVENT:
+        return STEP_STREAM_ENDED;
+    case YAML_DOCUMENT_END_EVENT:
+        return STEP_DOCUMENT_ENDED;
+    case YAML_ALIAS_EVENT:
+        return add_alias(b, event) ? STEP_ON : STEP_FAILED;
+    case YAML_SCALAR_EVENT:
+        add_scalar(b, event);
+        return STEP_ON;
+    case YAML_SEQUENCE_START_EVENT:
+        return open_value(b, event, YAML_LIST, event->data.sequence_start.anchor) ? STEP_ON
+                                                                                  : STEP_FAILED;
+    case YAML_MAPPING_START_EVENT:
+        return open_value(b, event, YAML_MAP, event->data.mapping_start.anchor) ? STEP_ON
+                                                                                : STEP_FAILED;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        b->depth--;
+        return STEP_ON;
+    case YAML_NO_EVENT:
+    case YAML_STREAM_START_EVENT:
+    case YAML_DOCUMENT_START_EVENT:
+        break;
+    }
+    return STEP_ON;
+}
+
+/* Reads one document to its end. */
+static enum step build(struct building *b)
+{
+    enum step step = STEP_ON;
+    while (step == STEP_ON) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&b->reader->parser, &event)) {
+            report(b->reader, b->diagnostics);
+            return STEP_FAILED;
+        }
+        step = take_event(b, &event);
+        yaml_event_delete(&event);
+    }
+    return step;
+}
+
 bool yaml_next(struct yaml_reader *reader, struct diagnostics *diagnostics,
                struct yaml_value **ret)
 {
     while (!reader->ended) {
-        yaml_document_t document;
-        if (!yaml_parser_load(&reader->parser, &document)) {
-            report(reader, diagnostics);
-            reader->ended = true;
-            return false;
-        }
-        struct yaml_value *root = NULL;
-        if (document.nodes.start < document.nodes.top)
-            root = convert(reader, &document);
-        else
-            reader->ended = true; /* the end of the stream is a document without nodes */
-        yaml_document_delete(&document);
-        if (root && root->kind != YAML_NULL) {
-            *ret = root;
+        struct building b = {.reader = reader, .diagnostics = diagnostics};
+        enum step step = build(&b);
+        map_done(&b.anchors);
+        reader->ended = step != STEP_DOCUMENT_ENDED;
+        if (step == STEP_DOCUMENT_ENDED && b.root && b.root->kind != YAML_NULL) {
+            *ret = b.root;
             return true;
         }
     }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { YAML_MAX_DEPTH = 200 }; /* of nested lists and maps; deeper text is an error */
+
 enum yaml_kind {
     YAML_NULL,   /* nothing, ~ or null, unquoted */
     YAML_PLAIN,  /* an unquoted scalar: a number, true, or text */
