@@ -1,0 +1,46 @@
+/* What is known of the Harbors, and asking for what is not: a cache per Harbor, one question per
+ * artifact however many reviews wait for it, health known from polls and from real answers. The threads
+ * that serve reviews never wait here. Thread-safe. */
+#pragma once
+
+#include "policy/decide.h"
+#include "webhook/http_client.h"
+
+struct facts;
+
+/* Starts the threads that ask and that watch the time. NULL on failure. */
+struct facts *facts_start(struct error *reterr);
+
+/* Learns which Harbors, projects and accounts the policies name; to be called at each load. What is
+ * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
+void facts_configure(struct facts *facts, const struct policies *policies);
+
+/* Whether health and projects of every Harbor are known, or were tried. */
+bool facts_are_warm(struct facts *facts);
+
+/* What decide() takes. */
+const struct fact_source *facts_source(const struct facts *facts);
+
+/* A review that waits. */
+struct fact_waiter;
+
+/* Asks all the questions at once. NULL where none of them will be answered later than now: decide at
+ * once, for good. Else `wake` is called exactly once, from another thread: when all are answered, at
+ * the deadline (monotonic ms), or by facts_wake_all; it must not block. Then call facts_release. */
+struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
+                              size_t count, long long deadline_ms, void (*wake)(void *context),
+                              void *context);
+void facts_release(struct facts *facts, struct fact_waiter *waiter);
+
+/* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */
+void facts_wake_all(struct facts *facts);
+
+/* Reads the accounts' files again where they changed; about every watch interval. */
+void facts_refresh_accounts(struct facts *facts);
+
+/* Metric families, in the Prometheus text format; `open_metrics` as in metrics_write. */
+void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *out);
+
+void facts_stop(struct facts *facts);
+
+long long facts_now_ms(void);

@@ -1,0 +1,85 @@
+/* One Harbor as facts.c talks with it: the account, health, projects, questions about artifacts. All
+ * functions are called with the lock of struct facts held, but those of libcurl's thread. */
+#pragma once
+
+#include "base/map.h"
+#include "harbor/api.h"
+#include "policy/policy.h"
+#include "webhook/fact_cache.h"
+#include "webhook/http_client.h"
+
+#include <pthread.h>
+
+enum {
+    HEALTH_POLL_MS = 5000,
+    HEALTH_POLL_ILL_MS = 1000,   /* while it is down, or just seemed to be */
+    HEALTH_TIMEOUT_MS = 2000,
+    HEALTH_CHANGES_AFTER = 2,    /* polls in a row before the state changes */
+    BREAKER_FAILURES = 5,        /* questions in a row without an answer: down at once */
+    PROJECT_POLL_MS = 60000,
+    ACCOUNT_POLL_MS = 60000,
+    FACT_POSITIVE_MS = 300000,   /* it is in Harbor's database */
+    FACT_SERVABLE_MS = 60000,    /* its upstream has it: soon it will be in the database */
+    FACT_NEGATIVE_MS = 15000,    /* "not there" may mean "not now" (CONTRACTS B7.3) */
+    FACT_FAILED_MS = 2000,       /* no answer: do not ask again for so long */
+    FACT_RETRY_AFTER_MAX_S = 60,
+    HEADS_PER_SECOND = 50,       /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
+};
+
+struct project_state {
+    struct harbor_project project; /* texts in the session's arena */
+    bool known, tried;
+};
+
+enum session_question { QUESTION_HEALTH, QUESTION_ACCOUNT, QUESTION_PROJECT, QUESTION_ARTIFACT,
+                        QUESTION_MANIFEST, QUESTION_TOKEN, QUESTION_COUNT };
+
+struct facts;
+
+struct session {
+    struct session *next;
+    struct facts *facts;
+    struct arena arena;
+    struct slice name, url, ca_file, credentials_directory; /* NUL-terminated, in the arena */
+    bool in_use;                    /* by the policies of now */
+    struct map projects;            /* name → struct project_state * */
+    char *authorization;            /* "Basic …", or NULL: no account */
+    char account_digest[65];
+    enum harbor_health health;      /* UP or DOWN, UNKNOWN before the first poll */
+    bool account_refused;           /* Harbor does not know our account */
+    unsigned polls_against;         /* in a row that speak against the state */
+    unsigned failures;              /* questions in a row without an answer */
+    long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
+    bool polling_health, polling_account, account_tried;
+    char *realm, *service;          /* of the token service, once a challenge named it */
+    struct fact_cache cache;
+    unsigned long long questions[QUESTION_COUNT][ANSWER_FAILED + 1];
+};
+
+struct session *session_new(struct facts *facts, const struct harbor *harbor);
+void session_free(struct session *session);
+
+/* Whether the Harbor is still asked at the same place as the same account. */
+bool session_matches(const struct session *session, const struct harbor *harbor);
+
+/* Takes over the projects that the Harbor's registries name. */
+void session_set_projects(struct session *session, const struct harbor *harbor);
+
+/* Reads the account's files; a change makes it be tried at once. */
+void session_read_account(struct session *session);
+
+/* Starts the polls that are due; returns when the next one is (monotonic ms). */
+long long session_poll(struct session *session, long long now);
+
+/* Asks for an entry of the cache, whose `asking` the caller has set. */
+void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key);
+
+/* The health that decide() sees. */
+enum harbor_health session_health(const struct session *session);
+
+/* Of facts.c: the entry has been answered or has failed; everybody who waits is told. With the lock
+ * held. */
+void facts_entry_done(struct facts *facts, struct fact_entry *entry);
+struct http_client *facts_client(struct facts *facts);
+void facts_lock(struct facts *facts);
+void facts_unlock(struct facts *facts);

@@ -1,0 +1,51 @@
+/* HTTP questions to Harbor: one libcurl multi handle on one thread. Nobody waits on that thread: answers
+ * come by a callback on it, which must not block. Debian's libcurl speaks TLS by OpenSSL. */
+#pragma once
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+enum {
+    HTTP_MAX_BODY = 1024 * 1024,      /* of an answer; more is a failure */
+    HTTP_MAX_HEADERS = 64 * 1024,
+    HTTP_MAX_IN_FLIGHT = 32,          /* questions at once; the others queue */
+    HTTP_MAX_QUEUED = 20000,          /* past it a question fails at once */
+    HTTP_CONNECT_TIMEOUT_MS = 3000,
+    HTTP_TIMEOUT_MS = 10000,          /* of a question, unless it says less */
+};
+
+struct http_client;
+
+struct http_question {
+    bool head;
+    const char *url;           /* copied, like all texts here */
+    const char *authorization; /* a whole header value, or NULL */
+    const char *ca_file;       /* the only authorities that are trusted; NULL: the system's */
+    long timeout_ms;           /* 0: HTTP_TIMEOUT_MS */
+    long delay_ms;             /* not before so long from now */
+};
+
+/* All slices live only during the callback. */
+struct http_reply {
+    long status; /* 0: no answer came, `failure` says why */
+    const char *failure;
+    struct slice body, content_type, challenge; /* challenge: Www-Authenticate */
+    long retry_after; /* seconds, 0: the answer does not say */
+};
+
+typedef void http_done(void *context, const struct http_reply *reply);
+
+/* NULL where the thread cannot be made. */
+struct http_client *http_client_start(struct error *reterr);
+
+/* Asks; `done` is called exactly once, on the client's thread (or here, where the queue is full). */
+void http_client_ask(struct http_client *client, const struct http_question *question,
+                     http_done *done, void *context);
+
+/* Calls `done` of everything that is under way, with status 0, and ends the thread. */
+void http_client_stop(struct http_client *client);
+
+/* How many are asked and not answered, queued ones included. */
+unsigned http_client_pending(struct http_client *client);
