@@ -157,7 +157,7 @@ static void print_json(const struct check *check)
         json_key(&w, "unclaimed");
         json_begin_array(&w);
         for (size_t i = 0; i < check->unclaimed_count; i++)
-            json_string_value(&w, check->unclaimed[i]);
+            json_slice(&w, check->unclaimed[i]);
         json_end_array(&w);
     }
     json_end_object(&w);

@@ -23,6 +23,7 @@ enum {
     DEFAULT_SHUTDOWN_MS = 100 * 1000, /* longer than the API server keeps idle connections: 90 s */
     DEFAULT_CONNECTIONS = 1024,
     DEFAULT_WATCH_MS = 10 * 1000,
+    LEAST_WATCH_MS = 100,
     INVALID_HOLD_MS = 30 * 1000,      /* how long a start with broken policies is not ready */
     DRAIN_POLL_MS = 100,
     EXPIRE_MS = 1000,                 /* how often connections that do not get on are looked for */
@@ -44,6 +45,7 @@ struct serve {
     char policy_digest[65];   /* of the files that were last tried */
     long long invalid_until;  /* monotonic ms: until then a start with broken policies holds */
     time_t certificate_expiry;
+    char certificate_complaint[ERROR_TEXT_SIZE]; /* said once, until it changes */
 };
 
 static long long now_ms(void)
@@ -93,7 +95,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .value = "N", .least = 8, .most = 1000000,
          .help = "Default 1024; the limit of open files is raised to match."},
         {.name = "watch-interval", .kind = OPTION_DURATION, .target = &serve->watch_ms,
-         .value = "DURATION",
+         .value = "DURATION", .least = LEAST_WATCH_MS,
          .help = "How often policies and certificates are compared by content; default 10s."},
         {.name = "strict", .kind = OPTION_FLAG, .target = &serve->strict,
          .help = "Exit with 2 on invalid policies at the start."},
@@ -113,6 +115,15 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
     return options_parse(&command, argc, argv, NULL);
 }
 
+static bool check_address(const char *option, const char *address)
+{
+    if (!address || listen_is_address(address))
+        return true;
+    usage_error("--%s is `%s`, expected ADDR:PORT such as `127.0.0.1:8443` or `[::]:8443`", option,
+                address);
+    return false;
+}
+
 static bool check_options(const struct serve *serve)
 {
     const char *not_built = serve->client_ca_file       ? "client-ca-file"
@@ -120,7 +131,8 @@ static bool check_options(const struct serve *serve)
                                                         : NULL;
     if (not_built)
         usage_error("--%s is not built yet, expected it to be left out", not_built);
-    return !not_built;
+    return !not_built && check_address("bind-address", serve->bind_address) &&
+           check_address("admin-bind-address", serve->admin_bind_address);
 }
 
 /* --- files --- */
@@ -150,17 +162,19 @@ static bool load_policies(struct serve *serve)
     bool loaded = policy_files_load(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics,
                                     &policies);
     log_diagnostics(&diagnostics);
-    metrics_set_reload(serve->state.metrics, loaded, time(NULL));
     if (loaded) {
         struct log_line line;
         log_begin(&line, LOG_INFO, "policies", "policies loaded");
         json_member(&line.w, "digest", policies_digest(policies));
         json_member_number(&line.w, "policies", (long long)policies_count(policies));
         json_member_number(&line.w, "warnings", (long long)diagnostics.warnings);
-        log_end(&line);
+        /* in force before anybody is told */
         state_set_policies(&serve->state, policies);
+        metrics_set_reload(serve->state.metrics, true, time(NULL));
+        log_end(&line);
         serve->invalid_until = 0;
     } else {
+        metrics_set_reload(serve->state.metrics, false, time(NULL));
         log_message(LOG_ERROR, "policies-invalid", "the policies have %zu errors; %s",
                     diagnostics.errors,
                     serve->state.policies ? "the last good ones stay in use"
@@ -199,9 +213,13 @@ static void reload(struct serve *serve, bool forced)
     policy_files_digest(&serve->policies, digest);
     if (forced || strcmp(digest, serve->policy_digest) != 0)
         load_policies(serve);
-    if (!load_certificate(serve, &error))
+    if (load_certificate(serve, &error)) {
+        serve->certificate_complaint[0] = '\0';
+    } else if (strcmp(serve->certificate_complaint, error.text) != 0) {
+        snprintf(serve->certificate_complaint, sizeof(serve->certificate_complaint), "%s", error.text);
         log_message(LOG_ERROR, "certificate-invalid", "%s; the last good certificate stays in use",
                     error.text);
+    }
 }
 
 /* --- start, run, drain --- */
@@ -244,6 +262,8 @@ static bool start_ports(struct serve *serve, struct error *reterr)
     serve->admin = admin_start(admin, &serve->state, serve->server, reterr);
     if (!serve->admin)
         return false;
+    if (!serve->invalid_until)
+        state_set_not_ready(&serve->state, "");
     struct log_line line;
     log_begin(&line, LOG_INFO, "ready", "serving");
     json_member_text(&line.w, "bindAddress", name);

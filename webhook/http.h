@@ -13,7 +13,8 @@ enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
                             const char *extra_value, bool close);
 
 /* What libmicrohttpd complains about goes to the log. */
-void http_log(void *unused, const char *format, va_list args);
+void http_log(void *unused, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* Copies `text`, which a client sent, for a message: short, and without control characters. */
 void http_quote(const char *text, char *ret, size_t size);

@@ -67,24 +67,35 @@ static int open_socket(const struct addrinfo *info)
     return -1;
 }
 
-int listen_on(const char *address, char ret_name[static LISTEN_NAME_SIZE], struct error *reterr)
+/* The numeric address, to be freed with freeaddrinfo; NULL where it is none. */
+static struct addrinfo *resolve(const char *address)
 {
     char host[HOST_SIZE];
     const char *port;
-    if (!split(address, host, &port)) {
-        error_set(reterr, "`%s` is no address, expected ADDR:PORT such as `127.0.0.1:8443` or "
-                  "`[::]:8443`", address);
-        return -1;
-    }
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
                              .ai_socktype = SOCK_STREAM};
     struct addrinfo *info;
+    if (!split(address, host, &port))
+        return NULL;
     if (strcmp(host, "localhost") == 0)
         snprintf(host, sizeof(host), "127.0.0.1");
-    int failure = getaddrinfo(host[0] ? host : NULL, port, &hints, &info);
-    if (failure) {
-        error_set(reterr, "`%s` is no address, expected an IP address and a port: %s", address,
-                  gai_strerror(failure));
+    return getaddrinfo(host[0] ? host : NULL, port, &hints, &info) == 0 ? info : NULL;
+}
+
+bool listen_is_address(const char *address)
+{
+    struct addrinfo *info = resolve(address);
+    if (info)
+        freeaddrinfo(info);
+    return info != NULL;
+}
+
+int listen_on(const char *address, char ret_name[static LISTEN_NAME_SIZE], struct error *reterr)
+{
+    struct addrinfo *info = resolve(address);
+    if (!info) {
+        error_set(reterr, "`%s` is no address, expected ADDR:PORT such as `127.0.0.1:8443` or "
+                  "`[::]:8443`", address);
         return -1;
     }
     int fd = open_socket(info);

@@ -12,5 +12,8 @@ enum { LISTEN_NAME_SIZE = 80 };
  * well. */
 int listen_on(const char *address, char ret_name[static LISTEN_NAME_SIZE], struct error *reterr);
 
+/* Whether the text is one that listen_on takes. */
+bool listen_is_address(const char *address);
+
 /* As listen_on for [::]:PORT, or 0.0.0.0:PORT where there is no IPv6. */
 int listen_on_any(unsigned port, char ret_name[static LISTEN_NAME_SIZE], struct error *reterr);

@@ -22,6 +22,8 @@ static struct {
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
              .pending = {.limit = LOG_MAX_PENDING}};
 
+enum { LOG_STOP_SECONDS = 2 };
+
 static void write_all(struct slice s)
 {
     while (s.len) {
@@ -32,6 +34,19 @@ static void write_all(struct slice s)
             return; /* there is no other place to say it */
         s = slice_from_index(s, (size_t)written);
     }
+}
+
+static void finish_line(struct log_line *line);
+
+/* Writes that lines are missing, once what was kept is on its way. */
+static void write_dropped(unsigned long dropped)
+{
+    struct log_line line;
+    log_begin(&line, LOG_WARNING, "log-dropped", "log lines were dropped: stderr takes them too slowly");
+    json_member_number(&line.w, "lines", (long long)dropped);
+    finish_line(&line);
+    write_all(buffer_slice(&line.text));
+    buffer_done(&line.text);
 }
 
 static void *write_lines(void *unused)
@@ -47,8 +62,12 @@ static void *write_lines(void *unused)
         struct buffer taken = the_log.pending;
         the_log.pending = lines;
         lines = taken;
+        unsigned long dropped = the_log.dropped;
+        the_log.dropped = 0;
         pthread_mutex_unlock(&the_log.lock);
         write_all(buffer_slice(&lines));
+        if (dropped)
+            write_dropped(dropped);
         buffer_clear(&lines);
         pthread_mutex_lock(&the_log.lock);
     }
@@ -71,7 +90,11 @@ void log_stop(void)
     the_log.stopping = true;
     pthread_cond_signal(&the_log.wake);
     pthread_mutex_unlock(&the_log.lock);
-    pthread_join(the_log.thread, NULL);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LOG_STOP_SECONDS;
+    if (pthread_timedjoin_np(the_log.thread, NULL, &until) != 0)
+        return; /* nobody reads stderr: that must not keep the program from ending */
     the_log.running = the_log.stopping = false;
     buffer_done(&the_log.pending);
 }
@@ -109,45 +132,35 @@ void log_begin(struct log_line *line, enum log_level level, const char *event, c
 static void make_text_line(struct log_line *line)
 {
     char time_text[64];
-    struct buffer text = {0};
+    struct buffer text = {0}, message = {0};
+    struct json_writer w = {.out = &message}; /* escapes what would break the line */
+    json_text(&w, line->message);
     format_time(time_text, sizeof(time_text));
-    buffer_append_format(&text, "%s %-7s %s  ", time_text, level_names[line->level],
-                         line->message);
+    buffer_append_format(&text, "%s %-7s %.*s  ", time_text, level_names[line->level],
+                         (int)message.len - 2, message.base + 1);
+    buffer_done(&message);
     buffer_append(&text, buffer_slice(&line->text));
     buffer_done(&line->text);
     line->text = text;
 }
 
-/* Appends a line to what the thread will write; a full log keeps room for the next try. */
-static void enqueue(struct slice text)
-{
-    if (the_log.dropped) {
-        struct buffer note = {0};
-        buffer_append_format(&note, "{\"level\":\"warning\",\"msg\":\"log lines were dropped: "
-                             "stderr takes them too slowly\",\"event\":\"log-dropped\","
-                             "\"lines\":%lu}\n", the_log.dropped);
-        buffer_append(&the_log.pending, buffer_slice(&note));
-        if (!the_log.pending.truncated)
-            the_log.dropped = 0;
-        the_log.pending.truncated = false;
-        buffer_done(&note);
-    }
-    buffer_append(&the_log.pending, text);
-    if (the_log.pending.truncated) {
-        the_log.dropped++;
-        the_log.pending.truncated = false;
-    }
-}
-
-void log_end(struct log_line *line)
+static void finish_line(struct log_line *line)
 {
     json_end_object(&line->w);
     if (the_log.format == LOG_FORMAT_TEXT)
         make_text_line(line);
     buffer_append_char(&line->text, '\n');
+}
+
+void log_end(struct log_line *line)
+{
+    finish_line(line);
     if (the_log.running) {
         pthread_mutex_lock(&the_log.lock);
-        enqueue(buffer_slice(&line->text));
+        buffer_append(&the_log.pending, buffer_slice(&line->text));
+        if (the_log.pending.truncated)
+            the_log.dropped++;
+        the_log.pending.truncated = false;
         pthread_cond_signal(&the_log.wake);
         pthread_mutex_unlock(&the_log.lock);
     } else {

@@ -41,7 +41,15 @@ bool duration_parse(const char *text, long *ret_milliseconds)
         char *end;
         if (!isdigit((unsigned char)*text))
             return false;
-        double number = strtod(text, &end);
+        size_t digits = strspn(text, "0123456789.");
+        char number_text[24] = "";
+        if (digits >= sizeof(number_text))
+            return false;
+        memcpy(number_text, text, digits);
+        double number = strtod(number_text, &end);
+        if (*end)
+            return false;
+        end = (char *)text + digits;
         size_t letters = strspn(end, "hms"), unit = 0;
         while (unit < 4 &&
                !(strlen(units[unit].name) == letters && !memcmp(units[unit].name, end, letters)))
@@ -76,12 +84,33 @@ static bool set_number(const struct option_spec *option, const char *value)
     char *end;
     errno = 0;
     long number = strtol(value, &end, 10);
-    if (*value && !*end && !errno && number >= option->least && number <= option->most) {
+    bool plain = isdigit((unsigned char)*value) || (*value == '-' && option->least < 0);
+    if (plain && !*end && !errno && number >= option->least && number <= option->most) {
         *(long *)option->target = number;
         return true;
     }
     usage_error("--%s is `%s`, expected a whole number from %ld to %ld", option->name, value,
                 option->least, option->most);
+    return false;
+}
+
+static bool set_duration(const struct option_spec *option, const char *value)
+{
+    long milliseconds;
+    if (duration_parse(value, &milliseconds) && milliseconds >= option->least) {
+        *(long *)option->target = milliseconds;
+        return true;
+    }
+    usage_error("--%s is `%s`, expected a duration from %ldms to 24h, such as `10s`, `1m30s` or `500ms`",
+                option->name, value, option->least);
+    return false;
+}
+
+static bool is_not_empty(const struct option_spec *option, const char *value)
+{
+    if (*value)
+        return true;
+    usage_error("--%s is empty, expected %s", option->name, option->value);
     return false;
 }
 
@@ -93,18 +122,14 @@ static bool set_option(const struct option_spec *option, const char *value)
         return true;
     case OPTION_TEXT:
         *(const char **)option->target = value;
-        return true;
+        return is_not_empty(option, value);
     case OPTION_TEXTS:
         text_list_add(option->target, value);
-        return true;
+        return is_not_empty(option, value);
     case OPTION_NUMBER:
         return set_number(option, value);
     case OPTION_DURATION:
-        if (duration_parse(value, option->target))
-            return true;
-        usage_error("--%s is `%s`, expected a duration such as `10s`, `1m30s` or `500ms`",
-                    option->name, value);
-        return false;
+        return set_duration(option, value);
     case OPTION_WORD:
         return set_word(option, value);
     }

@@ -36,7 +36,7 @@ struct option_spec {
     const char *value;  /* what stands for the value in --help: "FILE" */
     const char *help;   /* one sentence */
     bool required;
-    long least, most;          /* of OPTION_NUMBER */
+    long least, most;          /* of OPTION_NUMBER; least also of OPTION_DURATION, in ms */
     const char *const *words;  /* of OPTION_WORD, NULL-terminated */
 };
 

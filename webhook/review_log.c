@@ -117,3 +117,17 @@ void review_log(const struct admission *admission, double seconds, struct arena 
     if (take_turn(hash_of(admission), &repeated))
         write_line(admission, seconds, repeated, arena);
 }
+
+void review_log_invalid(enum admit_webhook webhook, const struct error *error)
+{
+    unsigned long repeated;
+    if (!take_turn(map_hash(slice_from(error->text), (uint64_t)webhook + 1), &repeated))
+        return;
+    struct log_line line;
+    log_begin(&line, LOG_WARNING, "review", "a call was no AdmissionReview");
+    json_member_text(&line.w, "webhook", admit_webhook_name(webhook));
+    json_member_text(&line.w, "error", error->text);
+    if (repeated)
+        json_member_number(&line.w, "repeated", (long long)repeated);
+    log_end(&line);
+}

@@ -153,7 +153,10 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
                           buffer_slice(&call->body), &arena, &out, &admission, &error);
     double seconds = seconds_since(began);
     metrics_count(server->state->metrics, &admission, seconds);
-    review_log(&admission, seconds, &arena);
+    if (answered)
+        review_log(&admission, seconds, &arena);
+    else
+        review_log_invalid(call->route->webhook, &error);
     enum MHD_Result result;
     if (answered) {
         result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
@@ -169,6 +172,16 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
 }
 
 /* --- libmicrohttpd --- */
+
+/* The line of a request has come: its headers have to follow. The result is what the first call of
+ * handle() finds in *connection_cls. */
+static void *begin_request(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct server *server = cls;
+    (void)uri;
+    connections_allow(server->connections, connection, CONNECTION_HEADERS_SECONDS);
+    return NULL;
+}
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
@@ -224,7 +237,7 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
         handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
         MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
         connections_notify, server->connections, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes,
-        NULL, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
         tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (server->daemon)

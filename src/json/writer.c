@@ -122,7 +122,7 @@ void json_key(struct json_writer *w, const char *key)
     json_key_slice(w, slice_from(key));
 }
 
-void json_string_value(struct json_writer *w, struct slice value)
+void json_slice(struct json_writer *w, struct slice value)
 {
     separate(w);
     append_string(w->out, value);
@@ -130,7 +130,7 @@ void json_string_value(struct json_writer *w, struct slice value)
 
 void json_text(struct json_writer *w, const char *value)
 {
-    json_string_value(w, slice_from(value));
+    json_slice(w, slice_from(value));
 }
 
 void json_number(struct json_writer *w, long long value)
@@ -154,7 +154,7 @@ void json_bool(struct json_writer *w, bool value)
     buffer_append_text(w->out, value ? "true" : "false");
 }
 
-void json_null(struct json_writer *w)
+void json_write_null(struct json_writer *w)
 {
     separate(w);
     buffer_append_text(w->out, "null");
@@ -169,7 +169,7 @@ void json_raw(struct json_writer *w, struct slice json)
 void json_member(struct json_writer *w, const char *key, struct slice value)
 {
     json_key(w, key);
-    json_string_value(w, value);
+    json_slice(w, value);
 }
 
 void json_member_text(struct json_writer *w, const char *key, const char *value)

@@ -23,12 +23,12 @@ void json_key_slice(struct json_writer *w, struct slice key);
 
 /* Escapes quotes, backslashes, control characters, U+007F, and U+2028 and U+2029; bytes that are no UTF-8
  * become U+FFFD, so that what a Pod's author wrote cannot break the document or a log's lines. */
-void json_string_value(struct json_writer *w, struct slice value);
+void json_slice(struct json_writer *w, struct slice value);
 void json_text(struct json_writer *w, const char *value);
 void json_number(struct json_writer *w, long long value);
 void json_decimal(struct json_writer *w, double value); /* %.6g; must be finite */
 void json_bool(struct json_writer *w, bool value);
-void json_null(struct json_writer *w);
+void json_write_null(struct json_writer *w);
 
 /* A value that is JSON already. */
 void json_raw(struct json_writer *w, struct slice json);

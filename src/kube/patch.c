@@ -14,7 +14,7 @@ static void begin_operation(struct json_writer *w, bool replace, struct slice pa
 static void write_text(struct json_writer *w, bool replace, struct slice path, struct slice value)
 {
     begin_operation(w, replace, path);
-    json_string_value(w, value);
+    json_slice(w, value);
     json_end_object(w);
 }
 

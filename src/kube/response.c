@@ -28,7 +28,7 @@ void response_write(const struct review *review, const struct response *response
         json_begin_object(&w);
         for (size_t i = 0; i < response->annotation_count; i++) {
             json_key_slice(&w, response->annotations[i].key);
-            json_string_value(&w, response->annotations[i].value);
+            json_slice(&w, response->annotations[i].value);
         }
         json_end_object(&w);
     }

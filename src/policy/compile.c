@@ -178,6 +178,23 @@ static void compile_policies(struct compiler *c)
 
 /* --- claims --- */
 
+/* Whether a namespace can have such a name: an RFC 1123 label. */
+static bool can_match(const struct pattern *pattern)
+{
+    enum { LABEL_MAX = 63 };
+    struct slice s = pattern->text;
+    size_t least = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.base[i];
+        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        bool inner = i > 0 && i + 1 < s.len;
+        if (!alphanumeric && c != '*' && c != '?' && !(c == '-' && inner))
+            return false;
+        least += c != '*';
+    }
+    return s.len > 0 && least <= LABEL_MAX;
+}
+
 static void report_conflict(struct compiler *c, const struct claim *one, const struct claim *other,
                             struct slice example)
 {
@@ -219,6 +236,19 @@ static bool prefixes_agree(struct slice a, struct slice b)
     return true;
 }
 
+/* The same from the end. */
+static bool suffixes_agree(struct slice a, struct slice b)
+{
+    for (size_t i = 1; i <= a.len && i <= b.len; i++) {
+        char x = a.base[a.len - i], y = b.base[b.len - i];
+        if (x == '*' || y == '*')
+            return true;
+        if (x != y && x != '?' && y != '?')
+            return false;
+    }
+    return true;
+}
+
 static void check_glob_conflicts(struct compiler *c, const struct claim *claim)
 {
     struct arena scratch = {0};
@@ -229,9 +259,11 @@ static void check_glob_conflicts(struct compiler *c, const struct claim *claim)
             break;
         if (other->policy == claim->policy ||
             !prefixes_agree(other->pattern->text, claim->pattern->text) ||
+            !suffixes_agree(other->pattern->text, claim->pattern->text) ||
             !glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example))
             continue;
         report_conflict(c, other, claim, example);
+        arena_clear(&scratch);
     }
     arena_done(&scratch);
 }
@@ -244,6 +276,8 @@ static void compile_claims(struct compiler *c)
         const struct policy *policy = &set->policies[i];
         for (size_t j = 0; j < policy->namespaces.count; j++) {
             struct claim claim = {policy, &policy->namespaces.items[j]};
+            if (!can_match(claim.pattern))
+                continue; /* warn_of_dead_policy says so */
             if (!claim.pattern->wildcard) {
                 add_exact(c, &claim);
                 continue;
@@ -257,19 +291,6 @@ static void compile_claims(struct compiler *c)
 }
 
 /* --- Policies without effect --- */
-
-static bool is_namespace_name(struct slice s)
-{
-    enum { LABEL_MAX = 63 };
-    if (s.len == 0 || s.len > LABEL_MAX || s.base[0] == '-' || s.base[s.len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.base[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
-            return false;
-    }
-    return true;
-}
 
 static bool is_protected_pattern(const struct policies *set, const struct pattern *pattern)
 {
@@ -307,7 +328,7 @@ static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
         const struct claim *shadow = shadow_of(c->set, &claim);
         struct position at = claim.pattern->at;
         struct slice text = claim.pattern->text;
-        if (!claim.pattern->wildcard && !is_namespace_name(text)) {
+        if (!can_match(claim.pattern)) {
             WARNING(c, at, "`%.*s` can never match: namespaces have lower-case letters, digits and "
                     "`-`, at most 63", SLICE_ARGS(slice_head(text, 100)));
             never++;

@@ -77,7 +77,7 @@ bool originals_value(const struct decide_request *request, const struct decision
             continue;
         *slot = (void *)entry;
         json_key_slice(&w, key);
-        json_string_value(&w, *entry);
+        json_slice(&w, *entry);
     }
     json_end_object(&w);
     *ret = arena_copy(arena, buffer_slice(&out));

@@ -155,8 +155,19 @@ static bool is_typed(struct slice text)
         if (slice_equal(text, slice_from(words[i])))
             return true;
     char *end;
+    if (strspn(text.base, "+-.0123456789abcdefxABCDEFX") != text.len)
+        return slice_equal(text, SLICE(".inf")) || slice_equal(text, SLICE(".nan"));
     strtod(text.base, &end); /* NUL-terminated by the reader */
     return text.len && end == text.base + text.len;
+}
+
+/* What stands there, for a message: "a list", "`25` in quotes", "`x`". */
+static struct slice describe(struct parser *p, const struct yaml_value *value)
+{
+    if (!is_scalar(value))
+        return slice_from(yaml_kind_name(value));
+    return arena_format(p->arena, "`%.*s`%s", SLICE_ARGS(slice_head(value->text, 40)),
+                        value->kind == YAML_QUOTED ? " in quotes" : "");
 }
 
 static bool read_text(struct parser *p, const struct yaml_value *value, const char *what,
@@ -187,8 +198,8 @@ static bool read_integer(struct parser *p, const struct yaml_value *value, const
     long number = value->kind == YAML_PLAIN ? strtol(value->text.base, &end, 10) : 0;
     if (!end || end != value->text.base + value->text.len || errno || number < least ||
         number > most) {
-        ERROR(p, value, "%s is `%.*s`, expected a whole number from %ld to %ld", what,
-              SLICE_ARGS(slice_head(value->text, 40)), least, most);
+        ERROR(p, value, "%s is %.*s, expected a whole number from %ld to %ld", what,
+              SLICE_ARGS(describe(p, value)), least, most);
         return false;
     }
     *ret = number;
@@ -203,8 +214,8 @@ static bool read_truth(struct parser *p, const struct yaml_value *value, const c
     if (yes || no)
         *ret = yes;
     else
-        ERROR(p, value, "%s is `%.*s`, expected `true` or `false`", what,
-              SLICE_ARGS(slice_head(value->text, 40)));
+        ERROR(p, value, "%s is %.*s, expected `true` or `false`", what,
+              SLICE_ARGS(describe(p, value)));
     return yes || no;
 }
 
@@ -305,6 +316,20 @@ static void read_host(struct parser *p, const struct yaml_value *value, void *ta
         harbor->host = host;
 }
 
+/* Harbor 2.16, src/server/v2.0/handler/project.go: ^[a-z0-9]+(?:[._-][a-z0-9]+)*$ */
+static bool is_project(struct slice s)
+{
+    bool separated = true;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.base[i];
+        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && (separated || (c != '.' && c != '_' && c != '-')))
+            return false;
+        separated = !alphanumeric;
+    }
+    return !separated;
+}
+
 static void read_registries(struct parser *p, const struct yaml_value *value, void *target)
 {
     struct harbor *harbor = target;
@@ -325,8 +350,7 @@ static void read_registries(struct parser *p, const struct yaml_value *value, vo
         else if (has_key(value, i, registry.domain))
             ERROR(p, key, "`%.*s` stands here a second time, expected once",
                   SLICE_ARGS(slice_head(registry.domain, 200)));
-        else if (slice_find(registry.project, '/') < registry.project.len ||
-                 !reference_is_path(registry.project))
+        else if (!is_project(registry.project))
             ERROR(p, project, "`%.*s` is no project of Harbor, expected lower-case letters, "
                   "digits and single `.`, `_` or `-` between them",
                   SLICE_ARGS(slice_head(registry.project, 200)));

@@ -57,7 +57,7 @@ static void convert_plain(struct converter *c, struct slice text)
     else if (is_json_number(text))
         json_raw(&c->w, text);
     else
-        json_string_value(&c->w, text);
+        json_slice(&c->w, text);
 }
 
 static bool is_merge(const struct yaml_value *key)
@@ -133,13 +133,13 @@ static bool convert(struct converter *c, const struct yaml_value *value, unsigne
     bool good = true;
     switch (value->kind) {
     case YAML_NULL:
-        json_null(&c->w);
+        json_write_null(&c->w);
         break;
     case YAML_PLAIN:
         convert_plain(c, value->text);
         break;
     case YAML_QUOTED:
-        json_string_value(&c->w, value->text);
+        json_slice(&c->w, value->text);
         break;
     case YAML_LIST:
         json_begin_array(&c->w);

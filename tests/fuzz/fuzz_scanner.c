@@ -18,7 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* jansson has enumerators of the same names. Its macros json_is_… are of no use here. */
+/* jansson has enumerators of the same names; its macros json_is_… are of no use here. json/writer.h
+ * has a json_null(), too, which the linker would prefer: here null comes from json_pack(). */
 #define JSON_OBJECT JANSSON_OBJECT
 #define JSON_ARRAY  JANSSON_ARRAY
 #define JSON_STRING JANSSON_STRING
@@ -157,7 +158,7 @@ static json_t *value(struct walk *w)
         text = decode(w, string);
         return json_stringn_nocheck(text.base, text.len);
     case JSON_NUMBER:
-        return json_skip_slice(&w->s, &text) ? number(w, text) : json_null();
+        return json_skip_slice(&w->s, &text) ? number(w, text) : json_pack("n");
     case JSON_TRUE:
         json_read_bool(&w->s, &truth);
         return json_boolean(truth);
@@ -171,7 +172,7 @@ static json_t *value(struct walk *w)
     case JSON_ERROR:
         break;
     }
-    return json_null();
+    return json_pack("n");
 }
 
 /* The checks */

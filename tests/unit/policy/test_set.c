@@ -1,0 +1,202 @@
+/* Questions to a loaded set: which Policy claims a namespace, what is protected, what an image
+ * becomes, and shares of the set. */
+#include "image/reference.h"
+#include "policy/policy.h"
+
+#include "tests/unit/check.h"
+
+#define KIND(kind, name)                                                                           \
+    "apiVersion: harbor-pilot.io/v1alpha1\n"                                                       \
+    "kind: " kind "\n"                                                                             \
+    "metadata: {name: " name "}\n"
+#define POLICY(name, spec) "---\n" KIND("Policy", name) "spec: {" spec "}\n"
+
+static const char set_text[] = KIND(
+    "Harbor",
+    "h") "spec: {host: 'h.io:5000', registries: {docker.io: hub, quay.io: q}, "
+         "protected: [storage, 'dns-*', kube-system]}\n"
+         "---\n" KIND(
+             "Harbor",
+             "g") "spec: {host: g.io, registries: {}, protected: ['?x']}\n" POLICY("low-glob",
+                                                                                   "harbor: h, "
+                                                                                   "namespaces: "
+                                                                                   "['*'], "
+                                                                                   "priority: -5")
+             POLICY("exact", "harbor: h, namespaces: [team-a, other]")
+                 POLICY("glob", "harbor: h, namespaces: ['team-*', 'b?']")
+                     POLICY("high-glob", "harbor: h, namespaces: ['team-x*'], priority: 10")
+                         POLICY("high-exact",
+                                "harbor: g, namespaces: [team-x1], priority: 10, mode: disabled")
+                             POLICY("higher-glob", "harbor: h, namespaces: ['*-top'], priority: 11")
+                                 POLICY("low-exact", "harbor: h, namespaces: [low], priority: -6");
+
+static struct policies *load_set(const char *own_namespace)
+{
+    struct arena arena = {0};
+    struct slice findings;
+    struct policies *policies = load_text(set_text, own_namespace, &arena, &findings);
+    check_text("the set", "all findings", findings,
+               "p.yaml:41:1: warning: Policy `low-exact` can never match a namespace\n"
+               "p.yaml:44:32: warning: `low` can never match: `*` of Policy `low-glob` (p.yaml:14) "
+               "has a higher priority\n");
+    arena_done(&arena);
+    return policies;
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *namespace_, *policy; /* NULL: none */
+    } cases[] = {
+        {"team-a", "exact"}, /* exact before a glob of its priority */
+        {"team-b", "glob"},
+        {"other", "exact"},
+        {"bz", "glob"},
+        {"b", "low-glob"},
+        {"bzz", "low-glob"},
+        {"anything", "low-glob"},
+        {"team-x", "high-glob"}, /* a higher glob before a lower one */
+        {"team-x2", "high-glob"},
+        {"team-x1", "high-exact"}, /* exact before glob also up there */
+        {"team-x1-top", "higher-glob"},
+        {"team-a-top", "higher-glob"}, /* and before any exact name of a lower priority */
+        {"low", "low-glob"},
+        {"", "low-glob"},
+        {"kube-system", "low-glob"}, /* to find is not to move: it is protected */
+    };
+    struct policies *policies = load_set(NULL);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct slice namespace_ = copy_exact(slice_from(cases[i].namespace_));
+        const struct policy *policy = policies_find(policies, namespace_);
+        check_text(cases[i].namespace_, "the Policy", policy ? policy->name : SLICE("none"),
+                   cases[i].policy ? cases[i].policy : "none");
+        free((char *)namespace_.base);
+    }
+    policies_unref(policies);
+
+    policies = load_right(
+        KIND("Harbor", "h") "spec: {host: h.io, registries: {}}\n" POLICY("a", "namespaces: [a]"));
+    assert_null(policies_find(policies, SLICE("b")));
+    assert_null(policies_find(policies, SLICE("aa")));
+    assert_null(policies_find(policies, (struct slice){0}));
+    policies_unref(policies);
+}
+
+/* First those that are looked at first: higher priority, then as loaded. */
+static void test_order(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"higher-glob", "high-glob", "high-exact", "exact",
+                                        "glob",        "low-glob",  "low-exact"};
+    struct policies *policies = load_set(NULL);
+    assert_int_equal(policies_count(policies), COUNT(names));
+    for (size_t i = 0; i < COUNT(names); i++)
+        check_text(names[i], "the Policy at its place", policies_at(policies, i)->name, names[i]);
+    assert_int_equal(policies_harbor_count(policies), 2);
+    check_text("high-exact", "its Harbor", policies_at(policies, 2)->harbor->name, "g");
+    policies_unref(policies);
+}
+
+static void test_protected(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *namespace_;
+        bool protected_;
+    } cases[] = {
+        {"storage", true},
+        {"dns-1", true},
+        {"dns-", true},
+        {"dns", false},
+        {"kube-system", true},
+        {"kube-public", false}, /* both lists leave it out */
+        {"xx", true},
+        {"xxx", false},
+        {"team-a", false},
+        {"ours", true},
+        {"harbor-pilot", false},
+        {"", false},
+    };
+    struct policies *policies = load_set("ours"); /* the union of both Harbors, and our own */
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_number(cases[i].namespace_, "protected",
+                     policies_protects(policies, slice_from(cases[i].namespace_)),
+                     cases[i].protected_);
+    policies_unref(policies);
+    policies = load_set(NULL);
+    assert_false(policies_protects(policies, SLICE("ours")));
+    policies_unref(policies);
+}
+
+static void test_rewrite(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *image, *result;
+        size_t registry;
+    } cases[] = {
+        {"postgres:16", "h.io:5000/hub/library/postgres:16", 0},
+        {"docker.io/org/a/b", "h.io:5000/hub/org/a/b", 0},
+        {"quay.io/x:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+         "h.io:5000/q/x:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+         1},
+    };
+    struct policies *policies = load_set(NULL);
+    const struct harbor *harbor = policies_harbor_at(policies, 0);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct reference r;
+        assert_true(reference_parse(slice_from(cases[i].image), &arena, &r));
+        assert_int_equal(harbor_find_registry(harbor, r.domain), cases[i].registry);
+        check_text(cases[i].image, "the result",
+                   harbor_rewrite(harbor, &harbor->registries[cases[i].registry], &r, &arena),
+                   cases[i].result);
+        arena_done(&arena);
+    }
+    policies_unref(policies);
+}
+
+static void test_pattern_list(void **state)
+{
+    (void)state;
+    struct pattern items[] = {{.text = SLICE("a*")}, {.text = SLICE("ab")}, {.text = SLICE("?b")}};
+    struct pattern_list list = {items, 3};
+    assert_ptr_equal(pattern_list_match(&list, SLICE("ab")), &items[0]); /* the first */
+    assert_ptr_equal(pattern_list_match(&list, SLICE("bb")), &items[2]);
+    assert_null(pattern_list_match(&list, SLICE("bbb")));
+    list.count = 0;
+    assert_null(pattern_list_match(&list, SLICE("ab")));
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    struct policies *policies = load_set(NULL);
+    assert_ptr_equal(policies_ref(policies), policies);
+    policies_unref(policies); /* the address sanitizer sees whether the last one frees it */
+    assert_int_equal(policies_count(policies), 7);
+    policies_unref(policies);
+    assert_null(policies_ref(NULL));
+    policies_unref(NULL);
+}
+
+static void test_mode_names(void **state)
+{
+    (void)state;
+    assert_string_equal(mode_name(MODE_DISABLED), "disabled");
+    assert_string_equal(mode_name(MODE_AUDIT), "audit");
+    assert_string_equal(mode_name(MODE_ENFORCE), "enforce");
+    assert_true(MODE_DISABLED < MODE_AUDIT && MODE_AUDIT < MODE_ENFORCE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find),         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_protected),    cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_pattern_list), cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_mode_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
