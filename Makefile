@@ -24,7 +24,7 @@ OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-
 endif
 CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -Isrc -I. $(WARNINGS) -Werror $(OPTIMISE) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now -Wl,--as-needed) $(LDFLAGS)
-LIBS := -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
+LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
 
 LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
 WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c))

@@ -38,6 +38,9 @@ static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection
     bool open = accept && strstr(accept, "application/openmetrics-text");
     struct buffer out = {0};
     metrics_write(admin->state->metrics, server_connections(admin->server), open, &out);
+    facts_write_metrics(admin->state->facts, open, &out);
+    if (open)
+        buffer_append_text(&out, "# EOF\n");
     enum MHD_Result result = http_answer(connection, MHD_HTTP_OK, open ? open_metrics : prometheus,
                                          buffer_slice(&out), NULL, NULL, false);
     buffer_done(&out);

@@ -26,6 +26,8 @@ enum {
     LEAST_WATCH_MS = 100,
     INVALID_HOLD_MS = 30 * 1000,      /* how long a start with broken policies is not ready */
     DRAIN_POLL_MS = 100,
+    WARM_MS = 5000,
+    WARM_POLL_MS = 10,
     EXPIRE_MS = 1000,                 /* how often connections that do not get on are looked for */
     SPARE_DESCRIPTORS = 128,          /* besides those of connections */
     THREADS_MAX = 256,
@@ -169,6 +171,7 @@ static bool load_policies(struct serve *serve)
         json_member_number(&line.w, "policies", (long long)policies_count(policies));
         json_member_number(&line.w, "warnings", (long long)diagnostics.warnings);
         /* in force before anybody is told */
+        facts_configure(serve->state.facts, policies);
         state_set_policies(&serve->state, policies);
         metrics_set_reload(serve->state.metrics, true, time(NULL));
         log_end(&line);
@@ -210,6 +213,7 @@ static void reload(struct serve *serve, bool forced)
 {
     struct error error;
     char digest[65];
+    facts_refresh_accounts(serve->state.facts);
     policy_files_digest(&serve->policies, digest);
     if (forced || strcmp(digest, serve->policy_digest) != 0)
         load_policies(serve);
@@ -242,6 +246,17 @@ static int open_port(const char *address, unsigned port, char *ret_name, struct 
     return address ? listen_on(address, ret_name, reterr) : listen_on_any(port, ret_name, reterr);
 }
 
+/* A new replica learns Harbor's health and projects before it is ready, but does not wait for a Harbor
+ * that does not answer. The port is open already: who calls is served. */
+static void wait_until_warm(struct serve *serve)
+{
+    long long until = now_ms() + WARM_MS;
+    if (!serve->invalid_until)
+        state_set_not_ready(&serve->state, "starting: asking Harbor for its health and projects");
+    while (!facts_are_warm(serve->state.facts) && now_ms() < until)
+        nanosleep(&(struct timespec){.tv_nsec = WARM_POLL_MS * 1000000}, NULL);
+}
+
 static bool start_ports(struct serve *serve, struct error *reterr)
 {
     char name[LISTEN_NAME_SIZE], admin_name[LISTEN_NAME_SIZE];
@@ -262,6 +277,7 @@ static bool start_ports(struct serve *serve, struct error *reterr)
     serve->admin = admin_start(admin, &serve->state, serve->server, reterr);
     if (!serve->admin)
         return false;
+    wait_until_warm(serve);
     if (!serve->invalid_until)
         state_set_not_ready(&serve->state, "");
     struct log_line line;
@@ -371,8 +387,13 @@ int command_serve(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         bool text = serve.log_format == 1 || (serve.log_format < 0 && isatty(STDERR_FILENO));
         log_start(text ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON);
-        state_init(&serve.state);
-        status = start_and_run(&serve, &signals);
+        struct error error;
+        if (state_init(&serve.state, &error)) {
+            status = start_and_run(&serve, &signals);
+        } else {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            status = EXIT_USAGE;
+        }
         admin_stop(serve.admin);
         server_stop(serve.server);
         state_done(&serve.state);

@@ -15,7 +15,7 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     char *url, *authorization, *ca_file;
-    bool head;
+    bool head, refused; /* refused: there were too many already */
     long timeout_ms;
     long long not_before; /* monotonic ms */
     struct buffer body, content_type, challenge;
@@ -163,6 +163,7 @@ static int start_queued(struct http_client *client)
 {
     enum { LONGEST_WAIT_MS = 1000 };
     long long now = now_ms(), wait = LONGEST_WAIT_MS;
+    struct transfer *refused = NULL;
     pthread_mutex_lock(&client->lock);
     for (struct transfer **at = &client->queue; *at && client->in_flight < HTTP_MAX_IN_FLIGHT;) {
         struct transfer *t = *at;
@@ -175,6 +176,11 @@ static int start_queued(struct http_client *client)
         *at = t->next;
         if (!*at)
             client->queue_end = at;
+        if (t->refused) {
+            t->next = refused;
+            refused = t;
+            continue;
+        }
         prepare(t);
         curl_multi_add_handle(client->multi, t->easy);
         t->next = client->flying;
@@ -182,6 +188,10 @@ static int start_queued(struct http_client *client)
         client->in_flight++;
     }
     pthread_mutex_unlock(&client->lock);
+    for (struct transfer *next; refused; refused = next) { /* its callback may ask again */
+        next = refused->next;
+        finish(client, refused, CURLE_ABORTED_BY_CALLBACK);
+    }
     return (int)wait;
 }
 
@@ -295,18 +305,12 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     t->done = done;
     t->context = context;
 
-    unsigned pending = atomic_fetch_add(&client->pending, 1);
+    t->refused = atomic_fetch_add(&client->pending, 1) >= HTTP_MAX_QUEUED;
     pthread_mutex_lock(&client->lock);
-    bool refused = client->stopping || pending >= HTTP_MAX_QUEUED;
-    if (!refused) {
-        *client->queue_end = t;
-        client->queue_end = &t->next;
-    }
+    *client->queue_end = t;
+    client->queue_end = &t->next;
     pthread_mutex_unlock(&client->lock);
-    if (refused)
-        finish(client, t, CURLE_ABORTED_BY_CALLBACK);
-    else
-        curl_multi_wakeup(client->multi);
+    curl_multi_wakeup(client->multi);
 }
 
 unsigned http_client_pending(struct http_client *client)

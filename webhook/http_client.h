@@ -40,7 +40,8 @@ typedef void http_done(void *context, const struct http_reply *reply);
 /* NULL where the thread cannot be made. */
 struct http_client *http_client_start(struct error *reterr);
 
-/* Asks; `done` is called exactly once, on the client's thread (or here, where the queue is full). */
+/* Asks; `done` is called exactly once, never from here: on the client's thread, or by
+ * http_client_stop. */
 void http_client_ask(struct http_client *client, const struct http_question *question,
                      http_done *done, void *context);
 

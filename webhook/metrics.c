@@ -265,6 +265,4 @@ void metrics_write(struct metrics *metrics, unsigned connections, bool open_metr
     write_durations(metrics, &p);
     write_state(metrics, &p, connections);
     write_process(&p);
-    if (open_metrics)
-        buffer_append_text(out, "# EOF\n");
 }

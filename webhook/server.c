@@ -3,6 +3,7 @@
 
 #include "webhook/connections.h"
 #include "webhook/http.h"
+#include "webhook/options.h"
 #include "webhook/review_log.h"
 #include "webhook/tls.h"
 
@@ -31,6 +32,14 @@ static const struct route {
     {"/validate/audit", ADMIT_VALIDATE, MODE_AUDIT},
 };
 
+enum {
+    BUDGET_DEFAULT_MS = 2000, /* as the configuration in deploy/ has it */
+    BUDGET_MAX_MS = 30000,    /* the API server's own most */
+    BUDGET_MARGIN_MS = 1000,
+    STOP_POLLS_PER_SECOND = 100,
+    STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
+};
+
 #define PATHS "/mutate/enforce, /mutate/audit, /validate/enforce or /validate/audit"
 
 /* One request, from its headers to its answer. */
@@ -39,6 +48,11 @@ struct call {
     unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
+    struct MHD_Connection *connection;
+    long long began_ms;
+    long budget_ms;               /* for an answer, from the headers on */
+    struct fact_waiter *waiter;   /* while it waits for Harbor */
+    bool waited;                  /* it did: what is missing now is missing for good */
 };
 
 static double seconds_since(struct timespec then)
@@ -94,6 +108,19 @@ static void check_headers(struct MHD_Connection *connection, struct call *call, 
     }
 }
 
+/* How long the answer may take: what `?timeout=` says (a Go duration in whole seconds), less a margin,
+ * since the API server rounds up what it has left (CONTRACTS A1). */
+static long read_budget(struct MHD_Connection *connection)
+{
+    long timeout_ms;
+    const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "timeout");
+    if (!text || !duration_parse(text, &timeout_ms))
+        timeout_ms = BUDGET_DEFAULT_MS;
+    if (timeout_ms > BUDGET_MAX_MS)
+        timeout_ms = BUDGET_MAX_MS;
+    return timeout_ms > 2 * BUDGET_MARGIN_MS ? timeout_ms - BUDGET_MARGIN_MS : timeout_ms / 2;
+}
+
 /* --- bodies --- */
 
 static void release_body(struct server *server, struct call *call)
@@ -139,6 +166,26 @@ static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connecti
                        atomic_load(&server->state->draining));
 }
 
+static void wake_call(void *context)
+{
+    struct call *call = context;
+    MHD_resume_connection(call->connection);
+}
+
+/* Suspends the connection until Harbor has answered or the time is over; then handle() is called
+ * again. Suspended first: the answers may be there at once. */
+static void wait_for_facts(struct server *server, struct call *call,
+                           const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    call->waited = true;
+    MHD_suspend_connection(call->connection);
+    call->waiter = facts_ask(server->state->facts, decisions->missing, decisions->missing_count,
+                             call->began_ms + call->budget_ms, wake_call, call);
+    if (!call->waiter)
+        MHD_resume_connection(call->connection);
+}
+
 static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
                                      struct call *call)
 {
@@ -149,8 +196,22 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
     struct admission admission;
     struct error error;
     struct policies *policies = state_policies(server->state);
-    bool answered = admit(policies, call->route->webhook, call->route->mode,
-                          buffer_slice(&call->body), &arena, &out, &admission, &error);
+    const struct admit_request request = {
+        .policies = policies,
+        .webhook = call->route->webhook,
+        .mode = call->route->mode,
+        .body = buffer_slice(&call->body),
+        .facts = facts_source(server->state->facts),
+        .last_chance = call->waited,
+    };
+    bool answered = admit(&request, &arena, &out, &admission, &error);
+    if (answered && admission.waiting) {
+        wait_for_facts(server, call, &admission);
+        policies_unref(policies);
+        buffer_done(&out);
+        arena_done(&arena);
+        return MHD_YES;
+    }
     double seconds = seconds_since(began);
     metrics_count(server->state->metrics, &admission, seconds);
     if (answered)
@@ -194,6 +255,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call = memory_allocate_zeroed(1, sizeof(*call));
         *connection_cls = call;
         call->body.limit = SERVER_MAX_BODY;
+        call->connection = connection;
+        call->began_ms = facts_now_ms();
+        call->budget_ms = read_budget(connection);
         check_headers(connection, call, url, method);
         connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
         return MHD_YES;
@@ -202,6 +266,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         take_body(server, call, slice_of(upload, *upload_size));
         *upload_size = 0;
         return MHD_YES;
+    }
+    if (call->waiter) {
+        facts_release(server->state->facts, call->waiter);
+        call->waiter = NULL;
     }
     connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
     return call->refusal ? answer_refusal(server, connection, call)
@@ -216,6 +284,8 @@ static void complete(void *cls, struct MHD_Connection *connection, void **connec
     (void)code;
     if (!call)
         return;
+    if (call->waiter) /* the connection was closed while it waited */
+        facts_release(server->state->facts, call->waiter);
     connections_allow(server->connections, connection, CONNECTION_NEXT_SECONDS);
     release_body(server, call);
     free(call);
@@ -233,8 +303,8 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
         {MHD_OPTION_END, 0, NULL},
     };
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
         MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
         connections_notify, server->connections, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes,
         NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
@@ -265,6 +335,10 @@ void server_stop(struct server *server)
 {
     if (!server)
         return;
+    /* libmicrohttpd aborts where a connection is still suspended (CONTRACTS E1) */
+    facts_wake_all(server->state->facts);
+    for (int i = 0; i < STOP_POLLS && facts_suspended(server->state->facts); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000000 / STOP_POLLS_PER_SECOND}, NULL);
     MHD_stop_daemon(server->daemon);
     connections_free(server->connections);
     free(server);

@@ -3,14 +3,16 @@
 
 #include <stdio.h>
 
-void state_init(struct state *state)
+bool state_init(struct state *state, struct error *reterr)
 {
-    *state = (struct state){.metrics = metrics_new()};
+    *state = (struct state){.metrics = metrics_new(), .facts = facts_start(reterr)};
     pthread_mutex_init(&state->lock, NULL);
+    return state->facts != NULL;
 }
 
 void state_done(struct state *state)
 {
+    facts_stop(state->facts);
     policies_unref(state->policies);
     metrics_free(state->metrics);
     pthread_mutex_destroy(&state->lock);

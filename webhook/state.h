@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/policy.h"
+#include "webhook/facts.h"
 #include "webhook/metrics.h"
 
 #include <pthread.h>
@@ -9,13 +10,15 @@
 
 struct state {
     struct metrics *metrics;
+    struct facts *facts;
     atomic_bool draining;        /* every answer says `Connection: close` */
     pthread_mutex_t lock;        /* of all below */
     struct policies *policies;   /* NULL: none could be loaded */
     char not_ready[200];         /* why /readyz is 503; empty: it is not */
 };
 
-void state_init(struct state *state);
+/* False where the threads that ask Harbor cannot be started. */
+bool state_init(struct state *state, struct error *reterr);
 void state_done(struct state *state);
 
 /* The policies of this moment, with a reference that the caller gives back; may be NULL. */

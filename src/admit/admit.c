@@ -128,43 +128,49 @@ static size_t annotate(const struct decisions *decisions, struct arena *arena,
 
 /* --- the whole --- */
 
-static void answer_mutate(const struct policies *policies, enum mode mode, struct arena *arena,
+static void answer_mutate(const struct admit_request *asked, struct arena *arena,
                           struct admission *ret, struct response *response,
                           struct audit_annotation **ret_annotations)
 {
     const struct review *review = &ret->review;
     struct decide_request request = {
-        .mode = mode,
+        .mode = asked->mode,
         .subject = review_subject(review),
         .namespace_ = review->namespace_,
         .pod = &review->pod,
         .old_pod = &review->old_pod,
+        .facts = asked->facts,
+        .dry_run = review->dry_run,
+        .last_chance = asked->last_chance,
     };
     ret->too_many_images = review->pod.too_many_images;
     if (request.subject == REVIEW_OTHER || ret->too_many_images)
         return;
-    decide(policies, &request, arena, &ret->decisions);
+    decide(asked->policies, &request, arena, &ret->decisions);
+    ret->waiting = ret->decisions.missing_count > 0;
+    if (ret->waiting)
+        return;
     ret->decided = true;
     ret->applied = ret->decisions.mode == MODE_ENFORCE;
     if (ret->applied)
-        response->patch = admit_patch(&request, &ret->decisions, arena,
-                                      &ret->originals_too_large);
+        response->patch = admit_patch(&request, &ret->decisions, arena, &ret->originals_too_large);
     response->annotation_count = annotate(&ret->decisions, arena, ret_annotations);
     response->annotations = *ret_annotations;
 }
 
-bool admit(const struct policies *policies, enum admit_webhook webhook, enum mode mode,
-           struct slice body, struct arena *arena, struct buffer *out, struct admission *ret,
-           struct error *reterr)
+bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
+           struct admission *ret, struct error *reterr)
 {
     struct response response = {.allowed = true};
     struct audit_annotation *annotations = NULL;
-    *ret = (struct admission){.webhook = webhook, .result = ADMIT_INVALID};
-    ret->decisions.mode = mode;
-    if (!review_parse(body, arena, &ret->review, reterr))
+    *ret = (struct admission){.webhook = request->webhook, .result = ADMIT_INVALID};
+    ret->decisions.mode = request->mode;
+    if (!review_parse(request->body, arena, &ret->review, reterr))
         return false;
-    if (webhook == ADMIT_MUTATE)
-        answer_mutate(policies, mode, arena, ret, &response, &annotations);
+    if (request->webhook == ADMIT_MUTATE)
+        answer_mutate(request, arena, ret, &response, &annotations);
+    if (ret->waiting)
+        return true;
     ret->patch_size = response.patch.len;
     ret->result = response.patch.len ? ADMIT_PATCHED : ADMIT_UNCHANGED;
     response_write(&ret->review, &response, out);

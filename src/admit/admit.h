@@ -21,6 +21,16 @@ enum admit_result {
     ADMIT_RESULT_COUNT,
 };
 
+/* What is asked of admit(). */
+struct admit_request {
+    const struct policies *policies; /* NULL: none could be loaded */
+    enum admit_webhook webhook;
+    enum mode mode;    /* of the path */
+    struct slice body;
+    const struct fact_source *facts; /* as in struct decide_request */
+    bool last_chance;
+};
+
 /* What happened, for the log and the metrics. All of it lives in the arena, the body and the policies
  * that were given to admit(). */
 struct admission {
@@ -33,14 +43,14 @@ struct admission {
     size_t patch_size;          /* bytes of the JSON Patch */
     bool originals_too_large;   /* the annotation had to be left out */
     bool too_many_images;       /* more than POD_MAX_IMAGES: the Pod was left alone */
+    bool waiting;               /* facts are missing (decisions.missing): nothing was written yet */
 };
 
-/* Answers one admission call. `mode` is that of the path; `policies` may be NULL (none could be
- * loaded). Appends the answer to `out` and returns true; false, with a text for the caller, for a body
- * that is no AdmissionReview. `ret` is filled in both cases. */
-bool admit(const struct policies *policies, enum admit_webhook webhook, enum mode mode,
-           struct slice body, struct arena *arena, struct buffer *out, struct admission *ret,
-           struct error *reterr);
+/* Answers one admission call: appends the answer to `out`, or says that facts have to be asked for
+ * first, and returns true. False, with a text for the caller, for a body that is no AdmissionReview.
+ * `ret` is filled in both cases. */
+bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
+           struct admission *ret, struct error *reterr);
 
 /* The JSON Patch (RFC 6902) that carries out what was decided, in the arena; empty where nothing
  * changes. `ret_originals_too_large` may be NULL. */

@@ -33,6 +33,7 @@ void buffer_append(struct buffer *b, struct slice s)
         return;
     memcpy(b->base + b->len, s.base, s.len);
     b->len += s.len;
+    b->base[b->len] = '\0';
 }
 
 void buffer_append_text(struct buffer *b, const char *text)

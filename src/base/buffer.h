@@ -22,7 +22,7 @@ void buffer_append_format(struct buffer *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_append_number(struct buffer *b, unsigned long long n);
 
-/* What is in it, until the next append. */
+/* What is in it, until the next append; a NUL stands after it where it is not empty. */
 static inline struct slice buffer_slice(const struct buffer *b)
 {
     return slice_of(b->base, b->len);

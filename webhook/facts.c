@@ -1,0 +1,453 @@
+/* The facts of all Harbors: who waits for which, and until when. */
+#include "webhook/facts.h"
+
+#include "webhook/harbor_session.h"
+#include "webhook/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ENTRY_KEY_MAX = 1024, TICK_MAX_MS = 1000 };
+
+/* A review that waits; it lives until the review has released it and no entry names it any more. */
+struct fact_waiter {
+    struct fact_waiter *next, *previous; /* all who wait */
+    long long deadline_ms;
+    unsigned missing, references;
+    bool woken;
+    void (*wake)(void *context);
+    void *context;
+};
+
+struct fact_waiter_link {
+    struct fact_waiter_link *next;
+    struct fact_waiter *waiter;
+};
+
+struct facts {
+    struct fact_source source; /* the first member: decide() gets its address */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a new waiter, a new poll, the end */
+    pthread_t clock;
+    struct http_client *client;
+    struct session *sessions; /* also those that no policy names any more: questions may be under way */
+    struct fact_waiter *waiters;
+    bool stopping, waking_all;
+    unsigned long long hits, misses, late, waits;
+    unsigned suspended;
+};
+
+long long facts_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct http_client *facts_client(struct facts *facts)
+{
+    return facts->client;
+}
+
+void facts_lock(struct facts *facts)
+{
+    pthread_mutex_lock(&facts->lock);
+}
+
+void facts_unlock(struct facts *facts)
+{
+    pthread_mutex_unlock(&facts->lock);
+}
+
+/* --- what decide() asks --- */
+
+static struct session *find_session(const struct facts *facts, const struct harbor *harbor)
+{
+    struct session *session = facts->sessions;
+    while (session && !session_matches(session, harbor))
+        session = session->next;
+    return session;
+}
+
+static struct facts *facts_of(const struct fact_source *source)
+{
+    return (struct facts *)source;
+}
+
+static enum harbor_health source_health(const struct fact_source *self, const struct harbor *harbor)
+{
+    struct facts *facts = facts_of(self);
+    facts_lock(facts);
+    const struct session *session = find_session(facts, harbor);
+    enum harbor_health health = session ? session_health(session) : HEALTH_UNKNOWN;
+    facts_unlock(facts);
+    return health;
+}
+
+/* "PROJECT/REPOSITORY:REFERENCE" in `text`; empty where it is longer than any image is. */
+static struct slice make_key(const struct artifact_key *key, char *text)
+{
+    size_t len = key->project.len + key->repository.len + key->reference.len + 2;
+    if (len > ENTRY_KEY_MAX)
+        return (struct slice){0};
+    char *at = text;
+    const struct slice parts[] = {key->project, SLICE("/"), key->repository,
+                                  artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"),
+                                  key->reference};
+    for (size_t i = 0; i < 5; i++) {
+        memcpy(at, parts[i].base, parts[i].len);
+        at += parts[i].len;
+    }
+    return slice_of(text, len);
+}
+
+static bool is_known(const struct fact_entry *entry, enum fact_depth depth, long long now)
+{
+    return entry->known && entry->depth >= depth && now < entry->expires_ms;
+}
+
+static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
+                            const struct artifact_key *key, enum fact_depth depth,
+                            struct artifact_fact *ret)
+{
+    struct facts *facts = facts_of(self);
+    char text[ENTRY_KEY_MAX];
+    bool known = false;
+    facts_lock(facts);
+    struct session *session = find_session(facts, harbor);
+    if (session) {
+        const struct fact_entry *entry = fact_cache_find(&session->cache, make_key(key, text));
+        known = entry && is_known(entry, depth, facts_now_ms());
+        if (known) {
+            const struct project_state *project = map_get(&session->projects, key->project);
+            *ret = entry->fact;
+            ret->public_ = project && project->known ? project->project.public_ : TRUTH_UNKNOWN;
+        }
+    }
+    if (known)
+        facts->hits++;
+    else
+        facts->misses++;
+    facts_unlock(facts);
+    return known;
+}
+
+const struct fact_source *facts_source(const struct facts *facts)
+{
+    return &facts->source;
+}
+
+/* --- waiting --- */
+
+static void unreference(struct fact_waiter *waiter)
+{
+    if (--waiter->references == 0)
+        free(waiter);
+}
+
+/* With the lock held: resuming a connection takes no other lock of ours. */
+static void wake(struct facts *facts, struct fact_waiter *waiter)
+{
+    if (waiter->woken)
+        return;
+    waiter->woken = true;
+    *(waiter->previous ? &waiter->previous->next : &facts->waiters) = waiter->next;
+    if (waiter->next)
+        waiter->next->previous = waiter->previous;
+    waiter->wake(waiter->context);
+}
+
+void facts_entry_done(struct facts *facts, struct fact_entry *entry)
+{
+    struct fact_waiter_link *link = entry->waiters, *next;
+    entry->asking = false;
+    entry->waiters = NULL;
+    for (; link; link = next) {
+        next = link->next;
+        if (--link->waiter->missing == 0)
+            wake(facts, link->waiter);
+        unreference(link->waiter);
+        free(link);
+    }
+}
+
+static void wait_for(struct fact_entry *entry, struct fact_waiter *waiter)
+{
+    struct fact_waiter_link *link = memory_allocate_zeroed(1, sizeof(*link));
+    *link = (struct fact_waiter_link){entry->waiters, waiter};
+    entry->waiters = link;
+    waiter->missing++;
+    waiter->references++;
+}
+
+/* Sees to it that the fact is asked for; joins a question that is under way. */
+static void ask_one(struct facts *facts, const struct fact_question *question,
+                    struct fact_waiter *waiter)
+{
+    char text[ENTRY_KEY_MAX];
+    long long now = facts_now_ms();
+    struct session *session = find_session(facts, question->harbor);
+    struct slice key = make_key(&question->key, text);
+    struct fact_entry *entry =
+        session && key.len ? fact_cache_add(&session->cache, key) : NULL;
+    if (!entry || is_known(entry, question->depth, now))
+        return;
+    if (entry->failed && !entry->asking && now < entry->expires_ms)
+        return; /* asked a moment ago, and Harbor did not answer */
+    wait_for(entry, waiter);
+    if (entry->asking) {
+        if (question->depth > entry->asking_depth)
+            entry->asking_depth = question->depth;
+        return;
+    }
+    entry->asking = true;
+    entry->asking_depth = question->depth;
+    session_ask(session, entry, &question->key);
+}
+
+struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
+                              size_t count, long long deadline_ms, void (*wake_up)(void *context),
+                              void *context)
+{
+    struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
+    *waiter = (struct fact_waiter){
+        .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    facts_lock(facts);
+    for (size_t i = 0; i < count && !facts->waking_all; i++)
+        ask_one(facts, &questions[i], waiter);
+    bool waits = waiter->missing > 0;
+    if (waits) {
+        waiter->next = facts->waiters;
+        if (waiter->next)
+            waiter->next->previous = waiter;
+        facts->waiters = waiter;
+        facts->waits++;
+        facts->suspended++;
+        pthread_cond_signal(&facts->changed);
+    }
+    facts_unlock(facts);
+    if (waits)
+        return waiter;
+    free(waiter);
+    return NULL;
+}
+
+void facts_release(struct facts *facts, struct fact_waiter *waiter)
+{
+    facts_lock(facts);
+    facts->suspended--;
+    unreference(waiter);
+    facts_unlock(facts);
+}
+
+void facts_wake_all(struct facts *facts)
+{
+    facts_lock(facts);
+    facts->waking_all = true;
+    while (facts->waiters)
+        wake(facts, facts->waiters);
+    facts_unlock(facts);
+}
+
+unsigned facts_suspended(struct facts *facts)
+{
+    facts_lock(facts);
+    unsigned suspended = facts->suspended;
+    facts_unlock(facts);
+    return suspended;
+}
+
+/* --- the clock's thread: deadlines and polls --- */
+
+static long long expire(struct facts *facts, long long now)
+{
+    long long next = now + TICK_MAX_MS;
+    for (struct fact_waiter *waiter = facts->waiters, *after; waiter; waiter = after) {
+        after = waiter->next;
+        if (waiter->deadline_ms <= now) {
+            facts->late++;
+            wake(facts, waiter);
+        } else if (waiter->deadline_ms < next) {
+            next = waiter->deadline_ms;
+        }
+    }
+    return next;
+}
+
+static void *watch_time(void *context)
+{
+    struct facts *facts = context;
+    facts_lock(facts);
+    while (!facts->stopping) {
+        long long now = facts_now_ms(), next = expire(facts, now);
+        for (struct session *session = facts->sessions; session; session = session->next) {
+            long long poll = session->in_use ? session_poll(session, now) : next;
+            if (poll < next)
+                next = poll;
+        }
+        if (next <= now)
+            next = now + 1;
+        struct timespec until = {next / 1000, next % 1000 * 1000000};
+        pthread_cond_timedwait(&facts->changed, &facts->lock, &until);
+    }
+    facts_unlock(facts);
+    return NULL;
+}
+
+/* --- life --- */
+
+struct facts *facts_start(struct error *reterr)
+{
+    struct facts *facts = memory_allocate_zeroed(1, sizeof(*facts));
+    pthread_condattr_t monotonic;
+    facts->source = (struct fact_source){source_health, source_artifact};
+    pthread_mutex_init(&facts->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&facts->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    facts->client = http_client_start(reterr);
+    if (facts->client && pthread_create(&facts->clock, NULL, watch_time, facts) == 0)
+        return facts;
+    error_set(reterr, "the threads that ask Harbor cannot be started");
+    http_client_stop(facts->client);
+    free(facts);
+    return NULL;
+}
+
+void facts_configure(struct facts *facts, const struct policies *policies)
+{
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next)
+        session->in_use = false;
+    for (size_t i = 0; policies && i < policies_harbor_count(policies); i++) {
+        const struct harbor *harbor = policies_harbor_at(policies, i);
+        if (harbor->api.url.len == 0)
+            continue;
+        struct session *session = find_session(facts, harbor);
+        if (!session) {
+            session = session_new(facts, harbor);
+            session->next = facts->sessions;
+            facts->sessions = session;
+        }
+        session->in_use = true;
+        session_set_projects(session, harbor);
+    }
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+void facts_refresh_accounts(struct facts *facts)
+{
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next)
+        if (session->in_use)
+            session_read_account(session);
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+bool facts_are_warm(struct facts *facts)
+{
+    bool warm = true;
+    facts_lock(facts);
+    for (const struct session *session = facts->sessions; session; session = session->next) {
+        if (!session->in_use)
+            continue;
+        warm &= session->health != HEALTH_UNKNOWN;
+        warm &= !session->authorization || session->account_tried;
+        for (size_t i = 0; i < session->projects.capacity; i++) {
+            const struct project_state *project = session->projects.entries[i].value;
+            warm &= !project || project->tried || session->health == HEALTH_DOWN;
+        }
+    }
+    facts_unlock(facts);
+    return warm;
+}
+
+void facts_stop(struct facts *facts)
+{
+    if (!facts)
+        return;
+    facts_wake_all(facts);
+    facts_lock(facts);
+    facts->stopping = true;
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+    pthread_join(facts->clock, NULL);
+    http_client_stop(facts->client); /* its last callbacks end all questions */
+    for (struct session *session = facts->sessions, *next; session; session = next) {
+        next = session->next;
+        session_free(session);
+    }
+    pthread_cond_destroy(&facts->changed);
+    pthread_mutex_destroy(&facts->lock);
+    free(facts);
+}
+
+/* --- metrics --- */
+
+static void family(struct buffer *out, bool open_metrics, const char *name, const char *type,
+                   const char *help)
+{
+    size_t len = strlen(name);
+    if (open_metrics && strcmp(type, "counter") == 0)
+        len -= strlen("_total");
+    buffer_append_format(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len, name,
+                         type);
+}
+
+static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
+{
+    static const char *const kinds[QUESTION_COUNT] = {"health",   "account",  "project",
+                                                      "artifact", "manifest", "token"};
+    static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
+                                                           "refused", "later", "failed"};
+    family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",
+           "Questions to Harbor, by kind and answer.");
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        for (int kind = 0; kind < QUESTION_COUNT; kind++)
+            for (int answer = 0; answer <= ANSWER_FAILED; answer++)
+                if (s->questions[kind][answer])
+                    buffer_append_format(
+                        out, "harborpilot_harbor_questions_total{harbor=\"%.*s\",kind=\"%s\","
+                        "answer=\"%s\"} %llu\n", SLICE_ARGS(s->name), kinds[kind], answers[answer],
+                        s->questions[kind][answer]);
+}
+
+void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *out)
+{
+    facts_lock(facts);
+    write_questions(facts, open_metrics, out);
+    family(out, open_metrics, "harborpilot_harbor_up", "gauge",
+           "1 when Harbor can serve pulls and knows the account, as far as is known.");
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        if (s->in_use)
+            buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n", SLICE_ARGS(s->name),
+                                 session_health(s) == HEALTH_UP);
+    family(out, open_metrics, "harborpilot_facts_cached", "gauge", "Artifacts that something is known of.");
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        if (s->in_use)
+            buffer_append_format(out, "harborpilot_facts_cached{harbor=\"%.*s\"} %zu\n",
+                                 SLICE_ARGS(s->name), s->cache.count);
+    const struct {
+        const char *name, *type, *help;
+        unsigned long long value;
+    } singles[] = {
+        {"harborpilot_fact_hits_total", "counter", "Facts that were known when they were needed.",
+         facts->hits},
+        {"harborpilot_fact_misses_total", "counter", "Facts that were not.", facts->misses},
+        {"harborpilot_reviews_waited_total", "counter", "Reviews that waited for Harbor.", facts->waits},
+        {"harborpilot_reviews_late_total", "counter", "Reviews decided at their deadline, without a fact.",
+         facts->late},
+        {"harborpilot_reviews_suspended", "gauge", "Reviews that wait now.", facts->suspended},
+        {"harborpilot_harbor_questions_pending", "gauge", "Questions that are not answered yet.",
+         http_client_pending(facts->client)},
+    };
+    for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
+        family(out, open_metrics, singles[i].name, singles[i].type, singles[i].help);
+        buffer_append_format(out, "%s %llu\n", singles[i].name, singles[i].value);
+    }
+    facts_unlock(facts);
+}
