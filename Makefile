@@ -54,6 +54,9 @@ $(BUILD)/obj/webhook/version.o: CFLAGS_ALL += -DHARBOR_PILOT_VERSION='"$(VERSION
 	-DHARBOR_PILOT_COMMIT='"$(COMMIT)"'
 $(BUILD)/obj/webhook/version.o: $(BUILD)/commit
 
+# keep what was built on the way
+.SECONDARY:
+
 # files that change only when their content does
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@

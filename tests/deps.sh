@@ -8,7 +8,7 @@ build=(gcc make libc6-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libssl-d
 run=("${build[@]}" python3)
 test=("${run[@]}" git libcmocka-dev libjansson-dev clang libclang-rt-14-dev clang-format
     python3-pytest python3-yaml shellcheck pmccabe scdoc man-db zsh curl iproute2 openssl
-    ca-certificates buildah runc containernetworking-plugins valgrind wrk)
+    ca-certificates buildah runc containernetworking-plugins valgrind wrk gnutls-bin)
 
 case ${1:-build} in
 build) wanted=("${build[@]}") ;;

@@ -1,6 +1,7 @@
 /* Answers /livez, /readyz and /metrics. */
 #include "webhook/admin.h"
 
+#include "webhook/connections.h"
 #include "webhook/http.h"
 
 #include <stdio.h>
@@ -8,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ADMIN_CONNECTIONS = 64, ADMIN_IDLE_SECONDS = 30 };
+enum {
+    ADMIN_CONNECTIONS = 256,
+    ADMIN_NEXT_SECONDS = 90, /* to the next scrape */
+};
 
 #define TEXT "text/plain; charset=utf-8"
 
@@ -16,6 +20,7 @@ struct admin {
     struct MHD_Daemon *daemon;
     struct state *state;
     const struct server *server;
+    struct connections *connections;
 };
 
 static enum MHD_Result answer_readyz(struct admin *admin, struct MHD_Connection *connection)
@@ -52,7 +57,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
                               size_t *upload_size, void **connection_cls)
 {
     static int headers_seen;
+    struct admin *admin = cls;
     (void)version, (void)upload;
+    if (!*connection_cls)
+        connections_allow(admin->connections, connection, CONNECTION_BODY_SECONDS);
     if (!*connection_cls || *upload_size) { /* a body, where there is one, is passed over */
         *connection_cls = &headers_seen;
         *upload_size = 0;
@@ -69,26 +77,51 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
                            MHD_HTTP_HEADER_ALLOW, "GET, HEAD", false);
     if (live)
         return http_answer(connection, MHD_HTTP_OK, TEXT, SLICE("ok"), NULL, NULL, false);
-    return ready ? answer_readyz(cls, connection) : answer_metrics(cls, connection);
+    return ready ? answer_readyz(admin, connection) : answer_metrics(admin, connection);
+}
+
+static void *begin_request(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct admin *admin = cls;
+    (void)uri;
+    connections_allow(admin->connections, connection, CONNECTION_HEADERS_SECONDS);
+    return NULL;
+}
+
+static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,
+                     enum MHD_RequestTerminationCode code)
+{
+    struct admin *admin = cls;
+    (void)connection_cls, (void)code;
+    connections_allow(admin->connections, connection, ADMIN_NEXT_SECONDS);
 }
 
 struct admin *admin_start(int socket, struct state *state, const struct server *server,
                           struct error *reterr)
 {
     struct admin *admin = memory_allocate_zeroed(1, sizeof(*admin));
-    *admin = (struct admin){.state = state, .server = server};
+    *admin = (struct admin){
+        .state = state, .server = server, .connections = connections_new()};
     admin->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, admin,
         MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)ADMIN_IDLE_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
+        (unsigned)ADMIN_NEXT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION, connections_notify,
+        admin->connections, MHD_OPTION_URI_LOG_CALLBACK, begin_request, admin,
+        MHD_OPTION_NOTIFY_COMPLETED, complete, admin, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
         MHD_OPTION_END);
     if (admin->daemon)
         return admin;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
     close(socket);
+    connections_free(admin->connections);
     free(admin);
     return NULL;
+}
+
+void admin_expire(struct admin *admin)
+{
+    connections_expire(admin->connections);
 }
 
 void admin_stop(struct admin *admin)
@@ -96,5 +129,6 @@ void admin_stop(struct admin *admin)
     if (!admin)
         return;
     MHD_stop_daemon(admin->daemon);
+    connections_free(admin->connections);
     free(admin);
 }

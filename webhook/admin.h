@@ -9,5 +9,8 @@ struct admin;
 struct admin *admin_start(int socket, struct state *state, const struct server *server,
                           struct error *reterr);
 
+/* As server_expire. */
+void admin_expire(struct admin *admin);
+
 /* To be called before the server that was given to admin_start is stopped. */
 void admin_stop(struct admin *admin);

@@ -313,6 +313,7 @@ static void run(struct serve *serve, const sigset_t *signals)
         long long wait = until > now ? until - now : 0;
         int signal = wait_for_signal(signals, wait < EXPIRE_MS ? wait : EXPIRE_MS);
         server_expire(serve->server);
+        admin_expire(serve->admin);
         if (signal == SIGTERM || signal == SIGINT)
             return;
         bool due = now_ms() >= next_watch;
@@ -335,6 +336,7 @@ static void drain(struct serve *serve, const sigset_t *signals)
     while (server_connections(serve->server) && now_ms() < deadline) {
         int signal = wait_for_signal(signals, DRAIN_POLL_MS);
         server_expire(serve->server);
+        admin_expire(serve->admin);
         if (signal == SIGTERM || signal == SIGINT)
             break;
     }

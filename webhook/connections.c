@@ -49,7 +49,7 @@ static void start(struct connections *connections, struct MHD_Connection *connec
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct connection *c = memory_allocate_zeroed(1, sizeof(*c));
     c->socket = info ? info->connect_fd : -1;
-    c->deadline = now() + CONNECTION_NEXT_SECONDS;
+    c->deadline = now() + CONNECTION_FRESH_SECONDS;
     pthread_mutex_lock(&connections->lock);
     c->next = connections->first;
     if (c->next)

@@ -7,11 +7,12 @@
 
 enum {
     CONNECTION_HEADERS_SECONDS = 10, /* from a request's first line to the end of its headers */
+    CONNECTION_FRESH_SECONDS = 130,  /* from accept to the first line of a request: Go keeps connections
+                                     * that it has not used yet for later */
     CONNECTION_BODY_SECONDS = 10,    /* from headers to the end of the body */
     CONNECTION_ANSWER_SECONDS = 40,  /* from there to the end of the answer */
     CONNECTION_IDLE_SECONDS = 120,   /* between requests: longer than the API server's 90 (A1) */
-    CONNECTION_NEXT_SECONDS = CONNECTION_IDLE_SECONDS + 10, /* to the first line of the next request,
-                                     * or the first: Go keeps fresh connections for later as well */
+    CONNECTION_NEXT_SECONDS = CONNECTION_IDLE_SECONDS + 10, /* to the next first line */
 };
 
 struct connections;

@@ -1,8 +1,10 @@
 /* The program: finds the command by its name. */
 #include "webhook/commands.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -29,8 +31,20 @@ static void show_help(FILE *out)
     fputs("\n`harbor-pilot COMMAND --help` shows the options of one, with an example.\n", out);
 }
 
+/* A descriptor 0, 1 or 2 that was closed would be given to a socket, and log lines written into it. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_descriptors();
     if (argc < 2) {
         show_help(stderr);
         return EXIT_USAGE;

@@ -5,7 +5,7 @@
 #include "json/pointer.h"
 #include "yaml/convert.h"
 
-/* How many values aliases may add to those that a document has itself. */
+/* How many values and bytes aliases may add to those that a document has itself. */
 enum { MANIFESTS_ALIAS_BUDGET = 1000000 };
 
 struct reading {

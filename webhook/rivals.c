@@ -30,6 +30,8 @@ static bool names(struct slice text, struct slice domain)
         bool before = begin == 0 || (!is_name_character(text.base[begin - 1]) &&
                                      text.base[begin - 1] != '.');
         bool after = end == text.len || !is_name_character(text.base[end]);
+        if (end + 1 < text.len && text.base[end] == '.' && is_name_character(text.base[end + 1]))
+            after = false; /* ghcr.io.example.com */
         if (before && after)
             return true;
         from = begin + 1;

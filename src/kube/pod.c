@@ -1,11 +1,13 @@
 /* Reads a Pod from JSON. */
 #include "kube/pod.h"
 
+#include "base/map.h"
+
 struct pod_reader {
     struct json_scanner *s;
     struct arena *arena;
     struct pod *pod;
-    size_t image_capacity, secret_capacity;
+    size_t image_capacity, secret_capacity, annotation_capacity;
 };
 
 typedef void member_reader(struct pod_reader *r, struct json_string key, void *context);
@@ -61,16 +63,19 @@ static void read_label(struct pod_reader *r, struct json_string key, void *conte
 static void read_annotation(struct pod_reader *r, struct json_string key, void *context)
 {
     (void)context;
+    struct pod *pod = r->pod;
     struct slice name = json_string_decode(key, r->arena), value;
     enum presence has_value = read_text(r, &value);
-    r->pod->annotations_size += name.len + value.len;
+    pod->annotations = arena_grow(r->arena, pod->annotations, pod->annotation_count,
+                                  &r->annotation_capacity, sizeof(*pod->annotations));
+    pod->annotations[pod->annotation_count++] = (struct annotation){name, value.len};
     if (slice_equal(name, SLICE(ANNOTATION_ORIGINAL_IMAGES))) {
-        r->pod->has_original_images = has_value;
-        r->pod->original_images = value;
+        pod->has_original_images = has_value;
+        pod->original_images = value;
     } else if (slice_equal(name, SLICE(ANNOTATION_MODE))) {
-        r->pod->opted_out = slice_equal(value, SLICE("disabled"));
+        pod->opted_out = slice_equal(value, SLICE("disabled"));
     } else if (slice_equal(name, SLICE("kubernetes.io/config.mirror"))) {
-        r->pod->mirror = true;
+        pod->mirror = true;
     }
 }
 
@@ -131,7 +136,7 @@ static void read_metadata_member(struct pod_reader *r, struct json_string key, v
         pod->template_hash = (struct slice){0};
         read_object(r, read_label, NULL);
     } else if (json_string_is(key, SLICE("annotations"))) {
-        pod->annotations_size = 0;
+        pod->annotation_count = 0;
         pod->has_original_images = PRESENCE_ABSENT;
         pod->opted_out = pod->mirror = false;
         pod->has_annotations = read_object(r, read_annotation, NULL);
@@ -278,6 +283,7 @@ static void read_pod_member(struct pod_reader *r, struct json_string key, void *
                               .image_count = pod->image_count,
                               .too_many_images = pod->too_many_images};
         *pod = without;
+        r->annotation_capacity = 0;
         pod->has_metadata = read_object(r, read_metadata_member, NULL);
     } else if (json_string_is(key, SLICE("spec"))) {
         pod->has_pull_secrets = PRESENCE_ABSENT;
@@ -294,6 +300,21 @@ void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret)
     *ret = (struct pod){0};
     struct pod_reader r = {.s = s, .arena = arena, .pod = ret};
     read_object(&r, read_pod_member, NULL);
+}
+
+size_t pod_annotations_size(const struct pod *pod)
+{
+    struct map last = {0};
+    size_t size = 0;
+    for (size_t i = 0; i < pod->annotation_count; i++)
+        *map_put(&last, pod->annotations[i].name) = &pod->annotations[i];
+    for (size_t i = 0; i < last.capacity; i++) {
+        const struct annotation *annotation = last.entries[i].value;
+        if (annotation)
+            size += annotation->name.len + annotation->value_size;
+    }
+    map_done(&last);
+    return size;
 }
 
 struct slice pod_field_pointer(const struct image_field *field, struct arena *arena)

@@ -41,10 +41,16 @@ struct owner {
     struct slice group, kind, name; /* group is empty for the core group */
 };
 
+struct annotation {
+    struct slice name;
+    size_t value_size; /* bytes, decoded */
+};
+
 struct pod {
     struct slice name, generate_name, namespace_;
     enum presence has_metadata, has_annotations;
-    size_t annotations_size;             /* bytes of all keys and values: Kubernetes limits the sum */
+    struct annotation *annotations;      /* in the order of the JSON, also those that come again */
+    size_t annotation_count;
     enum presence has_original_images;   /* the annotation of ours */
     struct slice original_images;
     bool opted_out;                      /* harbor-pilot.io/mode: disabled */
@@ -67,6 +73,10 @@ struct pod {
  * over as if absent; what is not an object is a Pod with nothing in it. Of a key that stands twice
  * the last counts. Errors of JSON itself stay in the scanner. */
 void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret);
+
+/* Bytes of all annotations, keys and values: Kubernetes limits the sum. Of a key that stands twice the
+ * last counts, as Go reads it. */
+size_t pod_annotations_size(const struct pod *pod);
 
 /* The JSON Pointer (RFC 6901) of the field below the object that holds the Pod's `spec`, in the
  * arena: "/spec/containers/0/image". */

@@ -85,7 +85,7 @@ bool originals_value(const struct decide_request *request, const struct decision
     map_done(&written);
     buffer_done(&out);
 
-    size_t size = pod->annotations_size;
+    size_t size = pod_annotations_size(pod);
     if (pod->has_original_images != PRESENCE_ABSENT)
         size -= SLICE(ANNOTATION_ORIGINAL_IMAGES).len + pod->original_images.len;
     *ret_too_large = size + SLICE(ANNOTATION_ORIGINAL_IMAGES).len + ret->len > ANNOTATIONS_MAX_SIZE;

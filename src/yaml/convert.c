@@ -6,7 +6,7 @@
 
 struct converter {
     struct json_writer w;
-    size_t budget; /* of values that may still be visited */
+    size_t budget; /* of values and bytes of text that may still be written */
     struct position *at;
     struct error *error;
 };
@@ -67,13 +67,15 @@ static bool is_merge(const struct yaml_value *key)
 
 static bool spend(struct converter *c, const struct yaml_value *value, unsigned depth)
 {
-    if (depth <= YAML_JSON_MAX_DEPTH && c->budget > 0) {
-        c->budget--;
+    size_t cost = 1 + value->text.len;
+    if (depth <= YAML_JSON_MAX_DEPTH && c->budget >= cost) {
+        c->budget -= cost;
         return true;
     }
     *c->at = value->at;
-    return c->budget ? error_set(c->error, "nested deeper than %d levels", YAML_JSON_MAX_DEPTH)
-                     : error_set(c->error, "too large with its aliases written out");
+    return depth > YAML_JSON_MAX_DEPTH
+               ? error_set(c->error, "nested deeper than %d levels", YAML_JSON_MAX_DEPTH)
+               : error_set(c->error, "too large with its aliases written out");
 }
 
 static bool convert_pair(struct converter *c, const struct yaml_pair *pair, unsigned depth)

@@ -1,5 +1,5 @@
-"""Rules of this project that no compiler checks. Each check prints its findings as `file:line: text`,
-then `ok NAME` or `not ok NAME`; the exit status is 1 when any failed.
+"""Rules of this project that no compiler checks. Each check prints its findings as `file:line:
+text`, then `ok NAME` or `not ok NAME`; the exit status is 1 when any failed.
 
     lint.py [--verbose] [--only NAME]... [--root DIRECTORY]
 
@@ -66,6 +66,7 @@ MAY_ABORT = ["src/base/memory.c", "src/yaml/yaml.c"]
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 MACHINE_PATH = re.compile(r"(?<![\w.*)}>-])/(?:root|home|work|Users)/")
 DATA = (".json", ".yaml", ".yml")
+CORPORA = ("tests/fuzz/corpus/", "tests/fuzz/regression/")
 
 CHECKS = {}
 
@@ -86,9 +87,10 @@ def run(command, root):
 def list_files(root):
     """Names of the files that are or would be committed."""
     if (root / ".git").exists():
-        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                                cwd=root, capture_output=True, check=True).stdout.decode()
-        return sorted(name for name in set(listed.split("\0")) if name and (root / name).is_file())
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=root, capture_output=True, check=True).stdout.decode()
+        return sorted(n for n in set(listed.split("\0")) if n and (root / n).is_file())
     names = []
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if f not in GENERATED and not f.startswith("build-")]
@@ -101,7 +103,8 @@ def blank(match):
     return re.sub(r"[^\n]", " ", match[0])
 
 
-COMMENT_OR_LITERAL = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
+COMMENT_OR_LITERAL = re.compile(
+    r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""", re.S | re.X)
 
 
 class Tree:
@@ -162,7 +165,7 @@ def layers(tree):
         for number, quoted, header in includes(tree, name):
             layer, slash, _ = header.partition("/")
             if quoted and (not slash or layer not in LAYERS):
-                yield name, number, f'`{header}` says no layer, expected such as "image/reference.h"'
+                yield name, number, f'`{header}` says no layer, expected such as "image/glob.h"'
             elif layer in LAYERS and slash and layer != own and layer not in LAYERS[own]:
                 yield name, number, (f"{own} includes {layer}, expected "
                                      f"{', '.join(LAYERS[own]) or 'only itself'}")
@@ -175,8 +178,8 @@ def third_party(tree):
     for name in tree.program(".c", ".h"):
         for number, quoted, header in includes(tree, name):
             library = re.split(r"[/.]", header)[0]
-            if library not in THIRD_PARTY or quoted and "/" in header:  # "yaml/yaml.h" is our own
-                continue
+            if library not in THIRD_PARTY or quoted and "/" in header:
+                continue  # "yaml/yaml.h" is our own
             found.add((library, name))
             if name not in THIRD_PARTY[library]:
                 yield name, number, (f"includes {header}, which is for "
@@ -241,7 +244,7 @@ def unfinished(tree):
 def machine_paths(tree):
     """Nothing names a folder that only one machine has."""
     for name in tree.names:
-        if name.endswith(DATA) or name.startswith(("tests/fuzz/corpus/", "tests/fuzz/regression/")):
+        if name.endswith(DATA) or name.startswith(CORPORA):
             continue
         for number, line in tree.lines(name):
             match = MACHINE_PATH.search(line)
@@ -252,7 +255,7 @@ def machine_paths(tree):
 def needs(tool):
     """A finding where a tool is missing: a check that did not run has not passed."""
     if not shutil.which(tool):
-        yield "tests/lint/lint.py", 1, f"{tool} is not installed; `bash tests/deps.sh test` installs it"
+        yield "tests/deps.sh", 1, f"{tool} is not installed; `bash tests/deps.sh test` does it"
 
 
 @check
@@ -264,8 +267,9 @@ def headers_compile(tree):
     names = tree.program(".h") if not missing else []
 
     def compile_alone(name):
-        done = run([compiler, "-std=gnu17", "-D_GNU_SOURCE", "-Isrc", "-I.", "-Wall", "-Wextra", "-Werror",
-                    "-fsyntax-only", "-x", "c", "-include", name, "/dev/null"], tree.root)
+        done = run([compiler, "-std=gnu17", "-D_GNU_SOURCE", "-Isrc", "-I.", "-Wall", "-Wextra",
+                    "-Werror", "-fsyntax-only", "-x", "c", "-include", name, "/dev/null"],
+                   tree.root)
         match = re.search(r"^(?:\./)?(\S+?):(\d+):\d+: error: (.*)$", done.stdout, re.M)
         return name, done.returncode, match, done.stdout
 
@@ -335,10 +339,11 @@ def show_format(tree):
         print("format: clang-format is not installed")
         return
     output = run(["clang-format", "--dry-run", *tree.program(".c", ".h")], tree.root).stdout
-    found = re.findall(r"^([^\s:]+):(\d+):\d+: warning: code should be clang-formatted", output, re.M)
-    files = collections.Counter(name for name, _ in set(found))
+    found = set(re.findall(r"^([^\s:]+):(\d+):\d+: warning: code should be clang-formatted", output,
+                           re.M))
+    files = collections.Counter(name for name, _ in found)
     total = sum(tree.text(n).count("\n") for n in tree.program(".c", ".h"))
-    print(f"clang-format would change {len(set(found))} of {total} lines, in {len(files)} files")
+    print(f"clang-format would change {len(found)} of {total} lines, in {len(files)} files")
     for name, lines in files.most_common(10):
         print(f"  {lines:5}  {name}")
 

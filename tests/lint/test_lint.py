@@ -1,4 +1,4 @@
-"""Each rule of lint.py is broken once in a copy of the tree, and must be seen there, once."""
+"""Each rule of lint.py is broken in a copy of the tree, and must be seen there, once."""
 import pathlib
 import shutil
 import subprocess
@@ -11,74 +11,115 @@ import lint  # the folder of this file is on the path
 LINT = pathlib.Path(lint.__file__)
 ROOT = LINT.parents[2]
 
-# A file that follows the rules; a case puts its violation at the end of it, or in its place.
+# Files that follow the rules; what breaks one comes last.
 SOURCE = "/* A file. */\n"
 HEADER = "/* A file. */\n#pragma once\n"
 SCRIPT = "#!/usr/bin/env bash\n# A script.\nset -eu\n"
 
-CASES = {
-    # name: (check, file, text, line of the finding, a part of its text)
-    "upward include": ("layers", "src/base/x.c", SOURCE + '#include "json/scanner.h"\n', 2, "only itself"),
-    "sideways include": ("layers", "src/image/x.c", SOURCE + '#include "json/writer.h"\n', 2, "expected base"),
-    "engine includes the program": ("layers", "src/admit/x.c", SOURCE + '#include "webhook/log.h"\n', 2,
-                                    "admit includes webhook"),
-    "certificates include the engine": ("layers", "certs/x.c", SOURCE + '#include "kube/pod.h"\n', 2,
-                                        "expected base"),
-    "include without a layer": ("layers", "src/image/x.c", SOURCE + '# include "glob.h"\n', 2,
-                                "says no layer"),
-    "include by a way round": ("layers", "src/json/x.c", SOURCE + '#include "../image/glob.h"\n', 2,
-                               "says no layer"),
-    "layer in angle brackets": ("layers", "src/base/x.c", SOURCE + "#include <kube/pod.h>\n", 2, "kube"),
-    "unknown layer": ("layers", "src/other/x.c", SOURCE, 1, "`other` is no layer"),
-    "microhttpd": ("third-party", "webhook/x.c", SOURCE + "#include <microhttpd.h>\n", 2, "microhttpd.h"),
-    "gnutls": ("third-party", "src/base/x.c", SOURCE + "#include <gnutls/x509.h>\n", 2, "gnutls/x509.h"),
-    "openssl": ("third-party", "src/kube/x.c", SOURCE + "#include <openssl/evp.h>\n", 2, "openssl/evp.h"),
-    "yaml": ("third-party", "src/policy/x.c", SOURCE + "#include <yaml.h>\n", 2, "yaml.h"),
-    "jansson": ("third-party", "src/json/x.c", SOURCE + "#include <jansson.h>\n", 2, "no file yet"),
-    "curl": ("third-party", "webhook/x.c", SOURCE + "#include <curl/curl.h>\n", 2, "no file yet"),
-    "quoted library": ("third-party", "webhook/x.c", SOURCE + '#include "jansson.h"\n', 2, "jansson.h"),
-    "stale list": ("third-party", "src/yaml/yaml.c", SOURCE, 1, "is listed in lint.py for yaml"),
-    "clock": ("pure-engine", "src/kube/x.c", SOURCE + "x = time(NULL);\n", 2, "`time` reads the clock"),
-    "monotonic clock": ("pure-engine", "src/kube/x.c", SOURCE + "clock_gettime(c, &t);\n", 2, "clock"),
-    "environment": ("pure-engine", "src/base/x.c", SOURCE + "\ngetenv (x);\n", 3, "environment"),
-    "printf": ("pure-engine", "src/base/x.c", SOURCE + "printf(x);\n", 2, "writes to stdout"),
-    "stderr": ("pure-engine", "src/base/x.c", SOURCE + "fputs(x, stderr);\n", 2, "writes to stdout"),
-    "exit": ("pure-engine", "src/yaml/x.c", SOURCE + "exit(1);\n", 2, "ends the process"),
-    "abort": ("pure-engine", "src/yaml/x.c", SOURCE + "abort();\n", 2, "ends the process"),
-    "waiting": ("pure-engine", "src/yaml/x.c", SOURCE + "nanosleep(a, b);\n", 2, "waits"),
-    **{function: ("banned-functions", "tests/x.c", SOURCE + f"\nx = {function}(a, b);\n", 3, function)
-       for function in "strcpy strcat sprintf strtok gets atoi strncpy alloca".split()},
-    "no purpose": ("opening-comments", "webhook/x.c", "#include <stdio.h>\n/* late */\n", 1, "comment"),
-    "empty purpose": ("opening-comments", "webhook/x.c", "/**/\n", 1, "comment"),
-    "header without purpose": ("opening-comments", "src/base/x.h", "#pragma once\n", 1, "comment"),
-    "header without pragma": ("opening-comments", "src/base/x.h", SOURCE, 1, "pragma once"),
-    "long line of C": ("columns", "src/base/x.c", SOURCE + "// " + "x" * 98 + "\n", 2, "101 columns"),
-    "long line of Python": ("columns", "tests/x.py", "x" * 101 + "\n", 1, "101 columns"),
-    "long line of shell": ("columns", "tests/x.sh", SCRIPT + "x" * 101 + "\n", 4, "101 columns"),
-    **{word: ("unfinished", "webhook/x.c", SOURCE + f"/* {word}: later */\n", 2, word)
-       for word in ("TO" "DO", "FIX" "ME", "XX" "X")},
-    **{f"path in {folder}": ("machine-paths", "docs/x.md", f"see\n`/{folder}/someone/x`\n", 2, folder)
-       for folder in ("home", "root", "work", "Users")},
-    "header that needs another": ("headers-compile", "src/base/x.h", HEADER + "struct slice s(void);\n"
-                                  "size_t f(struct slice *s);\n", 4, "size_t"),
-    "header that does not compile": ("headers-compile", "webhook/x.h", HEADER + "int f(;\n", 3, "expected"),
-    "shell": ("shellcheck", "deploy/x.sh", SCRIPT + "echo $1\n", 4, "SC2086"),
-    "shell without a suffix": ("shellcheck", ".ci/run", SCRIPT + "cd $1\n", 4, "SC2086"),
+# check: {case: (file, text, a part of the finding, which is about the last line)}
+VIOLATIONS = {
+    "layers": {
+        "upward": ("src/base/x.c", SOURCE + '#include "json/scanner.h"\n', "only itself"),
+        "sideways": ("src/image/x.c", SOURCE + '#include "json/writer.h"\n', "expected base"),
+        "the program": ("src/admit/x.c", SOURCE + '#include "webhook/log.h"\n', "admit includes"),
+        "certificates": ("certs/x.c", SOURCE + '#include "kube/pod.h"\n', "expected base"),
+        "no layer": ("src/image/x.c", SOURCE + '# include "glob.h"\n', "says no layer"),
+        "a way round": ("src/json/x.c", SOURCE + '#include "../image/glob.h"\n', "says no layer"),
+        "angle brackets": ("src/base/x.c", SOURCE + "#include <kube/pod.h>\n", "includes kube"),
+        "unknown layer": ("src/other/x.c", SOURCE, "`other` is no layer"),
+    },
+    "third-party": {
+        "microhttpd": ("webhook/x.c", SOURCE + "#include <microhttpd.h>\n", "microhttpd.h"),
+        "gnutls": ("src/base/x.c", SOURCE + "#include <gnutls/x509.h>\n", "gnutls/x509.h"),
+        "openssl": ("src/kube/x.c", SOURCE + "#include <openssl/evp.h>\n", "openssl/evp.h"),
+        "yaml": ("src/policy/x.c", SOURCE + "#include <yaml.h>\n", "yaml.h"),
+        "jansson": ("src/json/x.c", SOURCE + "#include <jansson.h>\n", "jansson.h"),
+        "curl": ("src/kube/x.c", SOURCE + "#include <curl/curl.h>\n", "curl/curl.h"),
+        "quoted": ("webhook/x.c", SOURCE + '#include "yaml.h"\n', "yaml.h"),
+        "stale list": ("src/yaml/yaml.c", SOURCE, "is listed in lint.py for yaml"),
+    },
+    "pure-engine": {
+        "clock": ("src/kube/x.c", SOURCE + "x = time(NULL);\n", "`time` reads the clock"),
+        "monotonic": ("src/kube/x.c", SOURCE + "clock_gettime(c, &t);\n", "reads the clock"),
+        "environment": ("src/base/x.c", SOURCE + "\ngetenv (x);\n", "environment"),
+        "printf": ("src/base/x.c", SOURCE + "printf(x);\n", "writes to stdout"),
+        "stderr": ("src/base/x.c", SOURCE + "fputs(x, stderr);\n", "writes to stdout"),
+        "exit": ("src/yaml/x.c", SOURCE + "exit(1);\n", "ends the process"),
+        "abort": ("src/yaml/x.c", SOURCE + "abort();\n", "ends the process"),
+        "exit beside abort": ("src/base/memory.c", SOURCE + "exit(1);\n", "ends the process"),
+        "waiting": ("src/yaml/x.c", SOURCE + "nanosleep(a, b);\n", "waits"),
+    },
+    "banned-functions": {
+        name: ("tests/x.c", SOURCE + f"\nx = {name}(a, b);\n", f"`{name}`")
+        for name in "strcpy strcat sprintf strtok gets atoi strncpy alloca".split()
+    },
+    "opening-comments": {
+        "none": ("webhook/x.c", "#include <stdio.h>\n", "comment"),
+        "empty": ("webhook/x.c", "/**/\n", "comment"),
+        "blank": ("webhook/x.c", "/* */\n", "comment"),
+        "header": ("src/base/x.h", "#pragma once\n", "comment"),
+        "pragma": ("src/base/x.h", SOURCE, "pragma once"),
+    },
+    "columns": {
+        "C": ("src/base/x.c", SOURCE + "// " + "x" * 98 + "\n", "101 columns"),
+        "header": ("src/base/x.h", HEADER + "// " + "x" * 98 + "\n", "101 columns"),
+        "Python": ("tests/x.py", "x" * 101 + "\n", "101 columns"),
+        "shell": ("tests/x.sh", SCRIPT + "x" * 101 + "\n", "101 columns"),
+    },
+    "unfinished": {
+        word: ("webhook/x.c", SOURCE + f"/* {word}: later */\n", word)
+        for word in ("TO" "DO", "FIX" "ME", "XX" "X")
+    },
+    "machine-paths": {
+        folder: ("docs/x.md", f"see\n`/{folder}/someone/x`\n", folder)
+        for folder in ("home", "root", "work", "Users")
+    },
+    "headers-compile": {
+        "needs another": ("src/base/x.h", HEADER + "size_t length(const char *text);\n", "size_t"),
+        "no C": ("webhook/x.h", HEADER + "int f(;\n", "expected"),
+    },
+    "shellcheck": {
+        "quotes": ("deploy/x.sh", SCRIPT + "echo $1\n", "SC2086"),
+        "no suffix": (".ci/run", SCRIPT + "cd $1\n", "SC2086"),
+    },
 }
 
-# What looks like a violation and is none.
+# check: {case: (file, text)} of what looks like a violation and is none
 FINE = {
-    "comments and literals": ("pure-engine", "src/base/x.c",
-                              SOURCE + '/* time( */ char *s = "exit(1) \\" getenv("; // printf(\n'),
-    "other names": ("pure-engine", "src/base/x.c", SOURCE + "snprintf(a); run_time(b); r->exit_status;\n"),
-    "members of that name": ("banned-functions", "src/base/x.c", SOURCE + "snprintf(a); my_strcpy(b);\n"),
-    "exactly as wide": ("columns", "src/base/x.c", SOURCE + "// " + "é" * 97 + "\n"),
-    "a template of mkdtemp": ("unfinished", "webhook/x.c", SOURCE + 'x = "/tmp/x.XXXXXX";\n'),
-    "a folder of ours": ("machine-paths", "docs/x.md", "see src/work/x and $x/home/ and ~/home\n"),
-    "data": ("machine-paths", "tests/data/x.json", '{"home": "/home/x/"}\n'),
-    "a layer below": ("layers", "src/policy/x.c", SOURCE + '#include "yaml/yaml.h"\n#include <time.h>\n'),
-    "a header": ("headers-compile", "webhook/x.h", HEADER + '#include "json/writer.h"\n'),
+    "layers": {
+        "below": ("src/policy/x.c", SOURCE + '#include "yaml/yaml.h"\n#include <time.h>\n'),
+        "above all": ("webhook/x.c", SOURCE + '#include "certs/authority.h"\n'),
+    },
+    "pure-engine": {
+        "literals": ("src/base/x.c", SOURCE + '/* time( */ "exit(1) \\" getenv("; // printf(\n'),
+        "other names": ("src/base/x.c", SOURCE + "snprintf(a); run_time(b); r->exit_status;\n"),
+        "other layers": ("webhook/x.c", SOURCE + "printf(a); time(NULL); exit(1);\n"),
+        "memory": ("src/base/memory.c", SOURCE + "fprintf(stderr, x);\nabort();\n"),
+    },
+    "banned-functions": {
+        "other names": ("src/base/x.c", SOURCE + "snprintf(a); my_strcpy(b); x.gets = y;\n"),
+    },
+    "columns": {
+        "as wide": ("src/base/x.c", SOURCE + "// " + "é" * 97 + "\n"),
+        "data": ("tests/x.json", "x" * 101),
+    },
+    "unfinished": {
+        "mkdtemp": ("webhook/x.c", SOURCE + 'x = "/tmp/x.XXXXXX";\n'),
+    },
+    "machine-paths": {
+        "ours": ("docs/x.md", "see src/work/x and $x/home/ and the folder home/\n"),
+        "data": ("tests/data/x.json", '{"home": "/' + 'home/x/"}\n'),
+    },
+    "headers-compile": {
+        "whole": ("webhook/x.h", HEADER + '#include "json/writer.h"\nvoid f(struct slice s);\n'),
+    },
 }
+
+
+def cases(table):
+    """Parameters: each check's name and one case of it, named."""
+    return [pytest.param(check, *case, id=f"{check}: {name}")
+            for check, of_check in table.items() for name, case in of_check.items()]
 
 
 @pytest.fixture(scope="module")
@@ -117,24 +158,32 @@ def put(copy):
             path.write_bytes(before)
 
 
+def run(*arguments):
+    return subprocess.run([sys.executable, LINT, *arguments], text=True, capture_output=True,
+                          check=False)
+
+
 def look(root, name, file):
     # the list of third-party files is checked against the whole tree
     return findings(root, name, None if name == "third-party" else file)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_violation_is_found(copy, put, case):
-    name, file, text, line, part = CASES[case]
-    put(file, text)
-    found = look(copy, name, file)
-    assert len(found) == 1 and found[0].startswith(f"{file}:{line}: ") and part in found[0], found
+def test_every_check_has_a_case():
+    assert VIOLATIONS.keys() == lint.CHECKS.keys()
 
 
-@pytest.mark.parametrize("case", FINE)
-def test_what_is_fine_is_not_found(copy, put, case):
-    name, file, text = FINE[case]
+@pytest.mark.parametrize("check, file, text, part", cases(VIOLATIONS))
+def test_violation_is_found(copy, put, check, file, text, part):
     put(file, text)
-    assert not look(copy, name, file)
+    found = look(copy, check, file)
+    assert len(found) == 1 and part in found[0], found
+    assert found[0].startswith(f"{file}:{len(text.splitlines())}: "), found
+
+
+@pytest.mark.parametrize("check, file, text", cases(FINE))
+def test_what_is_fine_is_not_found(copy, put, check, file, text):
+    put(file, text)
+    assert not look(copy, check, file)
 
 
 def test_files_are_those_of_git_where_there_is_git(copy):
@@ -149,15 +198,13 @@ def test_files_are_those_of_git_where_there_is_git(copy):
                                                    ("/" * 101, "not ok columns", 1)])
 def test_verdict_and_exit_status(tmp_path, line, verdict, status):
     (tmp_path / "x.c").write_text(line + "\n")
-    done = subprocess.run([sys.executable, LINT, "--root", tmp_path, "--only", "columns"], text=True,
-                          capture_output=True, check=False)
+    done = run("--root", tmp_path, "--only", "columns")
     assert (done.stdout.splitlines()[-1], done.returncode) == (verdict, status)
     assert len(done.stdout.splitlines()) == 1 + status
 
 
 def test_verbose_prints_figures():
-    done = subprocess.run([sys.executable, LINT, "--verbose", "--only", "opening-comments"], text=True,
-                          capture_output=True, check=False)
-    for part in ("ok opening-comments", "functions of complexity over 15", "lines of C", "the program",
-                 "clang-format would change"):
+    done = run("--verbose", "--only", "opening-comments")
+    for part in ("ok opening-comments", "functions of complexity over 15", "lines of C",
+                 "the program", "clang-format would change"):
         assert part in done.stdout, done.stdout

@@ -80,6 +80,13 @@ static inline struct json_node *node_member(const struct json_node *node, struct
     return found;
 }
 
+/* The decoded text of a member that is a string; empty for anything else. */
+static inline struct slice node_member_text(const struct json_node *node, const char *key)
+{
+    const struct json_node *member = node_member(node, slice_from(key));
+    return member ? member->text : (struct slice){0};
+}
+
 static inline void node_append(struct json_node *node, struct json_node *child)
 {
     child->next = NULL;

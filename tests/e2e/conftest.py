@@ -1,0 +1,153 @@
+"""One cluster for the whole session, with harbor-pilot installed in it as a user would: its image built, deploy/install.sh
+run. Where there can be no cluster, every test is skipped with the reason (or fails, with E2E_REQUIRED=1)."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from harness import HERE, PROJECT, CannotRun, Cluster, Webhook, wait
+
+
+def pytest_configure(config):
+    # ends as Ctrl-C does, with the cluster taken down
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def program():
+    """The program's path; the default is where make leaves it."""
+    path = pathlib.Path(os.environ.get("HARBOR_PILOT") or PROJECT / "build" / "harbor-pilot").resolve()
+    if not path.is_file():
+        pytest.exit(f"{path} is not there: run make first, or name the program with HARBOR_PILOT", returncode=2)
+    return path
+
+
+@pytest.fixture(scope="session")
+def say(request):
+    """Prints a line past pytest's capture: somebody waits."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def line(text):
+        with capture.global_and_fixture_disabled():
+            print(f"\ne2e: {text}", flush=True)
+    return line
+
+
+@pytest.fixture(scope="session")
+def binary():
+    return program()
+
+
+@pytest.fixture(scope="session")
+def work():
+    with tempfile.TemporaryDirectory(prefix="harbor-pilot-e2e-") as directory:
+        yield pathlib.Path(directory)
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(say, binary):
+    """The cluster without harbor-pilot; down at the end, whatever happened."""
+    cluster = Cluster(say)
+    began = time.monotonic()
+    try:
+        cluster.up()
+    except CannotRun as reason:
+        if os.environ.get("E2E_REQUIRED"):
+            pytest.fail(f"E2E_REQUIRED is set, and {reason}", pytrace=False)
+        pytest.skip(str(reason))
+    say(f"Kubernetes {cluster.env['KUBERNETES']} is up after {time.monotonic() - began:.1f} s; logs in {cluster.logs}")
+    try:
+        yield cluster
+    finally:
+        if os.environ.get("E2E_KEEP"):
+            say(f"left running: export KUBECONFIG={cluster.env['KUBECONFIG']}; {HERE}/cluster.sh down")
+        else:
+            began = time.monotonic()
+            cluster.down()
+            say(f"down after {time.monotonic() - began:.1f} s")
+
+
+@pytest.fixture(scope="session")
+def install(bare_cluster, binary, work):
+    """Runs deploy/install.sh with the image that was built for this session; install() returns what it printed."""
+    image = f"{bare_cluster.harbor}/platform/harbor-pilot:e2e"
+    archive = work / "image.tar"
+    subprocess.run([PROJECT / "deploy" / "image.sh", "--binary", binary, "--archive", archive, image], check=True)
+    bare_cluster.script("load", str(archive))
+    policies = work / "policies"
+    shutil.copytree(HERE / "policies", policies)
+
+    def run(*arguments):
+        done = subprocess.run(
+            [PROJECT / "deploy" / "install.sh", "--image", image, "--policies", policies, *arguments],
+            env={**os.environ, "HARBOR_PILOT": str(binary), "KUBECTL": bare_cluster.kubectl_program,
+                 "KUBECONFIG": bare_cluster.env["KUBECONFIG"]}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr + bare_cluster.explain("harbor-pilot")
+        return done.stdout + done.stderr
+    run.policies = policies
+    return run
+
+
+@pytest.fixture(scope="session")
+def cluster(bare_cluster, install, capture, say):
+    """The cluster with harbor-pilot serving in it."""
+    began = time.monotonic()
+    install()
+    wait("two harbor-pilot Pods", lambda: len(bare_cluster.harbor_pilot_pods()) == 2)
+    say(f"harbor-pilot is installed after {time.monotonic() - began:.1f} s")
+    yield bare_cluster
+    for pod in bare_cluster.pods("harbor-pilot"):
+        log = bare_cluster.kubectl("-n", "harbor-pilot", "logs", pod["metadata"]["name"], check=False).stdout
+        (bare_cluster.logs / f"{pod['metadata']['name']}.log").write_text(log)
+
+
+@pytest.fixture(scope="session")
+def certificates(binary, work):
+    """A certificate for programs of the tests' own on loopback, from `certs init`."""
+    directory = work / "loopback"
+    subprocess.run([binary, "certs", "init", "--directory", directory, "--dns-name", "localhost",
+                    "--ip-address", "127.0.0.1"], check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture
+def webhook(cluster, certificates):
+    """webhook(name, answer, selector): registers a mutating webhook of the tests' own until the test is over."""
+    made = []
+
+    def register(name, answer, selector):
+        server = Webhook(answer, certificates)
+        made.append((name, server))
+        cluster.api.create(f"{CONFIGURATIONS}", server.configuration(name, selector))
+        return server
+    yield register
+    for name, server in made:
+        cluster.api.delete(f"{CONFIGURATIONS}/{name}")
+        server.close()
+
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+
+
+@pytest.fixture(scope="session")
+def capture(bare_cluster, certificates):
+    """With E2E_CAPTURE=DIRECTORY, every review that the API server sends about a labelled namespace's Pods is kept there,
+    byte for byte as it would reach harbor-pilot: material for the unit tests."""
+    directory = os.environ.get("E2E_CAPTURE")
+    if not directory:
+        yield
+        return
+    server = Webhook(lambda review: None, certificates)
+    bare_cluster.api.create(CONFIGURATIONS, server.configuration("aa-capture", {
+        "matchExpressions": [{"key": "harbor-pilot.io/mode", "operator": "Exists"}]}))
+    yield
+    bare_cluster.api.delete(f"{CONFIGURATIONS}/aa-capture")
+    server.close()
+    pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+    for number, body in enumerate(server.bodies):
+        (pathlib.Path(directory) / f"{number:05d}.json").write_bytes(body)

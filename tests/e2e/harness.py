@@ -1,0 +1,375 @@
+"""What the end-to-end tests share: the cluster, its API, its registries' and audit logs, and waiting for things.
+
+Nothing here knows what harbor-pilot does, except for where it rewrites to (rewritten()).
+"""
+
+import base64
+import collections
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import ssl
+import subprocess
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+CANNOT_RUN_HERE = 75  # cluster.sh's exit status
+PROJECTS = {"docker.io": "docker-hub-proxy", "ghcr.io": "ghcr-proxy", "quay.io": "quay-proxy"}  # policies/10-harbor.yaml
+MODE_LABEL = "harbor-pilot.io/mode"
+ORIGINAL_IMAGES = "harbor-pilot.io/original-images"
+
+Pull = collections.namedtuple("Pull", "method repository reference status")
+
+
+class CannotRun(Exception):
+    """There can be no cluster on this machine; the text says why."""
+
+
+def wait(what, predicate, seconds=30, every=0.05, explain=None):
+    """Calls predicate until it returns something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}" + (f"\n{explain()}" if explain else ""))
+        time.sleep(every)
+
+
+def split_image(image):
+    """(domain, path:tag) of an image as the tests write them; the C code's own reading is tested elsewhere."""
+    first, slash, rest = image.partition("/")
+    if not slash:
+        return "docker.io", f"library/{image}"
+    if first != "localhost" and not re.search(r"[.:]", first):
+        return "docker.io", image
+    if first == "docker.io" and "/" not in rest:
+        return first, f"library/{rest}"
+    return first, rest
+
+
+class Cluster:
+    """One Kubernetes with one node, from cluster.sh."""
+
+    def __init__(self, say):
+        self.say = say
+        self.env = {}
+
+    def script(self, *arguments, **environment):
+        done = subprocess.run([HERE / "cluster.sh", *arguments], env={**os.environ, **environment},
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode == CANNOT_RUN_HERE:
+            raise CannotRun(done.stderr.strip().splitlines()[-1])
+        assert done.returncode == 0, f"cluster.sh {arguments[0]}: exit status {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def up(self):
+        if os.geteuid() != 0:  # before minutes of building for nothing
+            raise CannotRun("the end-to-end tests need root: a node's containers, mounts and network are made")
+        for line in self.script("env").splitlines():
+            name, _, value = line.partition("=")
+            self.env[name] = value
+        self.logs = pathlib.Path(self.env["LOGS"])
+        self.harbor, self.upstream, self.private = (self.env[name] for name in ("HARBOR", "UPSTREAM", "PRIVATE"))
+        missing = [name for name in ("kube-apiserver", "kubelet", "etcd", "containerd", "registry", "crane", "sleeper")
+                   if not os.access(f"{self.env['BIN']}/{name}", os.X_OK)]
+        if missing:
+            self.say(f"building {', '.join(missing)}: once, some minutes")
+        self.script("build")
+        self.audit_log = self.logs / "audit.log"
+        self.script("up", "--node", APISERVER_FLAGS=" ".join([
+            os.environ.get("APISERVER_FLAGS", ""),
+            f"--audit-policy-file={HERE / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}"]))
+        self.kubectl_program = f"{self.env['BIN']}/kubectl"
+        self.api = Api(self.env["KUBECONFIG"])
+
+    def down(self):
+        self.script("down")
+
+    def kubectl(self, *arguments, input=None, check=True):
+        """Runs kubectl; input (text, or an object) goes to its stdin. Returns the finished process."""
+        if input is not None and not isinstance(input, str):
+            input = json.dumps(input)
+        done = subprocess.run([self.kubectl_program, *arguments], input=input, text=True, capture_output=True,
+                              env={**os.environ, "KUBECONFIG": self.env["KUBECONFIG"]})
+        if check:
+            assert done.returncode == 0, f"kubectl {shlex.join(arguments)}: {done.stderr}{done.stdout}"
+        return done
+
+    # ---- images and what the registries saw ----
+
+    def rewritten(self, image):
+        """Where the mission's policy moves it."""
+        domain, path = split_image(image)
+        return f"{self.harbor}/{PROJECTS[domain]}/{path}"
+
+    def push(self, *images):
+        """Makes images that the node can pull as they are written, and from the registry in Harbor's place."""
+        self.script("image", *(ref for image in images
+                               for ref in (f"{self.upstream}/{split_image(image)[1]}", self.rewritten(image))))
+
+    def log_positions(self):
+        return {name: (self.logs / f"{name}.log").stat().st_size for name in ("harbor", "upstream", "private")}
+
+    def pulls(self, registry, since):
+        """What the node asked that registry for, by its own access log, after log_positions()."""
+        with open(self.logs / f"{registry}.log", encoding="utf-8", errors="replace") as log:
+            log.seek(since[registry])
+            found = re.findall(r'"(GET|HEAD) /v2/(\S+?)/manifests/([^ ?"]+)\S* HTTP/[\d.]+" (\d+) .*"containerd/', log.read())
+        return [Pull(method, repository, reference, int(status)) for method, repository, reference, status in found]
+
+    def pulled(self, registry, since):
+        """The set of repository:tag that were asked for; those by digest (the second request of a pull) are left out."""
+        return {f"{pull.repository}:{pull.reference}" for pull in self.pulls(registry, since)
+                if not pull.reference.startswith("sha256:")}
+
+    # ---- objects ----
+
+    def namespace(self, name, mode=None, **labels):
+        if mode:
+            labels[MODE_LABEL] = mode
+        self.api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace",
+                                               "metadata": {"name": name, "labels": labels}})
+        # until its service account is there, Pods are refused
+        wait(f"namespace {name}'s service account",
+             lambda: self.api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default", missing_ok=True))
+        return name
+
+    def set_mode(self, namespace, mode):
+        self.api.request("PATCH", f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": {MODE_LABEL: mode}}},
+                         content_type="application/merge-patch+json")
+
+    def create(self, namespace, *objects):
+        """Creates objects, and returns them as the API server answered: before any controller saw them."""
+        made = [self.api.create(path_of(namespace, item), item) for item in objects]
+        return made[0] if len(made) == 1 else made
+
+    def pods(self, namespace, **labels):
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        query = f"?labelSelector={selector}" if selector else ""
+        return self.api.get(f"/api/v1/namespaces/{namespace}/pods{query}")["items"]
+
+    def live_pods(self, namespace, **labels):
+        return [pod for pod in self.pods(namespace, **labels) if "deletionTimestamp" not in pod["metadata"]]
+
+    def running(self, namespace, count=1, seconds=30, **labels):
+        """Waits until count Pods, all that there are, have all their containers running; returns them."""
+        def ready():
+            pods = self.live_pods(namespace, **labels)
+            good = [pod for pod in pods if pod["status"].get("phase") == "Running" and any(
+                condition["type"] == "Ready" and condition["status"] == "True"
+                for condition in pod["status"].get("conditions", []))]
+            return pods if len(pods) == len(good) == count else None
+        return wait(f"{count} running Pods {labels or ''} in {namespace}", ready, seconds,
+                    explain=lambda: self.explain(namespace))
+
+    def explain(self, namespace):
+        """For a person who reads a failure: what the cluster says about that namespace."""
+        return "".join(self.kubectl(*arguments, "-n", namespace, check=False).stdout for arguments in (
+            ["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]))
+
+    def audit_events(self, namespace, name=None, verb="create"):
+        """The API server's record of finished requests for that namespace's Pods, oldest first."""
+        events = []
+        with open(self.audit_log, encoding="utf-8") as log:
+            for line in log:
+                if f'"namespace":"{namespace}"' not in line or not line.endswith("\n"):
+                    continue
+                event = json.loads(line)
+                pod_name = event.get("responseObject", {}).get("metadata", {}).get("name")
+                if (event["objectRef"].get("namespace") == namespace and event["verb"] == verb
+                        and event["stage"] == "ResponseComplete" and name in (None, pod_name)):
+                    events.append(event)
+        return events
+
+    # ---- harbor-pilot's own Pods ----
+
+    def harbor_pilot_pods(self):
+        return self.live_pods("harbor-pilot", **{"app.kubernetes.io/name": "harbor-pilot"})
+
+    def processes(self, pod):
+        """The pids, on this machine, of the processes in a Pod's first container, found by its control group."""
+        container = pod["status"]["containerStatuses"][0].get("containerID", "").rpartition("/")[2]
+        pids = []
+        for entry in os.listdir("/proc") if container else []:
+            try:
+                if entry.isdigit() and container in pathlib.Path(f"/proc/{entry}/cgroup").read_text():
+                    pids.append(int(entry))
+            except OSError:
+                pass  # it has ended meanwhile
+        return pids
+
+    def kill(self, pod, number=signal.SIGKILL):
+        pids = self.processes(pod)
+        assert pids, f"no process of {pod['metadata']['name']} found"
+        for pid in pids:
+            os.kill(pid, number)
+
+    def admin(self, pod, path):
+        """(status, text) from a Pod's admin port."""
+        connection = http.client.HTTPConnection(pod["status"]["podIP"], 8080, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def metric(self, pod, name):
+        return float(re.search(rf"^{name} (\S+)$", self.admin(pod, "/metrics")[1], re.MULTILINE).group(1))
+
+
+class Api:
+    """The API server over kept connections, one for each thread: kubectl would take longer to start than to ask."""
+
+    def __init__(self, kubeconfig):
+        text = pathlib.Path(kubeconfig).read_text()
+        self.host, self.port = re.search(r"https://([\d.]+):(\d+)", text).groups()
+        self.token = re.search(r"token: (\w+)", text).group(1)
+        self.context = ssl.create_default_context(cafile=re.search(r'certificate-authority: "([^"]+)"', text).group(1))
+        self.local = threading.local()
+
+    def request(self, method, path, body=None, content_type="application/json", ok=(200, 201, 202)):
+        """The decoded answer; for a status that is not in ok, an AssertionError with the server's message."""
+        status, answer = self.ask(method, path, body, content_type)
+        assert status in ok, f"{method} {path}: {status} {answer.get('message', answer)}"
+        return answer
+
+    def ask(self, method, path, body=None, content_type="application/json"):
+        """(status, decoded answer)."""
+        connection = getattr(self.local, "connection", None)
+        if not connection:
+            connection = self.local.connection = http.client.HTTPSConnection(
+                self.host, int(self.port), timeout=40, context=self.context)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), {
+                "Authorization": f"Bearer {self.token}", "Content-Type": content_type, "Accept": "application/json"})
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except Exception:
+            connection.close()
+            self.local.connection = None
+            raise
+
+    def get(self, path, missing_ok=False):
+        answer = self.request("GET", path, ok=(200, 404) if missing_ok else (200,))
+        return None if answer.get("kind") == "Status" else answer
+
+    def create(self, path, body):
+        return self.request("POST", path, body)
+
+    def delete(self, path, **options):
+        return self.request("DELETE", path, options or None)
+
+
+def path_of(namespace, item):
+    group = item["apiVersion"]
+    return f"/{'apis' if '/' in group else 'api'}/{group}/namespaces/{namespace}/{item['kind'].lower()}s"
+
+
+# ---- manifests ----
+
+def pod_spec(*images, **fields):
+    """A Pod's spec with a container for each image: app, app-1, app-2 ..."""
+    containers = [{"name": "app" if not index else f"app-{index}", "image": image} for index, image in enumerate(images)]
+    return {"containers": containers, "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False, **fields}
+
+
+def once(name, image, **fields):
+    """A container that ends at once, with success."""
+    return {"name": name, "image": image, "args": ["once"], **fields}
+
+
+def pod(name, spec, annotations=None, **metadata):
+    metadata["generateName" if name.endswith("-") else "name"] = name
+    if annotations is not None:
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"app": name.rstrip("-")}, **metadata}, "spec": spec}
+
+
+def workload(kind, name, spec, **fields):
+    """A Deployment, StatefulSet or DaemonSet of that Pod spec."""
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": {"app": name}},
+                     "template": {"metadata": {"labels": {"app": name}}, "spec": spec}, **fields}}
+
+
+def nobody_schedules(spec):
+    """The same Pod, stored but never bound to a node: for what is decided at creation alone."""
+    return {**spec, "schedulerName": "nobody"}
+
+
+def images(pod):
+    """Container name -> image; an image volume's is under volume/NAME."""
+    spec = pod["spec"]
+    found = {container["name"]: container["image"] for field in ("containers", "initContainers", "ephemeralContainers")
+             for container in spec.get(field, [])}
+    found.update({f"volume/{volume['name']}": volume["image"]["reference"]
+                  for volume in spec.get("volumes", []) if "image" in volume})
+    return found
+
+
+def originals(pod):
+    """What the Pod's annotation says its images were; None without one."""
+    text = pod["metadata"].get("annotations", {}).get(ORIGINAL_IMAGES)
+    return None if text is None else json.loads(text)
+
+
+class Webhook:
+    """A mutating webhook of the tests' own, on loopback: answer(request) returns the list of JSON Patch operations.
+    bodies keeps what it was sent."""
+
+    def __init__(self, answer, certificates):
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                request = json.loads(body)["request"]
+                outer.bodies.append(body)
+                patch = answer(request)
+                response = {"uid": request["uid"], "allowed": True}
+                if patch:
+                    response.update(patchType="JSONPatch", patch=base64.b64encode(json.dumps(patch).encode()).decode())
+                text = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                                   "response": response}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.bodies = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.ca = base64.b64encode((certificates / "ca.crt").read_bytes()).decode()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def configuration(self, name, selector):
+        return {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+                "metadata": {"name": name},
+                "webhooks": [{"name": f"{name}.example.com", "failurePolicy": "Fail", "sideEffects": "None",
+                              "admissionReviewVersions": ["v1"], "namespaceSelector": selector,
+                              "clientConfig": {"url": f"https://127.0.0.1:{self.server.server_port}/", "caBundle": self.ca},
+                              "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods", "pods/ephemeralcontainers"],
+                                         "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"}]}]}
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

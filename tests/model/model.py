@@ -1,0 +1,554 @@
+"""The rules of rewriting, written down slowly and plainly: a second opinion on the program.
+
+It is written from the documents alone and reads nothing of the C sources, so that a mistake has to
+be made twice to stay hidden. It knows every rule that needs nothing from a Harbor (a Policy's
+Harbor has no `api`); it knows nothing of HTTP, of JSON Patch, and it does not validate policies:
+what it is given has to be valid already.
+
+    policies = load_policies({"10-waves.yaml": text, ...})
+    answer = review(policies, "enforce", request)
+
+`request` is the `request` of an AdmissionReview as json.loads reads it. The answer holds the
+decision for each image, the Pod as it should be afterwards, and the audit annotations.
+"""
+
+import copy
+import functools
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+MODE_ANNOTATION = "harbor-pilot.io/mode"
+ORIGINALS_ANNOTATION = "harbor-pilot.io/original-images"
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+ALWAYS_PROTECTED = ["kube-system", "kube-public", "kube-node-lease"]
+
+# domain and path together, before and after rewriting: what the strictest containerd takes
+NAME_LENGTH_MAX = 255
+# apimachinery: TotalAnnotationSizeLimitB, the bytes of all keys and all values
+ANNOTATIONS_SIZE_MAX = 256 * 1024
+
+# When several reasons would do, the first of this order is given.
+REASONS = [
+    "policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out",
+    "owned-by-operator", "pull-policy-never", "placeholder", "unparseable", "already-in-harbor",
+    "registry-not-proxied", "excluded", "not-in-rollout", "too-long", "pull-secret-missing",
+    "rewritten",
+]
+
+BUILT_IN_CONTROLLERS = {
+    ("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet"),
+    ("batch", "Job"), ("", "ReplicationController"),
+}
+
+
+# --- image references -----------------------------------------------------------------------------
+# distribution/reference, regexp.go: the names are those of the source.
+
+_ALPHANUMERIC = r"[a-z0-9]+"
+_SEPARATOR = r"(?:[._]|__|[-]+)"
+_PATH_COMPONENT = rf"{_ALPHANUMERIC}(?:{_SEPARATOR}{_ALPHANUMERIC})*"
+_REMOTE_NAME = rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
+_DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN_NAME = rf"{_DOMAIN_COMPONENT}(?:\.{_DOMAIN_COMPONENT})*"
+_IPV6_ADDRESS = r"\[(?:[a-fA-F0-9:]+)\]"
+_DOMAIN_AND_PORT = rf"(?:{_DOMAIN_NAME}|{_IPV6_ADDRESS})(?::[0-9]+)?"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*[:][0-9A-Fa-f]{32,}"
+
+_NAME = re.compile(rf"(?:(?P<domain>{_DOMAIN_AND_PORT})/)?(?P<path>{_REMOTE_NAME})")
+_REFERENCE = re.compile(
+    rf"(?P<name>(?:{_DOMAIN_AND_PORT}/)?{_REMOTE_NAME})"
+    rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?")
+_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
+
+# go-digest, algorithm.go: the length of the hexadecimal part, which is in lower case
+_DIGEST_ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A normalised image reference. An absent tag or digest is None, not empty."""
+    domain: str
+    path: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def name(self):
+        # The domain can be empty: "un_der.score/x" is split as a domain, is none, stays path.
+        return f"{self.domain}/{self.path}" if self.domain else self.path
+
+    @property
+    def suffix(self):
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def __str__(self):
+        return self.name + self.suffix
+
+
+def split_docker_domain(name):
+    """distribution/reference, normalize.go, splitDockerDomain: (domain, the rest)."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        return "docker.io", "library/" + name
+    if first == "localhost":
+        domain, remainder = first, rest
+    elif first == "index.docker.io":
+        domain, remainder = "docker.io", rest
+    elif "." in first or ":" in first:
+        domain, remainder = first, rest
+    elif first.lower() != first:
+        domain, remainder = first, rest
+    else:
+        domain, remainder = "docker.io", name
+    if domain == "docker.io" and "/" not in remainder:
+        remainder = "library/" + remainder
+    return domain, remainder
+
+
+def parse_reference(text):
+    """What containerd reads in `text` (ParseNormalizedNamed), or None where it would take none.
+
+    The tag is kept beside a digest, and none is added where there is none: the bytes of both are
+    what we write again.
+    """
+    if _IDENTIFIER.fullmatch(text):
+        return None
+    domain, remainder = split_docker_domain(text)
+    remote = remainder.partition(":")[0]
+    if remote.lower() != remote:
+        return None
+    match = _REFERENCE.fullmatch(f"{domain}/{remainder}")
+    if match is None:
+        return None
+    # v0.5 (containerd 1.6) limits domain and path together, v0.6 the path only: the stricter.
+    if len(match["name"]) > NAME_LENGTH_MAX:
+        return None
+    if match["digest"] is not None and not _digest_is_valid(match["digest"]):
+        return None
+    name = _NAME.fullmatch(match["name"])
+    return Reference(name["domain"] or "", name["path"], match["tag"], match["digest"])
+
+
+def _digest_is_valid(digest):
+    algorithm, _, encoded = digest.partition(":")
+    length = _DIGEST_ALGORITHMS.get(algorithm)
+    return length is not None and re.fullmatch(r"[a-f0-9]*", encoded) and len(encoded) == length
+
+
+# --- policies -------------------------------------------------------------------------------------
+
+@dataclass
+class Harbor:
+    name: str
+    host: str
+    registries: dict
+    protected: list
+
+
+@dataclass
+class Policy:
+    name: str
+    harbor: Harbor
+    namespaces: list
+    priority: int = 0
+    mode: str = "enforce"
+    rollout: int = 100
+    registries: list | None = None
+    exclude: list = field(default_factory=list)
+    owners_include: list = field(default_factory=list)
+    pull_secret: str | None = None
+    pull_policy: str | None = None
+
+
+@dataclass
+class Policies:
+    harbors: list
+    policies: list
+    protected: list
+
+
+def load_policies(files, own_namespace=None):
+    """`files`: file name -> YAML text, all of it valid. `own_namespace`: HARBOR_PILOT_NAMESPACE."""
+    documents = []
+    for name in sorted(files):
+        documents += [d for d in yaml.safe_load_all(files[name]) if d is not None]
+
+    harbors = []
+    for document in documents:
+        if document["kind"] == "Harbor":
+            spec = document["spec"]
+            harbors.append(Harbor(document["metadata"]["name"], spec["host"], spec["registries"],
+                                  spec.get("protected", ALWAYS_PROTECTED)))
+
+    policies = []
+    for document in documents:
+        if document["kind"] == "Policy":
+            spec = document["spec"]
+            if "harbor" in spec:
+                harbor = next(h for h in harbors if h.name == spec["harbor"])
+            else:
+                [harbor] = harbors
+            policies.append(Policy(
+                name=document["metadata"]["name"],
+                harbor=harbor,
+                namespaces=spec["namespaces"],
+                priority=spec.get("priority", 0),
+                mode=spec.get("mode", "enforce"),
+                rollout=spec.get("rollout", 100),
+                registries=spec.get("registries"),
+                exclude=spec.get("exclude", []),
+                owners_include=spec.get("owners", {}).get("include", []),
+                pull_secret=spec.get("pullSecret"),
+                pull_policy=spec.get("pullPolicy")))
+
+    protected = [namespace for harbor in harbors for namespace in harbor.protected]
+    if own_namespace:
+        protected.append(own_namespace)
+    return Policies(harbors, policies, protected)
+
+
+def is_glob(pattern):
+    return "*" in pattern or "?" in pattern
+
+
+def glob_matches(pattern, text):
+    """`*` is any run of characters, `/` included; `?` is one; everything else is itself."""
+    return _glob(pattern).fullmatch(text) is not None
+
+
+@functools.cache
+def _glob(pattern):
+    regex = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
+    return re.compile(regex, re.DOTALL)
+
+
+def choose_policy(policies, namespace):
+    """The Policy that claims the namespace: the higher priority first, then exact before glob."""
+    candidates = []
+    for policy in policies.policies:
+        exact = namespace in [n for n in policy.namespaces if not is_glob(n)]
+        globbed = any(is_glob(n) and glob_matches(n, namespace) for n in policy.namespaces)
+        if exact or globbed:
+            candidates.append((policy.priority, exact, policy))
+    if not candidates:
+        return None
+    best = max(candidates, key=lambda c: c[:2])
+    assert [c[:2] for c in candidates].count(best[:2]) == 1, f"two Policies claim {namespace}"
+    return best[2]
+
+
+def is_protected(policies, namespace):
+    return any(glob_matches(pattern, namespace) for pattern in policies.protected)
+
+
+def is_excluded(policy, reference):
+    for pattern in policy.exclude:
+        last_part = pattern.rpartition("/")[2]
+        whole = ":" in last_part or "@" in last_part
+        if glob_matches(pattern, str(reference) if whole else reference.name):
+            return True
+    return False
+
+
+def mechanical_mapping(harbor, reference):
+    """Where the Harbor's `registries` put the reference, whatever a Policy says; or None."""
+    project = harbor.registries.get(reference.domain)
+    if project is None:
+        return None
+    return Reference(harbor.host, f"{project}/{reference.path}", reference.tag, reference.digest)
+
+
+# --- the Pod and whose it is ----------------------------------------------------------------------
+
+def annotations_of(pod):
+    return pod["metadata"].get("annotations") or {}
+
+
+def controller_of(pod):
+    """(group, kind, name) of the ownerReference with `controller: true`, or None."""
+    for owner in pod["metadata"].get("ownerReferences") or []:
+        if owner.get("controller") is True:
+            group, slash, _ = owner["apiVersion"].partition("/")
+            return (group if slash else "", owner["kind"], owner["name"])
+    return None
+
+
+def may_touch(policy, controller):
+    if controller is None:
+        return True
+    group, kind, _ = controller
+    if (group, kind) in BUILT_IN_CONTROLLERS:
+        return True
+    return f"{group or 'core'}/{kind}" in policy.owners_include
+
+
+def workload_of(namespace, pod):
+    """`namespace/Kind/name` of what the rollout counts as one workload."""
+    metadata = pod["metadata"]
+    controller = controller_of(pod)
+    if controller is None:
+        return f"{namespace}/Pod/{metadata.get('name') or metadata.get('generateName') or ''}"
+    group, kind, name = controller
+    if (group, kind) == ("apps", "ReplicaSet"):
+        template_hash = (metadata.get("labels") or {}).get("pod-template-hash")
+        if template_hash and name.endswith("-" + template_hash):
+            kind, name = "Deployment", name[:-len("-" + template_hash)]
+    if (group, kind) == ("batch", "Job"):
+        match = re.fullmatch(r"(.+)-[0-9]{8,}", name)
+        if match:
+            kind, name = "CronJob", match[1]
+    return f"{namespace}/{kind}/{name}"
+
+
+def bucket_of(workload):
+    first4 = hashlib.sha256(workload.encode()).digest()[:4]
+    return int.from_bytes(first4, "big") % 100
+
+
+@dataclass
+class Image:
+    """One image field of a Pod. `holder` is the object that `key` and `pull_policy_key` are in."""
+    field: str
+    container: str | None
+    volume: str | None
+    holder: dict
+    key: str
+    pull_policy_key: str
+
+    @property
+    def text(self):
+        return self.holder[self.key]
+
+    @property
+    def original_key(self):
+        return self.container if self.volume is None else f"volume/{self.volume}"
+
+    @property
+    def audit_key(self):
+        prefix, name = ("image", self.container) if self.volume is None else ("volume", self.volume)
+        if len(name) > 48:
+            name = name[:39] + "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{prefix}-{name}"
+
+
+def container_images(pod, lists):
+    images = []
+    for list_name in lists:
+        for i, container in enumerate(pod["spec"].get(list_name) or []):
+            if container.get("image"):
+                images.append(Image(f"/spec/{list_name}/{i}/image", container["name"], None,
+                                    container, "image", "imagePullPolicy"))
+    return images
+
+
+def volume_images(pod):
+    images = []
+    for i, volume in enumerate(pod["spec"].get("volumes") or []):
+        source = volume.get("image")
+        if source and source.get("reference"):
+            images.append(Image(f"/spec/volumes/{i}/image/reference", None, volume["name"],
+                                source, "reference", "pullPolicy"))
+    return images
+
+
+def images_of_request(request, pod):
+    """The images this review is about."""
+    if request["operation"] == "CREATE":
+        return (container_images(pod, ["initContainers", "containers", "ephemeralContainers"])
+                + volume_images(pod))
+    old_spec = (request.get("oldObject") or {}).get("spec") or {}
+    old = {c["name"] for c in old_spec.get("ephemeralContainers") or []}
+    return [i for i in container_images(pod, ["ephemeralContainers"]) if i.container not in old]
+
+
+def concerns_us(request):
+    """CREATE of a Pod, or UPDATE of a Pod's ephemeral containers."""
+    kind, resource = request["kind"], request["resource"]
+    if (kind.get("group", ""), kind["kind"], kind["version"]) != ("", "Pod", "v1"):
+        return False
+    if (resource.get("group", ""), resource["resource"]) != ("", "pods"):
+        return False
+    return ((request["operation"], request.get("subResource") or "")
+            in [("CREATE", ""), ("UPDATE", "ephemeralcontainers")])
+
+
+# --- one review -----------------------------------------------------------------------------------
+
+@dataclass
+class Answer:
+    decisions: list
+    pod: object
+    audit_annotations: dict     # values as objects, not as JSON text, but for `policy`
+    mode: str | None = None     # the effective one; None where no Policy matched
+
+
+def review(policies, path_mode, request):
+    """`policies`: None where none could be loaded. `path_mode`: audit or enforce.
+
+    The request is left as it was.
+    """
+    pod = copy.deepcopy(request.get("object"))
+    if not concerns_us(request):
+        return Answer([], pod, {})
+
+    namespace = request["namespace"]
+    images = images_of_request(request, pod)
+    policy = None
+    if policies is not None and not is_protected(policies, namespace):
+        policy = choose_policy(policies, namespace)
+    mode = weaker(path_mode, policy.mode) if policy else None
+    bucket = bucket_of(workload_of(namespace, pod))
+
+    whole = reason_for_whole_pod(policies, policy, namespace, pod)
+    can_add_secret = request["operation"] == "CREATE"
+    decisions = []
+    for image in images:
+        reason, result = whole, image.text
+        if reason is None:
+            reason, result = decide_image(policy, image, bucket, pod, can_add_secret)
+        decision = {"field": image.field}
+        if image.volume is None:
+            decision["container"] = image.container
+        else:
+            decision["volume"] = image.volume
+        decision.update({
+            "image": image.text, "result": result,
+            "rewrite": {"outcome": "rewrite" if reason == "rewritten" else "keep",
+                        "reason": reason}})
+        if policy:
+            decision.update({"policy": policy.name, "bucket": bucket})
+        decisions.append(decision)
+
+    audit_annotations = {}
+    if policy:
+        audit_annotations["policy"] = policy.name
+    for image, decision in zip(images, decisions):
+        if decision["rewrite"]["outcome"] == "rewrite":
+            audit_annotations[image.audit_key] = decision
+
+    if mode == "enforce" and whole is None:
+        left_alone = bucket >= policy.rollout
+        if not left_alone:
+            change_pod(policy, request, pod, images, decisions)
+    return Answer(decisions, pod, audit_annotations, mode)
+
+
+def weaker(one, other):
+    return min(one, other, key=["disabled", "audit", "enforce"].index)
+
+
+def reason_for_whole_pod(policies, policy, namespace, pod):
+    if policies is None:
+        return "policy-invalid"
+    if is_protected(policies, namespace):
+        return "protected"
+    if policy is None:
+        return "no-policy"
+    if policy.mode == "disabled":
+        return "policy-disabled"
+    if MIRROR_ANNOTATION in annotations_of(pod):
+        return "mirror-pod"
+    if annotations_of(pod).get(MODE_ANNOTATION) == "disabled":
+        return "opted-out"
+    if not may_touch(policy, controller_of(pod)):
+        return "owned-by-operator"
+    return None
+
+
+def decide_image(policy, image, bucket, pod, can_add_secret):
+    """(reason, the image afterwards)."""
+    harbor = policy.harbor
+    if image.holder.get(image.pull_policy_key) == "Never":
+        return "pull-policy-never", image.text
+    if image.text == "auto":
+        return "placeholder", image.text
+    reference = parse_reference(image.text)
+    if reference is None:
+        return "unparseable", image.text
+    if reference.domain == harbor.host:
+        return "already-in-harbor", image.text
+    mapped = mechanical_mapping(harbor, reference)
+    if mapped is None:
+        return "registry-not-proxied", image.text
+    if policy.registries is not None and reference.domain not in policy.registries:
+        return "registry-not-proxied", image.text
+    if is_excluded(policy, reference):
+        return "excluded", image.text
+    if bucket >= policy.rollout:
+        return "not-in-rollout", image.text
+    if len(mapped.name) > NAME_LENGTH_MAX:
+        return "too-long", image.text
+    if policy.pull_secret and not can_add_secret and not has_pull_secret(pod, policy.pull_secret):
+        return "pull-secret-missing", image.text
+    return "rewritten", str(mapped)
+
+
+def has_pull_secret(pod, name):
+    return any(s.get("name") == name for s in pod["spec"].get("imagePullSecrets") or [])
+
+
+def change_pod(policy, request, pod, images, decisions):
+    """Does to `pod` what enforce does to a Pod that is not left alone as a whole."""
+    creating = request["operation"] == "CREATE"
+    moved = [(i, d) for i, d in zip(images, decisions) if d["rewrite"]["outcome"] == "rewrite"]
+
+    if creating and moved:
+        write_originals(policy, pod, images, moved)
+
+    for image, decision in moved:
+        image.holder[image.key] = decision["result"]
+        if policy.pull_policy:
+            image.holder[image.pull_policy_key] = policy.pull_policy
+
+    if creating and policy.pull_secret and not has_pull_secret(pod, policy.pull_secret):
+        if any(ends_at(policy.harbor, image.text) for image in images):
+            secrets = pod["spec"].get("imagePullSecrets") or []
+            pod["spec"]["imagePullSecrets"] = secrets + [{"name": policy.pull_secret}]
+
+
+def ends_at(harbor, text):
+    reference = parse_reference(text)
+    return reference is not None and reference.domain == harbor.host
+
+
+def write_originals(policy, pod, images, moved):
+    """The annotation that keeps the original references; called before the images are changed."""
+    present = {image.original_key: image.text for image in images}
+    originals = {}
+    for key, text in read_originals(annotations_of(pod).get(ORIGINALS_ANNOTATION)).items():
+        reference = parse_reference(text)
+        mapped = mechanical_mapping(policy.harbor, reference) if reference else None
+        if mapped is not None and present.get(key) == str(mapped):
+            originals[key] = text
+    for image, _ in moved:
+        originals[image.original_key] = image.text
+
+    annotations = dict(annotations_of(pod))
+    annotations[ORIGINALS_ANNOTATION] = json.dumps(originals, separators=(",", ":"),
+                                                   ensure_ascii=False)
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items())
+    if size <= ANNOTATIONS_SIZE_MAX:
+        pod["metadata"]["annotations"] = annotations
+
+
+def read_originals(text):
+    """The entries of an annotation that a user may have written; {} where it holds none."""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        return {}
+    return value
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is not JSON")
