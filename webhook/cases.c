@@ -134,6 +134,7 @@ static void run_line(struct runner *r, struct slice line)
     if (!good)
         return;
     question.facts = facts_option_source(&facts);
+    question.last_chance = true;
     struct question_pod pod;
     struct decisions decisions;
     struct error error;

@@ -3,6 +3,7 @@
 #include "json/writer.h"
 #include "webhook/commands.h"
 #include "webhook/facts_option.h"
+#include "webhook/live_facts.h"
 #include "webhook/policy_files.h"
 #include "webhook/question.h"
 
@@ -14,6 +15,7 @@ struct explain {
     const char *namespace_, *owner, *template_hash, *pull_policy;
     const char *facts_file;
     struct facts_option facts;
+    struct live_facts asking;
     bool live;
     int mode, output;
     struct arena arena;
@@ -271,11 +273,12 @@ static int run(struct explain *e)
         .pull_policy = slice_from(e->pull_policy),
         .mode = e->mode == 0 ? MODE_AUDIT : MODE_ENFORCE,
     };
-    if (e->live)
-        return usage_error("--live is not built yet, expected it to be left out");
+    if (e->live && e->facts_file)
+        return usage_error("--live and --facts are both given, expected one of them");
     if (e->facts_file && !facts_option_read(&e->facts, e->facts_file, &error))
         return usage_error("%s", error.text);
     question.facts = facts_option_source(&e->facts);
+    question.last_chance = !e->live;
     if (e->images.count != 1)
         return usage_error("there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
                            e->images.count);
@@ -288,13 +291,24 @@ static int run(struct explain *e)
     diagnostics_done(&diagnostics);
     if (!loaded)
         return EXIT_USAGE;
+    if (e->live) {
+        if (!live_facts_start(&e->asking, e->set, &error))
+            return usage_error("%s", error.text);
+        question.facts = facts_source(e->asking.facts);
+    }
     if (!question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error))
         return usage_error("%s", error.text);
+    if (e->decisions.missing_count) {
+        live_facts_add(&e->asking, &e->decisions);
+        live_facts_ask(&e->asking);
+        question.last_chance = true;
+        question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error);
+    }
     if (e->output == 1)
         print_json(e);
     else
         print_text(e);
-    return EXIT_FINE;
+    return e->decisions.items[0].reason == REASON_NOT_KNOWN_IN_TIME ? EXIT_UNKNOWN : EXIT_FINE;
 }
 
 int command_explain(int argc, char **argv)
@@ -319,7 +333,7 @@ int command_explain(int argc, char **argv)
         {.name = "facts", .kind = OPTION_TEXT, .target = &e.facts_file, .value = "FILE",
          .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
         {.name = "live", .kind = OPTION_FLAG, .target = &e.live,
-         .help = "Not built yet: ask Harbor."},
+         .help = "Ask Harbor."},
         {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &e.output,
          .value = "text|json", .words = outputs, .help = "Default text."},
     };
@@ -335,6 +349,7 @@ int command_explain(int argc, char **argv)
     int status = result == OPTIONS_GO      ? run(&e)
                  : result == OPTIONS_USAGE ? EXIT_USAGE
                                            : EXIT_FINE;
+    live_facts_done(&e.asking);
     policies_unref(e.set);
     facts_option_done(&e.facts);
     arena_done(&e.arena);

@@ -4,6 +4,7 @@
 #include "json/pointer.h"
 #include "webhook/commands.h"
 #include "webhook/facts_option.h"
+#include "webhook/live_facts.h"
 #include "webhook/files.h"
 #include "webhook/manifests.h"
 #include "webhook/plan_table.h"
@@ -28,6 +29,8 @@ struct plan {
     int assumed_mode, output;
 
     struct facts_option facts;
+    struct live_facts asking;
+    bool collecting; /* this pass only finds out what has to be asked */
     struct arena arena; /* lives as long as the command */
     struct policies *set;
     struct template_path *paths;
@@ -156,10 +159,13 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     }
     asked->request.namespace_ = asked->namespace_;
     asked->request.mode = mode_of(plan, asked->namespace_);
-    asked->request.facts = facts_option_source(&plan->facts);
-    asked->request.last_chance = true;
+    asked->request.facts =
+        plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
+    asked->request.last_chance = !plan->collecting;
     decide(plan->set, &asked->request, arena, &decisions);
-    if (decisions.count == 0)
+    if (plan->collecting)
+        live_facts_add(&plan->asking, &decisions);
+    if (plan->collecting || decisions.count == 0)
         return;
     count(plan, asked->namespace_, &decisions);
     if (plan->output == OUTPUT_PATCH)
@@ -380,6 +386,31 @@ static bool read_inputs(struct plan *plan, struct input *inputs, size_t input_co
     return true;
 }
 
+/* --live: one pass over the input for what has to be asked, then all of it at once. */
+static int ask_harbor(struct plan *plan, struct input *inputs, size_t input_count)
+{
+    struct diagnostics unseen = {0};
+    struct error error;
+    if (!live_facts_start(&plan->asking, plan->set, &error))
+        return usage_error("%s", error.text);
+    plan->collecting = true;
+    for (size_t i = 0; i < input_count; i++)
+        manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen, handle,
+                       plan);
+    plan->collecting = false;
+    plan->objects = 0;
+    diagnostics_done(&plan->diagnostics);
+    diagnostics_done(&unseen);
+    live_facts_ask(&plan->asking);
+    if (!plan->record)
+        return EXIT_FINE;
+    struct buffer out = {0};
+    live_facts_record(&plan->asking, plan->set, &out);
+    bool written = file_write(plan->record, buffer_slice(&out), &error);
+    buffer_done(&out);
+    return written ? EXIT_FINE : usage_error("%s: %s", plan->record, error.text);
+}
+
 static int finish(struct plan *plan)
 {
     size_t in_harbor = plan->reasons[REASON_ALREADY_IN_HARBOR];
@@ -396,6 +427,8 @@ static int finish(struct plan *plan)
         diagnostics_print(&plan->diagnostics);
     if (plan->diagnostics.errors)
         return EXIT_USAGE;
+    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME])
+        return EXIT_UNKNOWN;
     return plan->expect_all_moved && moved < plan->images ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 
@@ -403,9 +436,10 @@ static int run(struct plan *plan)
 {
     struct error error;
     struct diagnostics diagnostics = {0};
-    if (plan->live || plan->record)
-        return usage_error("--%s is not built yet, expected it to be left out",
-                           plan->live ? "live" : "record");
+    if (plan->live && plan->facts_file)
+        return usage_error("--live and --facts are both given, expected one of them");
+    if (plan->record && !plan->live)
+        return usage_error("--record is given without --live, expected both");
     if (plan->facts_file && !facts_option_read(&plan->facts, plan->facts_file, &error))
         return usage_error("%s", error.text);
     if (!read_templates(plan))
@@ -425,11 +459,16 @@ static int run(struct plan *plan)
     int status = EXIT_USAGE;
     clock_gettime(CLOCK_MONOTONIC, &plan->began);
     if (read_inputs(plan, inputs, input_count)) {
-        begin_output(plan);
-        for (size_t i = 0; i < input_count; i++)
-            manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name),
-                           &plan->diagnostics, handle, plan);
-        status = finish(plan);
+        status = EXIT_FINE;
+        if (plan->live)
+            status = ask_harbor(plan, inputs, input_count);
+        if (status == EXIT_FINE) {
+            begin_output(plan);
+            for (size_t i = 0; i < input_count; i++)
+                manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name),
+                               &plan->diagnostics, handle, plan);
+            status = finish(plan);
+        }
     }
     for (size_t i = 0; i < input_count; i++)
         buffer_done(&inputs[i].text);
@@ -457,9 +496,9 @@ int command_plan(int argc, char **argv)
         {.name = "facts", .kind = OPTION_TEXT, .target = &plan.facts_file, .value = "FILE",
          .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
         {.name = "live", .kind = OPTION_FLAG, .target = &plan.live,
-         .help = "Not built yet: ask Harbor."},
+         .help = "Ask Harbor."},
         {.name = "record", .kind = OPTION_TEXT, .target = &plan.record, .value = "FILE",
-         .help = "Not built yet: write what Harbor answered."},
+         .help = "With --live: write what Harbor answered, for --facts."},
         {.name = "expect-all-moved", .kind = OPTION_FLAG, .target = &plan.expect_all_moved,
          .help = "Exit with 1 when an image is kept that is not in Harbor already."},
         {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &plan.output,
@@ -479,6 +518,7 @@ int command_plan(int argc, char **argv)
     int status = result == OPTIONS_GO      ? run(&plan)
                  : result == OPTIONS_USAGE ? EXIT_USAGE
                                            : EXIT_FINE;
+    live_facts_done(&plan.asking);
     policies_unref(plan.set);
     facts_option_done(&plan.facts);
     map_done(&plan.modes);

@@ -250,6 +250,11 @@ void facts_wake_all(struct facts *facts)
     facts_unlock(facts);
 }
 
+unsigned facts_pending(struct facts *facts)
+{
+    return http_client_pending(facts->client);
+}
+
 unsigned facts_suspended(struct facts *facts)
 {
     facts_lock(facts);

@@ -41,6 +41,9 @@ void facts_refresh_accounts(struct facts *facts);
 /* Metric families, in the Prometheus text format; `open_metrics` as in metrics_write. */
 void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *out);
 
+/* Questions that are not answered yet. */
+unsigned facts_pending(struct facts *facts);
+
 /* Reviews that were woken or wait, and are not released yet. */
 unsigned facts_suspended(struct facts *facts);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
 {
@@ -36,4 +37,27 @@ bool file_read(const char *path, size_t limit, struct buffer *ret, struct error 
 bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr)
 {
     return read_all(STDIN_FILENO, limit, ret, reterr);
+}
+
+bool file_write(const char *path, struct slice text, struct error *reterr)
+{
+    struct buffer name = {0};
+    buffer_append_format(&name, "%s.XXXXXX", path);
+    int fd = mkstemp(name.base);
+    bool good = fd >= 0;
+    while (good && text.len) {
+        ssize_t n = write(fd, text.base, text.len);
+        good = n > 0 || (n < 0 && errno == EINTR);
+        text = slice_from_index(text, n > 0 ? (size_t)n : 0);
+    }
+    good = good && fchmod(fd, 0644) == 0 && rename(name.base, path) == 0;
+    if (!good) {
+        error_set(reterr, "cannot write: %s", strerror(errno));
+        if (fd >= 0)
+            unlink(name.base);
+    }
+    if (fd >= 0)
+        close(fd);
+    buffer_done(&name);
+    return good;
 }

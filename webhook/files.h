@@ -8,5 +8,8 @@
  * more; the error does not name the path: the caller does. */
 bool file_read(const char *path, size_t limit, struct buffer *ret, struct error *reterr);
 
+/* Writes a file whole or not at all: beside it, then renamed. */
+bool file_write(const char *path, struct slice text, struct error *reterr);
+
 /* Reads stdin to its end, likewise. */
 bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr);

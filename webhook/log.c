@@ -17,6 +17,7 @@ static struct {
     pthread_t thread;
     bool running, stopping;
     enum log_format format;
+    enum log_level least;
     struct buffer pending;
     unsigned long dropped;
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
@@ -80,6 +81,11 @@ void log_start(enum log_format format)
 {
     the_log.format = format;
     the_log.running = pthread_create(&the_log.thread, NULL, write_lines, NULL) == 0;
+}
+
+void log_set_least(enum log_level least)
+{
+    the_log.least = least;
 }
 
 void log_stop(void)
@@ -155,6 +161,10 @@ static void finish_line(struct log_line *line)
 void log_end(struct log_line *line)
 {
     finish_line(line);
+    if (line->level < the_log.least) {
+        buffer_done(&line->text);
+        return;
+    }
     if (the_log.running) {
         pthread_mutex_lock(&the_log.lock);
         buffer_append(&the_log.pending, buffer_slice(&line->text));

@@ -14,6 +14,9 @@ enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 /* Before log_start lines are written at once, as JSON. */
 void log_start(enum log_format format);
 
+/* From now on lines below `least` are left out: for commands that answer a question. */
+void log_set_least(enum log_level least);
+
 /* Writes what is pending and ends the thread. */
 void log_stop(void);
 

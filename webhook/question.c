@@ -44,7 +44,7 @@ bool question_decide(const struct policies *policies, const struct question *que
         .namespace_ = question->namespace_,
         .pod = &pod->pod,
         .facts = question->facts,
-        .last_chance = true,
+        .last_chance = question->last_chance,
     };
     decide(policies, &pod->request, arena, ret);
     return true;

@@ -10,6 +10,7 @@ struct question {
     struct slice pull_policy;   /* empty: none is given */
     enum mode mode;             /* the namespace's */
     const struct fact_source *facts; /* NULL: as if none were required */
+    bool last_chance;                /* as in struct decide_request */
 };
 
 /* The Pod that a question makes; it lives as long as the arena that was given to question_decide. */

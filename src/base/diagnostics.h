@@ -40,4 +40,5 @@ void diagnostics_sort(struct diagnostics *d);
 /* "file:line:column: message", in the arena; a place that is a whole file has no numbers. */
 struct slice diagnostic_format(const struct diagnostic *diagnostic, struct arena *arena);
 
+/* Frees what was found; it is empty and usable again. */
 void diagnostics_done(struct diagnostics *d);

@@ -1,0 +1,168 @@
+/* Asks Harbor for a command, and waits. */
+#include "webhook/live_facts.h"
+
+#include "base/map.h"
+#include "json/writer.h"
+#include "webhook/log.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { POLL_MS = 20 };
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+bool live_facts_start(struct live_facts *live, const struct policies *policies,
+                      struct error *reterr)
+{
+    log_set_least(LOG_WARNING);
+    live->facts = facts_start(reterr);
+    if (!live->facts)
+        return false;
+    facts_configure(live->facts, policies);
+    long long until = facts_now_ms() + LIVE_WARM_MS;
+    while (!facts_are_warm(live->facts) && facts_now_ms() < until)
+        pause_ms(POLL_MS);
+    return true;
+}
+
+void live_facts_add(struct live_facts *live, const struct decisions *decisions)
+{
+    for (size_t i = 0; i < decisions->missing_count; i++) {
+        const struct fact_question *question = &decisions->missing[i];
+        live->questions = arena_grow(&live->arena, live->questions, live->count, &live->capacity,
+                                     sizeof(*live->questions));
+        live->questions[live->count++] = (struct fact_question){
+            .harbor = question->harbor,
+            .key = {arena_copy(&live->arena, question->key.project),
+                    arena_copy(&live->arena, question->key.repository),
+                    arena_copy(&live->arena, question->key.reference)},
+            .depth = question->depth,
+        };
+    }
+}
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool done;
+};
+
+static void wake(void *context)
+{
+    struct waiting *waiting = context;
+    pthread_mutex_lock(&waiting->lock);
+    waiting->done = true;
+    pthread_cond_signal(&waiting->woken);
+    pthread_mutex_unlock(&waiting->lock);
+}
+
+static bool wait_a_moment(struct waiting *waiting)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 200 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&waiting->lock);
+    if (!waiting->done)
+        pthread_cond_timedwait(&waiting->woken, &waiting->lock, &until);
+    bool done = waiting->done;
+    pthread_mutex_unlock(&waiting->lock);
+    return done;
+}
+
+void live_facts_ask(struct live_facts *live)
+{
+    struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    bool terminal = isatty(STDERR_FILENO);
+    struct fact_waiter *waiter = facts_ask(live->facts, live->questions, live->count,
+                                           facts_now_ms() + LIVE_QUESTION_MS, wake, &waiting);
+    if (!waiter)
+        return;
+    while (!wait_a_moment(&waiting))
+        if (terminal)
+            fprintf(stderr, "\rasking Harbor: %zu questions, %u not answered yet ", live->count,
+                    facts_pending(live->facts));
+    if (terminal)
+        fputs("\r\033[K", stderr);
+    facts_release(live->facts, waiter);
+}
+
+static void write_fact(struct json_writer *w, const struct artifact_fact *fact)
+{
+    json_begin_object(w);
+    json_member_bool(w, "present", fact->present == TRUTH_YES);
+    if (fact->servable != TRUTH_UNKNOWN)
+        json_member_bool(w, "servable", fact->servable == TRUTH_YES);
+    if (fact->public_ != TRUTH_UNKNOWN)
+        json_member_bool(w, "public", fact->public_ == TRUTH_YES);
+    if (fact->unauthorized)
+        json_member_bool(w, "authorized", false);
+    if (fact->outside_filter)
+        json_member_bool(w, "inProxyFilter", false);
+    if (fact->refused_by_gate)
+        json_member_text(w, "pullGate", "refused");
+    json_end_object(w);
+}
+
+static void write_harbor(struct live_facts *live, const struct harbor *harbor,
+                         struct json_writer *w)
+{
+    const struct fact_source *source = facts_source(live->facts);
+    enum harbor_health health = source->health(source, harbor);
+    struct map written = {0};
+    json_key_slice(w, harbor->name);
+    json_begin_object(w);
+    json_member_bool(w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
+    if (health == HEALTH_UNAUTHORIZED)
+        json_member_bool(w, "authorized", false);
+    json_key(w, "artifacts");
+    json_begin_object(w);
+    for (size_t i = 0; i < live->count; i++) {
+        struct fact_question *question = &live->questions[i];
+        struct artifact_fact fact;
+        const char *separator = artifact_is_by_digest(&question->key) ? "@" : ":";
+        struct slice key = arena_join(
+            &live->arena,
+            (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
+                             slice_from(separator), question->key.reference}, 5);
+        if (question->harbor != harbor || map_get(&written, key) ||
+            !source->artifact(source, harbor, &question->key, FACT_PRESENT, &fact))
+            continue;
+        *map_put(&written, key) = question;
+        json_key_slice(w, key);
+        write_fact(w, &fact);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    map_done(&written);
+}
+
+void live_facts_record(struct live_facts *live, const struct policies *policies,
+                       struct buffer *out)
+{
+    struct json_writer w = {.out = out};
+    json_begin_object(&w);
+    json_key(&w, "harbors");
+    json_begin_object(&w);
+    for (size_t i = 0; i < policies_harbor_count(policies); i++)
+        if (policies_harbor_at(policies, i)->api.url.len)
+            write_harbor(live, policies_harbor_at(policies, i), &w);
+    json_end_object(&w);
+    json_end_object(&w);
+    buffer_append_char(out, '\n');
+}
+
+void live_facts_done(struct live_facts *live)
+{
+    facts_stop(live->facts);
+    arena_done(&live->arena);
+    *live = (struct live_facts){0};
+}
