@@ -37,7 +37,7 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
-.PHONY: all help deps run test check bench fuzz lint model clean format unit fuzz-replays
+.PHONY: all help deps run test check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects
 
 ## make            build/harbor-pilot
 all: $(BINARY)
@@ -66,7 +66,7 @@ FORCE:
 
 $(LIB): $(call object,$(LIB_SOURCES))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(BINARY): $(call object,$(WEBHOOK_SOURCES)) $(LIB)
 	@echo '  LINK  $@'
@@ -84,6 +84,7 @@ $(BUILD)/fuzz/%-replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/repl
 	@echo '  LINK  $@'
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
 fuzz-replays: $(FUZZ_REPLAYS)
+fuzz-objects: $(call object,$(FUZZ_SOURCES)) $(LIB)
 
 ## make deps       install the Debian packages that building needs (root), or print the line that does
 deps:
@@ -109,6 +110,32 @@ check:
 ## make lint       layers, banned functions, format, documentation; and the longest functions
 lint:
 	@/usr/bin/python3 tests/lint/lint.py --verbose
+
+## make model      random policies and Pods against the model of the rules: ROUNDS=n
+model: $(BINARY)
+	@ROUNDS=$(or $(ROUNDS),20000) HARBOR_PILOT=$(abspath $(BINARY)) \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/model
+
+## make fuzz       each fuzz target for SECONDS=n (default 60), on top of its corpus
+fuzz:
+	@bash tests/deps.sh test
+	@bash tests/fuzz/run.sh $(or $(SECONDS),60)
+
+## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook
+bench: $(BINARY)
+	@bash tests/deps.sh test
+	@HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 tests/bench/bench.py
+
+## make mutation   flips each condition of the decision code and looks for a test that notices
+mutation:
+	@bash tests/deps.sh test
+	@/usr/bin/python3 tests/mutation/mutate.py
+
+## make man        the man pages, in build/man
+man: $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+$(BUILD)/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc <$< >$@
 
 ## make clean      removes what was built
 clean:

@@ -77,12 +77,18 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
     struct buffer title = {0};
     buffer_append_format(&title, "%.*s %.*s/%.*s", SLICE_ARGS(namespace_), SLICE_ARGS(kind),
                          SLICE_ARGS(name));
+    struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
+    const char *mode = mode_name(decisions->mode);
+    size_t used = title.len + 2 + strlen(mode) + (policy.len ? 2 + policy.len : 0);
     append_painted(table, BOLD, buffer_slice(&title));
     buffer_done(&title);
-    buffer_append_format(table->out, "  %s", mode_name(decisions->mode));
-    if (decisions->policy)
-        buffer_append_format(table->out, "  %.*s", SLICE_ARGS(decisions->policy->name));
-    buffer_append_text(table->out, "  ");
+    buffer_append_format(table->out, "  %s%s%.*s", mode, policy.len ? "  " : "", SLICE_ARGS(policy));
+    if (used + 2 + document.len > table->width) {
+        buffer_append_char(table->out, '\n');
+        append_spaces(table, 4);
+    } else {
+        append_spaces(table, 2);
+    }
     append_plain(table, document);
     buffer_append_char(table->out, '\n');
     for (size_t i = 0; i < decisions->count; i++) {

@@ -93,6 +93,10 @@ static void append_string(struct buffer *out, struct slice s)
 {
     const unsigned char *text = (const unsigned char *)s.base;
     size_t plain = 0, at = 0; /* from `plain` to `at` all stands as it is */
+    if (s.len == 0) { /* its base may be NULL, which nothing may be added to */
+        buffer_append(out, SLICE("\"\""));
+        return;
+    }
     buffer_append_char(out, '"');
     while (at < s.len) {
         size_t len = utf8_length(text + at, s.len - at);

@@ -108,6 +108,7 @@ bool workload_read(const struct object *object, const struct template_path *more
     *ret = (struct workload){.object = *object, .pointer = path->pointer};
     json_scanner_init(&s, json);
     pod_read(&s, arena, &ret->pod);
+    ret->pod.has_metadata = PRESENCE_HERE; /* the API server gives it a name at least */
     if (path->pointer.len) {
         /* a template's own name and owners are not the Pod's */
         ret->pod.name = ret->pod.generate_name = (struct slice){0};

@@ -254,7 +254,7 @@ class Api:
                 "Authorization": f"Bearer {self.token}", "Content-Type": content_type, "Accept": "application/json"})
             response = connection.getresponse()
             return response.status, json.loads(response.read())
-        except Exception:
+        except BaseException:  # also when the run is interrupted: a connection in mid-request is of no further use
             connection.close()
             self.local.connection = None
             raise

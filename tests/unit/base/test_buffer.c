@@ -20,7 +20,7 @@ static void test_appends(void **state)
     check_slice("buffer", "all", buffer_slice(&b),
                 slice_of("a\0"
                          "018446744073709551615x--1",
-                         26));
+                         27));
     buffer_clear(&b);
     assert_int_equal(b.len, 0);
     assert_true(b.capacity > 0);
