@@ -49,6 +49,7 @@ struct call {
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
     struct MHD_Connection *connection;
+    struct timespec complete;     /* when the whole body had come */
     long long began_ms;
     long budget_ms;               /* for an answer, from the headers on */
     struct fact_waiter *waiter;   /* while it waits for Harbor */
@@ -189,8 +190,8 @@ static void wait_for_facts(struct server *server, struct call *call,
 static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
                                      struct call *call)
 {
-    struct timespec began;
-    clock_gettime(CLOCK_MONOTONIC, &began);
+    if (!call->waited)
+        clock_gettime(CLOCK_MONOTONIC, &call->complete);
     struct arena arena = {0};
     struct buffer out = {0};
     struct admission admission;
@@ -212,7 +213,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         arena_done(&arena);
         return MHD_YES;
     }
-    double seconds = seconds_since(began);
+    double seconds = seconds_since(call->complete);
     metrics_count(server->state->metrics, &admission, seconds);
     if (answered)
         review_log(&admission, seconds, &arena);
