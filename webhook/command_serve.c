@@ -86,7 +86,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
         {.name = "client-ca-file", .kind = OPTION_TEXT, .target = &serve->client_ca_file,
          .value = "FILE", .help = "Not built yet: refuse callers without a client certificate."},
         {.name = "events-secret-file", .kind = OPTION_TEXT, .target = &serve->events_secret_file,
-         .value = "FILE", .help = "Not built yet: take Harbor's notifications on /harbor/events."},
+         .value = "FILE", .help = "Take Harbor's notifications on /harbor/events, with the secret in this file."},
         {.name = "threads", .kind = OPTION_NUMBER, .target = &serve->threads, .value = "N",
          .least = 1, .most = THREADS_MAX,
          .help = "Threads that answer; default: the cores this process may use."},
@@ -128,9 +128,7 @@ static bool check_address(const char *option, const char *address)
 
 static bool check_options(const struct serve *serve)
 {
-    const char *not_built = serve->client_ca_file       ? "client-ca-file"
-                            : serve->events_secret_file ? "events-secret-file"
-                                                        : NULL;
+    const char *not_built = serve->client_ca_file ? "client-ca-file" : NULL;
     if (not_built)
         usage_error("--%s is not built yet, expected it to be left out", not_built);
     return !not_built && check_address("bind-address", serve->bind_address) &&
@@ -348,6 +346,13 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     if (!load_certificate(serve, &error)) {
         log_message(LOG_ERROR, "start-failed", "%s", error.text);
         return EXIT_USAGE;
+    }
+    if (serve->events_secret_file) {
+        serve->state.events = events_new(serve->events_secret_file, &error);
+        if (!serve->state.events) {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            return EXIT_USAGE;
+        }
     }
     state_set_not_ready(&serve->state, "starting");
     if (!load_policies(serve)) {

@@ -195,6 +195,8 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return;
     if (entry->failed && !entry->asking && now < entry->expires_ms)
         return; /* asked a moment ago, and Harbor did not answer */
+    if (now < session->quiet_until_ms && !entry->asking)
+        return; /* it said 429, and when it may be asked again */
     wait_for(entry, waiter);
     if (entry->asking) {
         if (question->depth > entry->asking_depth)
@@ -343,6 +345,20 @@ void facts_configure(struct facts *facts, const struct policies *policies)
     facts_unlock(facts);
 }
 
+void facts_forget(struct facts *facts, struct slice repository)
+{
+    struct arena arena = {0};
+    struct slice by_tag = arena_join(&arena, (struct slice[]){repository, SLICE(":")}, 2);
+    struct slice by_digest = arena_join(&arena, (struct slice[]){repository, SLICE("@")}, 2);
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next) {
+        fact_cache_expire(&session->cache, by_tag);
+        fact_cache_expire(&session->cache, by_digest);
+    }
+    facts_unlock(facts);
+    arena_done(&arena);
+}
+
 void facts_refresh_accounts(struct facts *facts)
 {
     facts_lock(facts);
@@ -361,7 +377,7 @@ bool facts_are_warm(struct facts *facts)
         if (!session->in_use)
             continue;
         warm &= session->health != HEALTH_UNKNOWN;
-        warm &= !session->authorization || session->account_tried;
+        warm &= !session->authorization || session->account_tried || session->health == HEALTH_DOWN;
         for (size_t i = 0; i < session->projects.capacity; i++) {
             const struct project_state *project = session->projects.entries[i].value;
             warm &= !project || project->tried || session->health == HEALTH_DOWN;

@@ -35,6 +35,9 @@ void facts_release(struct facts *facts, struct fact_waiter *waiter);
 /* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */
 void facts_wake_all(struct facts *facts);
 
+/* Forgets what is known of a repository ("PROJECT/REPOSITORY"), in all Harbors: something changed. */
+void facts_forget(struct facts *facts, struct slice repository);
+
 /* Reads the accounts' files again where they changed; about every watch interval. */
 void facts_refresh_accounts(struct facts *facts);
 

@@ -79,14 +79,15 @@ enum harbor_health session_health(const struct session *session)
 
 /* --- the account --- */
 
-static bool read_credential(const struct session *session, const char *name, struct buffer *ret)
+static bool read_credential(struct session *session, const char *name, struct buffer *ret)
 {
     struct buffer path = {0};
     buffer_append_format(&path, "%s/%s", session->credentials_directory.base, name);
     struct error error;
     bool read = file_read(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
-    if (!read)
+    if (!read && !session->account_unreadable)
         log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
+    session->account_unreadable = !read;
     while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))
         ret->len--;
     buffer_done(&path);
@@ -110,6 +111,7 @@ void session_read_account(struct session *session)
             base64_append(&header, buffer_slice(&both));
             wipe(session->authorization);
             session->authorization = memory_copy_slice(buffer_slice(&header));
+            session->account_generation++;
             session->next_account_ms = 0;
         }
     }
@@ -132,6 +134,7 @@ struct ask {
     struct fact_entry *entry;
     struct artifact_key key; /* texts in `arena` */
     struct arena arena;
+    unsigned account_generation; /* of the account that it went out with */
     bool challenged; /* the proxy has named its token service already: once is enough */
 };
 
@@ -143,6 +146,8 @@ static void send_ask(struct ask *ask, bool head, const char *url, const char *au
     struct session *session = ask->session;
     const struct http_question question = {
         .head = head,
+        .urgent = ask->entry == NULL,
+        .by_name = ask->kind == QUESTION_PROJECT,
         .url = url,
         .authorization = authorization,
         .ca_file = session->ca_file.len ? session->ca_file.base : NULL,
@@ -157,13 +162,16 @@ static struct ask *new_ask(struct session *session, enum session_question kind)
     struct ask *ask = memory_allocate_zeroed(1, sizeof(*ask));
     ask->session = session;
     ask->kind = kind;
+    ask->account_generation = session->account_generation;
     return ask;
 }
 
 static void send_path(struct ask *ask, const char *path, long timeout_ms)
 {
     struct slice url = arena_format(&ask->arena, "%s%s", ask->session->url.base, path);
-    send_ask(ask, false, url.base, ask->session->authorization, timeout_ms, 0);
+    /* health needs no account, and with a dead one Harbor takes 1.5 s longer (1009) */
+    const char *account = ask->kind == QUESTION_HEALTH ? NULL : ask->session->authorization;
+    send_ask(ask, false, url.base, account, timeout_ms, 0);
 }
 
 static void send_artifact(struct ask *ask)
@@ -254,6 +262,8 @@ static void set_health(struct session *session, enum harbor_health health, const
     struct log_line line;
     session->health = health;
     session->polls_against = 0;
+    if (health == HEALTH_UP) /* what it could not say while it was ill */
+        session->next_account_ms = session->next_project_ms = 0;
     log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
               health == HEALTH_UP ? "Harbor can serve pulls"
                                   : "Harbor cannot serve pulls: images are kept where the Policy says so");
@@ -300,6 +310,11 @@ static bool is_json(struct slice type)
     return type.len >= 16 && strncasecmp(type.base, "application/json", 16) == 0;
 }
 
+static bool is_manifest(struct slice type)
+{
+    return type.len >= 16 && strncasecmp(type.base, "application/vnd.", 16) == 0;
+}
+
 /* The artifact is known now, for so long. */
 static void know(struct ask *ask, struct artifact_fact fact, enum fact_depth depth, long ms)
 {
@@ -320,9 +335,29 @@ static void fail(struct ask *ask, long retry_after)
     entry->expires_ms = facts_now_ms() + (wait ? wait * 1000 : FACT_FAILED_MS);
 }
 
-/* True: the question goes on with another step. */
-static bool take_artifact(struct ask *ask, enum harbor_answer answer, long retry_after)
+/* When a 429 says that it may be asked again; capped, since anybody may have written it. */
+static long long quiet_until(long retry_after)
 {
+    long seconds = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
+    return facts_now_ms() + seconds * 1000;
+}
+
+/* 401 to our account: it may be dead. Asked for at once, but not once for each image. */
+static void doubt_account(struct session *session)
+{
+    long long earliest = session->account_asked_ms + ACCOUNT_POLL_ILL_MS;
+    if (session->next_account_ms > earliest)
+        session->next_account_ms = earliest;
+}
+
+/* True: the question goes on with another step. */
+static bool take_artifact(struct ask *ask, const struct http_reply *reply, enum harbor_answer answer)
+{
+    struct session *session = ask->session;
+    const struct project_state *project = map_get(&session->projects, ask->key.project);
+    long long now = facts_now_ms();
+    if (reply->status == 401 && session->authorization)
+        doubt_account(session);
     switch (answer) {
     case ANSWER_YES:
         know(ask, (struct artifact_fact){.present = TRUTH_YES, .servable = TRUTH_YES}, FACT_SERVABLE,
@@ -330,7 +365,11 @@ static bool take_artifact(struct ask *ask, enum harbor_answer answer, long retry
         break;
     case ANSWER_NO:
         if (ask->entry->asking_depth == FACT_SERVABLE) {
-            if (ask->session->realm)
+            if (project && project->quiet_until_ms > now) {
+                fail(ask, (long)((project->quiet_until_ms - now) / 1000));
+                return false;
+            }
+            if (session->realm)
                 send_token(ask);
             else
                 send_manifest(ask, (struct slice){0}); /* its challenge names the token service */
@@ -341,10 +380,14 @@ static bool take_artifact(struct ask *ask, enum harbor_answer answer, long retry
     case ANSWER_UNAUTHORIZED:
         know(ask, (struct artifact_fact){.unauthorized = true}, FACT_SERVABLE, FACT_NEGATIVE_MS);
         break;
-    case ANSWER_REFUSED:
     case ANSWER_LATER:
+        if (reply->retry_after)
+            session->quiet_until_ms = quiet_until(reply->retry_after);
+        fail(ask, reply->retry_after);
+        break;
+    case ANSWER_REFUSED:
     case ANSWER_FAILED:
-        fail(ask, retry_after);
+        fail(ask, reply->retry_after);
         break;
     }
     return false;
@@ -353,6 +396,7 @@ static bool take_artifact(struct ask *ask, enum harbor_answer answer, long retry
 static bool take_manifest(struct ask *ask, const struct http_reply *reply, enum harbor_answer answer)
 {
     struct slice realm, service;
+    struct project_state *project = map_get(&ask->session->projects, ask->key.project);
     const struct artifact_fact absent = {.present = TRUTH_NO, .servable = TRUTH_NO};
     struct artifact_fact fact = absent;
     if (answer == ANSWER_UNAUTHORIZED && !ask->challenged &&
@@ -382,6 +426,10 @@ static bool take_manifest(struct ask *ask, const struct http_reply *reply, enum 
         know(ask, fact, FACT_SERVABLE, FACT_SERVABLE_MS);
         break;
     case ANSWER_LATER:
+        if (project && reply->retry_after)
+            project->quiet_until_ms = quiet_until(reply->retry_after);
+        fail(ask, reply->retry_after);
+        break;
     case ANSWER_FAILED:
         fail(ask, reply->retry_after);
         break;
@@ -411,12 +459,22 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
     struct session *session = ask->session;
     struct slice version;
     session->polling_account = false;
-    session->account_tried = true;
-    session->next_account_ms = facts_now_ms() + ACCOUNT_POLL_MS;
-    if (!harbor_read_systeminfo(reply, &ask->arena, &version))
+    if (ask->account_generation != session->account_generation) {
+        session->next_account_ms = 0; /* the answer is about the account before */
         return ANSWER_FAILED;
-    /* while the database is down a good account looks unknown too (1107) */
-    bool refused = version.len == 0 && session->health == HEALTH_UP;
+    }
+    session->next_account_ms = facts_now_ms() + ACCOUNT_POLL_ILL_MS;
+    if (!harbor_read_systeminfo(reply, &ask->arena, &version)) {
+        session->account_tried = true;
+        return ANSWER_FAILED;
+    }
+    /* while the database is down a good account looks unknown too (1107): asked again once it is up */
+    if (version.len == 0 && session->health != HEALTH_UP)
+        return ANSWER_FAILED;
+    bool refused = version.len == 0;
+    session->account_tried = true;
+    if (!refused)
+        session->next_account_ms = facts_now_ms() + ACCOUNT_POLL_MS;
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
@@ -432,9 +490,15 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
 
 static enum harbor_answer take_project(struct ask *ask, const struct harbor_reply *reply)
 {
+    struct session *session = ask->session;
     struct harbor_project project;
     enum harbor_answer answer = harbor_read_project(reply, &ask->arena, &project);
     ask->project->tried = true;
+    if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
+        long long again = facts_now_ms() + PROJECT_POLL_FAILED_MS;
+        if (session->next_project_ms > again)
+            session->next_project_ms = again;
+    }
     if (answer != ANSWER_YES)
         return answer;
     ask->project->known = true;
@@ -463,6 +527,7 @@ static void done(void *context, const struct http_reply *reply)
     struct harbor_reply harbor_reply = {
         .status = reply->status,
         .json = is_json(reply->content_type),
+        .manifest = is_manifest(reply->content_type),
         .has_challenge = reply->challenge.len != 0,
         .body = reply->body,
     };
@@ -478,7 +543,7 @@ static void done(void *context, const struct http_reply *reply)
         answer = take_project(ask, &harbor_reply);
     } else if (kind == QUESTION_ARTIFACT) {
         answer = harbor_read_artifact(&harbor_reply);
-        on = take_artifact(ask, answer, reply->retry_after);
+        on = take_artifact(ask, reply, answer);
     } else if (kind == QUESTION_MANIFEST) {
         answer = harbor_read_manifest(&harbor_reply);
         on = take_manifest(ask, reply, answer);
@@ -494,6 +559,8 @@ static void done(void *context, const struct http_reply *reply)
         arena_done(&ask->arena);
         free(ask);
     }
+    if (kind == QUESTION_HEALTH && session->in_use)
+        session_poll(session, facts_now_ms()); /* Harbor is back: the account and the projects */
     facts_unlock(session->facts);
 }
 
@@ -523,6 +590,7 @@ long long session_poll(struct session *session, long long now)
     }
     if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
         session->polling_account = true;
+        session->account_asked_ms = now;
         session->next_account_ms = now + ACCOUNT_POLL_MS;
         send_path(new_ask(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
     }
@@ -530,8 +598,10 @@ long long session_poll(struct session *session, long long now)
         session->next_project_ms = now + PROJECT_POLL_MS;
         poll_projects(session);
     }
-    long long next = session->next_health_ms;
-    if (session->authorization && session->next_account_ms < next)
+    long long next = session->next_project_ms;
+    if (!session->polling_health && session->next_health_ms < next)
+        next = session->next_health_ms;
+    if (session->authorization && !session->polling_account && session->next_account_ms < next)
         next = session->next_account_ms;
-    return session->next_project_ms < next ? session->next_project_ms : next;
+    return next;
 }

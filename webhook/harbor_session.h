@@ -17,7 +17,9 @@ enum {
     HEALTH_CHANGES_AFTER = 2,    /* polls in a row before the state changes */
     BREAKER_FAILURES = 5,        /* questions in a row without an answer: down at once */
     PROJECT_POLL_MS = 60000,
+    PROJECT_POLL_FAILED_MS = 5000,
     ACCOUNT_POLL_MS = 60000,
+    ACCOUNT_POLL_ILL_MS = 5000,  /* while it is refused, or Harbor did not say */
     FACT_POSITIVE_MS = 300000,   /* it is in Harbor's database */
     FACT_SERVABLE_MS = 60000,    /* its upstream has it: soon it will be in the database */
     FACT_NEGATIVE_MS = 15000,    /* "not there" may mean "not now" (CONTRACTS B7.3) */
@@ -29,6 +31,7 @@ enum {
 struct project_state {
     struct harbor_project project; /* texts in the session's arena */
     bool known, tried;
+    long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
 
 enum session_question { QUESTION_HEALTH, QUESTION_ACCOUNT, QUESTION_PROJECT, QUESTION_ARTIFACT,
@@ -46,7 +49,11 @@ struct session {
     char *authorization;            /* "Basic …", or NULL: no account */
     char account_digest[65];
     enum harbor_health health;      /* UP or DOWN, UNKNOWN before the first poll */
+    unsigned account_generation;    /* counts the changes of the account's files */
+    bool account_unreadable;        /* said in the log already */
     bool account_refused;           /* Harbor does not know our account */
+    long long account_asked_ms;     /* when it was last asked for */
+    long long quiet_until_ms;       /* Harbor said 429 and Retry-After: no question before */
     unsigned polls_against;         /* in a row that speak against the state */
     unsigned failures;              /* questions in a row without an answer */
     long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;

@@ -15,7 +15,8 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     char *url, *authorization, *ca_file;
-    bool head, refused; /* refused: there were too many already */
+    bool head, urgent, by_name;
+    bool refused; /* there were too many already */
     long timeout_ms;
     long long not_before; /* monotonic ms */
     struct buffer body, content_type, challenge;
@@ -112,12 +113,16 @@ static void prepare(struct transfer *t)
         curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
+    /* libcurl keeps a read CA file by its name for 24 hours; authorities are renewed in place */
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)HTTP_CA_SECONDS);
     t->headers = curl_slist_append(NULL, t->head ? "Accept: application/vnd.oci.image.index.v1+json, "
                                                    "application/vnd.oci.image.manifest.v1+json, "
                                                    "application/vnd.docker.distribution.manifest."
                                                    "list.v2+json, application/vnd.docker."
                                                    "distribution.manifest.v2+json"
                                                  : "Accept: application/json");
+    if (t->by_name)
+        t->headers = curl_slist_append(t->headers, "X-Is-Resource-Name: true");
     if (t->authorization)
         t->headers = curl_slist_append(t->headers, t->authorization);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
@@ -165,8 +170,10 @@ static int start_queued(struct http_client *client)
     long long now = now_ms(), wait = LONGEST_WAIT_MS;
     struct transfer *refused = NULL;
     pthread_mutex_lock(&client->lock);
-    for (struct transfer **at = &client->queue; *at && client->in_flight < HTTP_MAX_IN_FLIGHT;) {
+    for (struct transfer **at = &client->queue; *at;) {
         struct transfer *t = *at;
+        if (client->in_flight >= HTTP_MAX_IN_FLIGHT && !t->urgent)
+            break; /* urgent ones stand before all others */
         if (t->not_before > now) {
             if (t->not_before - now < wait)
                 wait = t->not_before - now;
@@ -206,9 +213,11 @@ static void land(struct http_client *client, struct transfer *t)
     curl_multi_remove_handle(client->multi, t->easy);
 }
 
-static void finish_done(struct http_client *client)
+/* True where something ended: there may be a place for what is queued. */
+static bool finish_done(struct http_client *client)
 {
     int left;
+    bool any = false;
     for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left));) {
         struct transfer *t;
         CURLcode code = message->data.result;
@@ -217,7 +226,9 @@ static void finish_done(struct http_client *client)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
         land(client, t);
         finish(client, t, code);
+        any = true;
     }
+    return any;
 }
 
 static bool is_stopping(struct http_client *client)
@@ -252,8 +263,8 @@ static void *run(void *context)
     while (!is_stopping(client)) {
         int running, wait = start_queued(client);
         curl_multi_perform(client->multi, &running);
-        finish_done(client);
-        curl_multi_poll(client->multi, NULL, 0, wait, NULL);
+        if (!finish_done(client))
+            curl_multi_poll(client->multi, NULL, 0, wait, NULL);
     }
     return NULL;
 }
@@ -299,6 +310,8 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     t->url = memory_copy_string(question->url);
     t->ca_file = copy_or_null(question->ca_file);
     t->head = question->head;
+    t->urgent = question->urgent;
+    t->by_name = question->by_name;
     t->timeout_ms = question->timeout_ms ? question->timeout_ms : HTTP_TIMEOUT_MS;
     t->not_before = now_ms() + question->delay_ms;
     t->body.limit = HTTP_MAX_BODY;
@@ -307,8 +320,15 @@ void http_client_ask(struct http_client *client, const struct http_question *que
 
     t->refused = atomic_fetch_add(&client->pending, 1) >= HTTP_MAX_QUEUED;
     pthread_mutex_lock(&client->lock);
-    *client->queue_end = t;
-    client->queue_end = &t->next;
+    if (t->urgent) {
+        t->next = client->queue;
+        client->queue = t;
+        if (!t->next)
+            client->queue_end = &t->next;
+    } else {
+        *client->queue_end = t;
+        client->queue_end = &t->next;
+    }
     pthread_mutex_unlock(&client->lock);
     curl_multi_wakeup(client->multi);
 }

@@ -10,16 +10,19 @@
 enum {
     HTTP_MAX_BODY = 1024 * 1024,      /* of an answer; more is a failure */
     HTTP_MAX_HEADERS = 64 * 1024,
-    HTTP_MAX_IN_FLIGHT = 32,          /* questions at once; the others queue */
+    HTTP_MAX_IN_FLIGHT = 32,          /* questions at once, besides urgent ones; the others queue */
     HTTP_MAX_QUEUED = 20000,          /* past it a question fails at once */
     HTTP_CONNECT_TIMEOUT_MS = 3000,
     HTTP_TIMEOUT_MS = 10000,          /* of a question, unless it says less */
+    HTTP_CA_SECONDS = 5,              /* how long a read CA file is good for */
 };
 
 struct http_client;
 
 struct http_question {
     bool head;
+    bool urgent;               /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
+    bool by_name;              /* the project in the path is a name, also one of digits only */
     const char *url;           /* copied, like all texts here */
     const char *authorization; /* a whole header value, or NULL */
     const char *ca_file;       /* the only authorities that are trusted; NULL: the system's */

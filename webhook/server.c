@@ -45,6 +45,7 @@ enum {
 /* One request, from its headers to its answer. */
 struct call {
     const struct route *route;
+    bool event;       /* a notification of Harbor's */
     unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
@@ -81,14 +82,34 @@ static bool is_json(const char *type)
            (len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0);
 }
 
-static void check_headers(struct MHD_Connection *connection, struct call *call, const char *url,
-                          const char *method)
+#define EVENTS_PATH "/harbor/events"
+
+/* Harbor's notifications come with a secret, and only where one is configured. */
+static bool check_event(struct server *server, struct MHD_Connection *connection, struct call *call,
+                        const char *url)
+{
+    if (!server->state->events || strcmp(url, EVENTS_PATH) != 0)
+        return false;
+    call->event = true;
+    if (!events_is_authorized(server->state->events,
+                              MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                          MHD_HTTP_HEADER_AUTHORIZATION)))
+        refuse(call, MHD_HTTP_UNAUTHORIZED,
+               "Authorization is not the secret; expected what --events-secret-file holds");
+    return true;
+}
+
+static void check_headers(struct server *server, struct MHD_Connection *connection,
+                          struct call *call, const char *url, const char *method)
 {
     char quoted[100], text[250];
+    bool event = check_event(server, connection, call, url);
+    if (call->refusal)
+        return;
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
         if (strcmp(routes[i].path, url) == 0)
             call->route = &routes[i];
-    if (!call->route) {
+    if (!call->route && !event) {
         http_quote(url, quoted, sizeof(quoted));
         snprintf(text, sizeof(text), "no such path: %s; expected " PATHS, quoted);
         refuse(call, MHD_HTTP_NOT_FOUND, text);
@@ -233,6 +254,18 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
     return result;
 }
 
+static enum MHD_Result answer_event(struct server *server, struct MHD_Connection *connection,
+                                    struct call *call)
+{
+    struct error error;
+    if (!events_take(server->state->facts, buffer_slice(&call->body), &error)) {
+        refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
+        return answer_refusal(server, connection, call);
+    }
+    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL, NULL,
+                       atomic_load(&server->state->draining));
+}
+
 /* --- libmicrohttpd --- */
 
 /* The line of a request has come: its headers have to follow. The result is what the first call of
@@ -259,7 +292,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call->connection = connection;
         call->began_ms = facts_now_ms();
         call->budget_ms = read_budget(connection);
-        check_headers(connection, call, url, method);
+        check_headers(server, connection, call, url, method);
         connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
         return MHD_YES;
     }
@@ -273,8 +306,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call->waiter = NULL;
     }
     connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
-    return call->refusal ? answer_refusal(server, connection, call)
-                         : answer_review(server, connection, call);
+    if (call->refusal)
+        return answer_refusal(server, connection, call);
+    return call->event ? answer_event(server, connection, call)
+                       : answer_review(server, connection, call);
 }
 
 static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,

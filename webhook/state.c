@@ -13,6 +13,7 @@ bool state_init(struct state *state, struct error *reterr)
 void state_done(struct state *state)
 {
     facts_stop(state->facts);
+    events_free(state->events);
     policies_unref(state->policies);
     metrics_free(state->metrics);
     pthread_mutex_destroy(&state->lock);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/policy.h"
+#include "webhook/events.h"
 #include "webhook/facts.h"
 #include "webhook/metrics.h"
 
@@ -11,6 +12,7 @@
 struct state {
     struct metrics *metrics;
     struct facts *facts;
+    struct events *events; /* NULL: notifications are not taken */
     atomic_bool draining;        /* every answer says `Connection: close` */
     pthread_mutex_t lock;        /* of all below */
     struct policies *policies;   /* NULL: none could be loaded */

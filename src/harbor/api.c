@@ -112,9 +112,9 @@ enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply)
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply)
 {
     if (reply->status == 200)
-        return ANSWER_YES;
+        return reply->manifest ? ANSWER_YES : ANSWER_FAILED;
     if (reply->status == 404)
-        return ANSWER_NO;
+        return reply->json ? ANSWER_NO : ANSWER_FAILED;
     if (reply->status == 401 && !reply->has_challenge)
         return ANSWER_FAILED;
     return read_status(reply);
@@ -184,6 +184,19 @@ bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *aren
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
     *ret_version = find_text(reply->body, "/harbor_version", arena);
+    return true;
+}
+
+bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository)
+{
+    if (!is_whole_json(body))
+        return false;
+    struct slice name = find_text(body, "/event_data/repository/repo_full_name", arena);
+    if (name.len == 0)
+        name = find_text(body, "/data/repository/repo_full_name", arena);
+    if (name.len == 0)
+        return false;
+    *ret_repository = name;
     return true;
 }
 

@@ -32,6 +32,7 @@ enum harbor_answer {
 struct harbor_reply {
     long status;             /* 0: none came */
     bool json;               /* Content-Type is JSON */
+    bool manifest;           /* Content-Type is application/vnd.…: a manifest's or an index's */
     bool has_challenge;      /* Www-Authenticate is there and not empty */
     struct slice body;
 };
@@ -40,7 +41,8 @@ struct harbor_reply {
 enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply);
 
 /* HEAD of a manifest. 401 with an empty challenge is Harbor's database or a missing project (5037,
- * 1116): a failure, not our account's. HEAD has no body, so a 404 is taken as it is. */
+ * 1116): a failure, not our account's. HEAD has no body, so the Content-Type tells Harbor's own yes and
+ * no (5025, 5033) from the page of a portal or an ingress. */
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
 
 /* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where the
@@ -61,6 +63,10 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
  * alive (4028, 4035), and not while the database is down (1107). */
 bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
                             struct slice *ret_version);
+
+/* A notification of Harbor's (CONTRACTS B8): "PROJECT/REPOSITORY" of what changed, in its Default or
+ * CloudEvents form. A hint to ask again, never an answer. False where the body is none. */
+bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);
 
 /* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */
 bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,

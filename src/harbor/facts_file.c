@@ -25,12 +25,18 @@ struct reader {
 
 /* --- reading --- */
 
-static void fail(struct reader *r, const char *what, const char *expected)
+static void fail_here(struct reader *r, const char *what, const char *expected)
 {
     if (!r->failed)
         error_set(r->error, "%s at byte %zu, expected %s", what, (size_t)(r->s.at - r->s.begin),
                   expected);
     r->failed = true;
+}
+
+/* The same, and passes the value over. */
+static void fail(struct reader *r, const char *what, const char *expected)
+{
+    fail_here(r, what, expected);
     json_skip(&r->s);
 }
 
@@ -61,6 +67,8 @@ static void read_pull_gate(struct reader *r, struct artifact_fact *fact)
         fail(r, "`pullGate`", "\"refused\" or \"passed\"");
     } else if (json_read_string(&r->s, &value)) {
         fact->refused_by_gate = json_string_is(value, SLICE("refused"));
+        if (!fact->refused_by_gate && !json_string_is(value, SLICE("passed")))
+            fail_here(r, "`pullGate`", "\"refused\" or \"passed\"");
     }
 }
 
@@ -106,20 +114,20 @@ static void read_artifacts(struct reader *r, struct harbor_facts *harbor)
 static void read_harbor(struct reader *r, struct harbor_facts *harbor)
 {
     struct json_string key;
-    harbor->health = HEALTH_UP;
+    bool healthy = true, authorized = true;
     if (!enter(r, "a Harbor"))
         return;
     while (json_object_next(&r->s, &key)) {
         if (json_string_is(key, SLICE("healthy")))
-            harbor->health = read_truth(r, "`healthy`") == TRUTH_NO ? HEALTH_DOWN : HEALTH_UP;
+            healthy = read_truth(r, "`healthy`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("authorized")))
-            harbor->health =
-                read_truth(r, "`authorized`") == TRUTH_NO ? HEALTH_UNAUTHORIZED : harbor->health;
+            authorized = read_truth(r, "`authorized`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("artifacts")))
             read_artifacts(r, harbor);
         else
             json_skip(&r->s);
     }
+    harbor->health = !healthy ? HEALTH_DOWN : !authorized ? HEALTH_UNAUTHORIZED : HEALTH_UP;
 }
 
 static void read_harbors(struct reader *r)
@@ -129,8 +137,12 @@ static void read_harbors(struct reader *r)
     if (!enter(r, "`harbors`"))
         return;
     while (json_object_next(&r->s, &key)) {
-        struct harbor_facts *harbor = arena_allocate(arena, sizeof(*harbor));
-        *map_put(&r->file->harbors, arena_copy(arena, json_string_decode(key, arena))) = harbor;
+        struct slice name = arena_copy(arena, json_string_decode(key, arena));
+        struct harbor_facts *harbor = map_get(&r->file->harbors, name);
+        if (!harbor) { /* else it stands there twice: what the second says is added */
+            harbor = arena_allocate(arena, sizeof(*harbor));
+            *map_put(&r->file->harbors, name) = harbor;
+        }
         read_harbor(r, harbor);
     }
 }
