@@ -60,7 +60,7 @@ static void report_unknown(struct parser *p, const struct yaml_value *key,
                            const struct field *fields, size_t count)
 {
     const char *nearest = NULL;
-    size_t best = 4; /* further away is no typing error */
+    size_t best = smaller(4, key->text.len / 3 + 2); /* further away is no typing error */
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(key->text, slice_from(fields[i].key));
         if (d < best && d < key->text.len) {
