@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFER_FIRST_SIZE = 256 };
+enum { BUFFER_FIRST_SIZE = 1024 };
 
-/* Makes room for `more` bytes and a NUL; false past the limit. */
-static bool reserve(struct buffer *b, size_t more)
+bool buffer_reserve(struct buffer *b, size_t more)
 {
     if (b->limit && (more > b->limit || b->len > b->limit - more)) {
         b->truncated = true;
@@ -22,28 +21,16 @@ static bool reserve(struct buffer *b, size_t more)
     size_t capacity = b->capacity ? b->capacity : BUFFER_FIRST_SIZE;
     while (capacity < need)
         capacity *= 2;
+    if (b->limit && capacity > b->limit + 1)
+        capacity = b->limit + 1;
     b->base = memory_resize(b->base, capacity);
     b->capacity = capacity;
     return true;
 }
 
-void buffer_append(struct buffer *b, struct slice s)
-{
-    if (s.len == 0 || !reserve(b, s.len))
-        return;
-    memcpy(b->base + b->len, s.base, s.len);
-    b->len += s.len;
-    b->base[b->len] = '\0';
-}
-
 void buffer_append_text(struct buffer *b, const char *text)
 {
     buffer_append(b, slice_from(text));
-}
-
-void buffer_append_char(struct buffer *b, char c)
-{
-    buffer_append(b, slice_of(&c, 1));
 }
 
 void buffer_append_format(struct buffer *b, const char *format, ...)
@@ -53,7 +40,7 @@ void buffer_append_format(struct buffer *b, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len > 0 && reserve(b, (size_t)len)) {
+    if (len > 0 && buffer_reserve(b, (size_t)len)) {
         vsnprintf(b->base + b->len, (size_t)len + 1, format, again);
         b->len += (size_t)len;
     }

@@ -14,10 +14,25 @@ struct buffer {
     bool truncated; /* something did not fit */
 };
 
+/* Makes room for `more` bytes and a NUL; false past the limit, which it remembers. */
+bool buffer_reserve(struct buffer *b, size_t more);
+
 /* Appends whole or, past the limit, nothing. */
-void buffer_append(struct buffer *b, struct slice s);
+static inline void buffer_append(struct buffer *b, struct slice s)
+{
+    if (s.len == 0 || (s.len >= b->capacity - b->len && !buffer_reserve(b, s.len)))
+        return;
+    memcpy(b->base + b->len, s.base, s.len);
+    b->len += s.len;
+    b->base[b->len] = '\0';
+}
+
+static inline void buffer_append_char(struct buffer *b, char c)
+{
+    buffer_append(b, slice_of(&c, 1));
+}
+
 void buffer_append_text(struct buffer *b, const char *text);
-void buffer_append_char(struct buffer *b, char c);
 void buffer_append_format(struct buffer *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_append_number(struct buffer *b, unsigned long long n);

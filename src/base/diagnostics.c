@@ -1,6 +1,8 @@
 /* Findings with their places. */
 #include "base/diagnostics.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +14,14 @@ static void add(struct diagnostics *d, struct position at, bool warning, const c
                 va_list args)
 {
     char text[MESSAGE_SIZE];
-    vsnprintf(text, sizeof(text), format, args);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
     if (warning)
         d->warnings++;
     else
         d->errors++;
-    if (d->count == DIAGNOSTICS_MAX)
+    if (d->count >= (warning ? DIAGNOSTICS_MAX_WARNINGS : DIAGNOSTICS_MAX))
         return;
+    vsnprintf(text, sizeof(text), format, args);
+    utf8_make_printable(text);
     d->items = arena_grow(&d->arena, d->items, d->count, &d->capacity, sizeof(*d->items));
     at.file = arena_copy(&d->arena, at.file);
     d->items[d->count++] = (struct diagnostic){

@@ -19,7 +19,8 @@ struct diagnostic {
     bool warning;         /* else an error */
 };
 
-enum { DIAGNOSTICS_MAX = 1000 }; /* what comes after is counted, not kept */
+/* What comes after is counted, not kept. Warnings leave room for errors. */
+enum { DIAGNOSTICS_MAX = 1000, DIAGNOSTICS_MAX_WARNINGS = 500 };
 
 struct diagnostics {
     struct arena arena;

@@ -1,6 +1,8 @@
 /* The error value. */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -12,8 +14,6 @@ bool error_set(struct error *reterr, const char *format, ...)
     va_start(args, format);
     vsnprintf(reterr->text, sizeof(reterr->text), format, args);
     va_end(args);
-    for (char *c = reterr->text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) /* whoever wrote the input cannot break a line */
-            *c = '?';
+    utf8_make_printable(reterr->text); /* whoever wrote the input cannot break a line */
     return false;
 }

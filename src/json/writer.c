@@ -1,8 +1,9 @@
 /* The JSON writer. */
 #include "json/writer.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
-#include <stdio.h>
 
 static void separate(struct json_writer *w)
 {
@@ -44,49 +45,44 @@ void json_end_array(struct json_writer *w)
     end(w, ']');
 }
 
-/* Length of the UTF-8 sequence (RFC 3629) that begins at `at`, or 0 where there is none. */
-static size_t utf8_length(const unsigned char *at, size_t left)
-{
-    unsigned char c = at[0];
-    if (c < 0x80)
-        return 1;
-    size_t len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (c < 0xc2 || c > 0xf4 || left < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
-        (c == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return len;
-}
-
-/* Writes the byte or sequence at `at` in the form JSON needs; `len` is its length, 0 for no UTF-8. */
+/* Writes the character at `at` in the form JSON needs; `len` is its length, 0 for no UTF-8. */
 static void append_escaped(struct buffer *out, const unsigned char *at, size_t len)
 {
-    if (len == 0)
+    static const char shorts[] = "\tt\nn\rr\"\"\\\\"; /* pairs: the character, its letter */
+    if (len == 0) {
         buffer_append(out, SLICE("\xef\xbf\xbd"));
-    else if (len > 1)
-        buffer_append_format(out, "\\u20%02x", at[2] == 0xa8 ? 0x28u : 0x29u);
-    else if (*at == '"' || *at == '\\')
-        buffer_append(out, slice_of((char[]){'\\', (char)*at}, 2));
-    else if (*at == '\n')
-        buffer_append(out, SLICE("\\n"));
-    else if (*at == '\t')
-        buffer_append(out, SLICE("\\t"));
-    else if (*at == '\r')
-        buffer_append(out, SLICE("\\r"));
-    else
-        buffer_append_format(out, "\\u%04x", (unsigned)*at);
+        return;
+    }
+    for (size_t i = 0; i + 1 < sizeof(shorts); i += 2)
+        if (len == 1 && (char)*at == shorts[i]) {
+            buffer_append(out, slice_of((char[]){'\\', shorts[i + 1]}, 2));
+            return;
+        }
+    buffer_append_format(out, "\\u%04x", utf8_decode(at, len)); /* none is past U+FFFF */
 }
 
-/* Whether the character stands in JSON as it is; U+2028 and U+2029 end lines for some readers. */
+/* Whether the character stands in JSON as it is. */
 static bool is_plain(const unsigned char *at, size_t len)
 {
     if (len == 1)
         return *at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f;
-    return len != 0 && !(len == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] | 1) == 0xa9);
+    return len != 0 && !utf8_is_control(utf8_decode(at, len));
+}
+
+/* How many bytes from `at` on are plain ASCII, found eight at a time. */
+static size_t plain_length(const unsigned char *at, size_t left)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    size_t len = 0;
+    for (; left - len >= sizeof(uint64_t); len += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, at + len, sizeof(word));
+        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\', del = word ^ ones * 0x7f;
+        uint64_t stop = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | word;
+        if (stop & high)
+            break; /* one of the eight may be special: the caller looks at them one by one */
+    }
+    return len;
 }
 
 static void append_string(struct buffer *out, struct slice s)
@@ -99,6 +95,9 @@ static void append_string(struct buffer *out, struct slice s)
     }
     buffer_append_char(out, '"');
     while (at < s.len) {
+        at += plain_length(text + at, s.len - at);
+        if (at == s.len)
+            break;
         size_t len = utf8_length(text + at, s.len - at);
         if (is_plain(text + at, len)) {
             at += len;

@@ -21,8 +21,8 @@ void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
 void json_key_slice(struct json_writer *w, struct slice key);
 
-/* Escapes quotes, backslashes, control characters, U+007F, and U+2028 and U+2029; bytes that are no UTF-8
- * become U+FFFD, so that what a Pod's author wrote cannot break the document or a log's lines. */
+/* Escapes quotes, backslashes and what utf8_is_control names; bytes that are no UTF-8 become U+FFFD, so
+ * that what a Pod's author wrote cannot break the document or a log's lines. */
 void json_slice(struct json_writer *w, struct slice value);
 void json_text(struct json_writer *w, const char *value);
 void json_number(struct json_writer *w, long long value);

@@ -1,13 +1,22 @@
 /* Reads a Pod from JSON. */
 #include "kube/pod.h"
 
-#include "base/map.h"
+#include <stdint.h>
+#include <stdlib.h>
+
+/* One list of images while it is read; of a list that stands twice the last counts. */
+struct image_list {
+    struct image_field *items;
+    size_t count, capacity, order; /* order: in which the lists came */
+};
 
 struct pod_reader {
     struct json_scanner *s;
     struct arena *arena;
     struct pod *pod;
-    size_t image_capacity, secret_capacity, annotation_capacity;
+    struct image_list lists[IMAGE_KINDS];
+    size_t list_count; /* how many came, also those that came again */
+    size_t secret_capacity, annotation_capacity;
 };
 
 typedef void member_reader(struct pod_reader *r, struct json_string key, void *context);
@@ -60,15 +69,25 @@ static void read_label(struct pod_reader *r, struct json_string key, void *conte
         json_skip(r->s);
 }
 
+static void add_annotation(struct pod_reader *r, struct slice name, size_t value_size)
+{
+    struct pod *pod = r->pod;
+    pod->annotations = arena_grow(r->arena, pod->annotations, pod->annotation_count,
+                                  &r->annotation_capacity, sizeof(*pod->annotations));
+    pod->annotations[pod->annotation_count] =
+        (struct annotation){name, value_size, pod->annotation_count};
+    pod->annotation_count++;
+}
+
 static void read_annotation(struct pod_reader *r, struct json_string key, void *context)
 {
     (void)context;
     struct pod *pod = r->pod;
     struct slice name = json_string_decode(key, r->arena), value;
     enum presence has_value = read_text(r, &value);
-    pod->annotations = arena_grow(r->arena, pod->annotations, pod->annotation_count,
-                                  &r->annotation_capacity, sizeof(*pod->annotations));
-    pod->annotations[pod->annotation_count++] = (struct annotation){name, value.len};
+    pod->too_many_annotations |= pod->annotation_count == POD_MAX_ANNOTATIONS;
+    if (pod->annotation_count < POD_MAX_ANNOTATIONS)
+        add_annotation(r, name, value.len);
     if (slice_equal(name, SLICE(ANNOTATION_ORIGINAL_IMAGES))) {
         pod->has_original_images = has_value;
         pod->original_images = value;
@@ -137,6 +156,7 @@ static void read_metadata_member(struct pod_reader *r, struct json_string key, v
         read_object(r, read_label, NULL);
     } else if (json_string_is(key, SLICE("annotations"))) {
         pod->annotation_count = 0;
+        pod->too_many_annotations = false;
         pod->has_original_images = PRESENCE_ABSENT;
         pod->opted_out = pod->mirror = false;
         pod->has_annotations = read_object(r, read_annotation, NULL);
@@ -187,32 +207,48 @@ static void read_container_member(struct pod_reader *r, struct json_string key, 
 
 static void add_image(struct pod_reader *r, const struct image_field *field)
 {
-    struct pod *pod = r->pod;
+    struct image_list *list = &r->lists[field->kind];
     if (field->image.len == 0)
         return;
-    if (pod->image_count == POD_MAX_IMAGES) {
-        pod->too_many_images = true;
+    if (list->count == POD_MAX_IMAGES) {
+        r->pod->too_many_images = true;
         return;
     }
-    pod->images = arena_grow(r->arena, pod->images, pod->image_count, &r->image_capacity,
-                             sizeof(*pod->images));
-    pod->images[pod->image_count++] = *field;
+    list->items = arena_grow(r->arena, list->items, list->count, &list->capacity,
+                             sizeof(*list->items));
+    list->items[list->count++] = *field;
 }
 
-/* A list that stands twice counts as it stands last: forget the first. */
-static void forget_images(struct pod *pod, enum image_kind kind)
+/* Puts the lists behind each other, in the order in which they came. */
+static void join_lists(struct pod_reader *r)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < pod->image_count; i++)
-        if (pod->images[i].kind != kind)
-            pod->images[kept++] = pod->images[i];
-    pod->image_count = kept;
+    struct pod *pod = r->pod;
+    size_t count = 0;
+    for (size_t i = 0; i < IMAGE_KINDS; i++)
+        count += r->lists[i].count;
+    if (count > POD_MAX_IMAGES)
+        pod->too_many_images = true;
+    if (pod->too_many_images)
+        return;
+    pod->images = arena_allocate(r->arena, count * sizeof(*pod->images));
+    for (size_t done = 0; done < IMAGE_KINDS; done++) {
+        struct image_list *next = NULL;
+        for (size_t i = 0; i < IMAGE_KINDS; i++)
+            if (r->lists[i].count && (!next || r->lists[i].order < next->order))
+                next = &r->lists[i];
+        if (!next)
+            break;
+        memcpy(pod->images + pod->image_count, next->items, next->count * sizeof(*pod->images));
+        pod->image_count += next->count;
+        next->count = 0;
+    }
 }
 
 static void read_images(struct pod_reader *r, enum image_kind kind)
 {
     member_reader *read = kind == IMAGE_VOLUME ? read_volume_member : read_container_member;
-    forget_images(r->pod, kind);
+    r->lists[kind].count = 0;
+    r->lists[kind].order = r->list_count++;
     if (json_peek(r->s) != JSON_ARRAY) {
         json_skip(r->s);
         return;
@@ -279,16 +315,16 @@ static void read_pod_member(struct pod_reader *r, struct json_string key, void *
         struct pod without = {.has_pull_secrets = pod->has_pull_secrets,
                               .pull_secrets = pod->pull_secrets,
                               .pull_secret_count = pod->pull_secret_count,
-                              .images = pod->images,
-                              .image_count = pod->image_count,
                               .too_many_images = pod->too_many_images};
         *pod = without;
         r->annotation_capacity = 0;
         pod->has_metadata = read_object(r, read_metadata_member, NULL);
     } else if (json_string_is(key, SLICE("spec"))) {
         pod->has_pull_secrets = PRESENCE_ABSENT;
-        pod->image_count = pod->pull_secret_count = 0;
+        pod->pull_secret_count = 0;
         pod->too_many_images = false;
+        for (size_t i = 0; i < IMAGE_KINDS; i++)
+            r->lists[i].count = 0;
         read_object(r, read_spec_member, NULL);
     } else {
         json_skip(r->s);
@@ -300,20 +336,29 @@ void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret)
     *ret = (struct pod){0};
     struct pod_reader r = {.s = s, .arena = arena, .pod = ret};
     read_object(&r, read_pod_member, NULL);
+    join_lists(&r);
 }
 
-size_t pod_annotations_size(const struct pod *pod)
+static int compare_annotations(const void *x, const void *y)
 {
-    struct map last = {0};
-    size_t size = 0;
-    for (size_t i = 0; i < pod->annotation_count; i++)
-        *map_put(&last, pod->annotations[i].name) = &pod->annotations[i];
-    for (size_t i = 0; i < last.capacity; i++) {
-        const struct annotation *annotation = last.entries[i].value;
-        if (annotation)
-            size += annotation->name.len + annotation->value_size;
+    const struct annotation *a = x, *b = y;
+    int order = slice_compare(a->name, b->name);
+    return order ? order : (a->order > b->order) - (a->order < b->order);
+}
+
+size_t pod_annotations_size(const struct pod *pod, struct arena *arena)
+{
+    size_t count = pod->annotation_count, size = 0;
+    if (pod->too_many_annotations)
+        return SIZE_MAX / 2;
+    struct annotation *sorted = arena_allocate(arena, count * sizeof(*sorted));
+    if (count) {
+        memcpy(sorted, pod->annotations, count * sizeof(*sorted));
+        qsort(sorted, count, sizeof(*sorted), compare_annotations);
     }
-    map_done(&last);
+    for (size_t i = 0; i < count; i++)
+        if (i + 1 == count || !slice_equal(sorted[i].name, sorted[i + 1].name))
+            size += sorted[i].name.len + sorted[i].value_size;
     return size;
 }
 
@@ -325,6 +370,15 @@ struct slice pod_field_pointer(const struct image_field *field, struct arena *ar
         [IMAGE_EPHEMERAL_CONTAINER] = "ephemeralContainers",
         [IMAGE_VOLUME] = "volumes",
     };
-    const char *member = field->kind == IMAGE_VOLUME ? "image/reference" : "image";
-    return arena_format(arena, "/spec/%s/%zu/%s", lists[field->kind], field->index, member);
+    char digits[24];
+    size_t at = sizeof(digits), index = field->index;
+    do {
+        digits[--at] = (char)('0' + index % 10);
+        index /= 10;
+    } while (index);
+    struct slice member = field->kind == IMAGE_VOLUME ? SLICE("/image/reference") : SLICE("/image");
+    return arena_join(arena,
+                      (struct slice[]){SLICE("/spec/"), slice_from(lists[field->kind]), SLICE("/"),
+                                       slice_of(digits + at, sizeof(digits) - at), member},
+                      5);
 }

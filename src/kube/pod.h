@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* More images than any real Pod has; a Pod with more is left alone as a whole. */
-enum { POD_MAX_IMAGES = 4096 };
+/* More than any real Pod has. A Pod with more images is left alone as a whole; one with more annotations
+ * counts as having more bytes of them than Kubernetes takes. */
+enum { POD_MAX_IMAGES = 4096, POD_MAX_ANNOTATIONS = 8192 };
 
 /* The fields of a Pod that name images (Kubernetes 1.36: PodSpec, EphemeralContainerCommon,
  * ImageVolumeSource). `volumes[].rbd.image` is a Ceph image and none of them. */
@@ -19,6 +20,7 @@ enum image_kind {
     IMAGE_INIT_CONTAINER,
     IMAGE_EPHEMERAL_CONTAINER,
     IMAGE_VOLUME,
+    IMAGE_KINDS,
 };
 
 /* How an optional member stands in the JSON: what a patch must know before it adds or replaces. */
@@ -44,6 +46,7 @@ struct owner {
 struct annotation {
     struct slice name;
     size_t value_size; /* bytes, decoded */
+    size_t order;      /* in the JSON */
 };
 
 struct pod {
@@ -51,6 +54,7 @@ struct pod {
     enum presence has_metadata, has_annotations;
     struct annotation *annotations;      /* in the order of the JSON, also those that come again */
     size_t annotation_count;
+    bool too_many_annotations;
     enum presence has_original_images;   /* the annotation of ours */
     struct slice original_images;
     bool opted_out;                      /* harbor-pilot.io/mode: disabled */
@@ -61,7 +65,7 @@ struct pod {
     enum presence has_pull_secrets;      /* spec.imagePullSecrets */
     struct slice *pull_secrets;
     size_t pull_secret_count;
-    struct image_field *images;          /* in the order of the JSON, by list */
+    struct image_field *images;          /* in the order of the JSON, by list; none where too many */
     size_t image_count;
     bool too_many_images;
 };
@@ -75,8 +79,8 @@ struct pod {
 void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret);
 
 /* Bytes of all annotations, keys and values: Kubernetes limits the sum. Of a key that stands twice the
- * last counts, as Go reads it. */
-size_t pod_annotations_size(const struct pod *pod);
+ * last counts, as Go reads it. More than any limit where there are too many. */
+size_t pod_annotations_size(const struct pod *pod, struct arena *arena);
 
 /* The JSON Pointer (RFC 6901) of the field below the object that holds the Pod's `spec`, in the
  * arena: "/spec/containers/0/image". */

@@ -15,7 +15,7 @@
 # Environment: KUBEBUILDER_ASSETS (a folder with ready binaries: used for those it has), APISERVER_FLAGS (added).
 set -euo pipefail
 
-readonly KUBERNETES=1.36.3 ETCD=3.6.16 CONTAINERD=2.4.2 REGISTRY=3.0.0 CRANE=0.20.6 GO_MINIMUM=1.26 GO_FETCHED=1.26.0
+readonly KUBERNETES=1.36.3 ETCD=3.6.16 CONTAINERD=2.4.2 REGISTRY=3.0.0 CRANE=0.20.6 GO_MINIMUM=1.26.6 GO_FETCHED=1.26.8
 
 self=$(readlink -f "${BASH_SOURCE[0]}")
 here=$(dirname "$self")

@@ -172,7 +172,7 @@ static void test_annotations(void **state)
         check_number(name, "originals", pod.has_original_images, cases[i].originals);
         if (cases[i].originals_text)
             check_text(name, "the originals", pod.original_images, cases[i].originals_text);
-        check_number(name, "the size", (long long)pod_annotations_size(&pod), (long long)cases[i].size);
+        check_number(name, "the size", (long long)pod_annotations_size(&pod, &arena), (long long)cases[i].size);
         check_number(name, "opted out", pod.opted_out, cases[i].opted_out);
         check_number(name, "mirror", pod.mirror, cases[i].mirror);
         arena_done(&arena);

@@ -13,7 +13,11 @@ static void test_the_last_registry(void **state)
         {.name = SLICE("moved"), .image = SLICE("x")},
         {.name = SLICE("before"), .image = SLICE("harbor.example.com/ghcr/org/x")},
     };
-    struct pod pod = {.has_original_images = PRESENCE_HERE,
+    struct annotation annotation = {SLICE(ANNOTATION_ORIGINAL_IMAGES),
+                                    sizeof("{\"before\":\"ghcr.io/org/x\"}") - 1};
+    struct pod pod = {.annotations = &annotation,
+                      .annotation_count = 1,
+                      .has_original_images = PRESENCE_HERE,
                       .original_images = SLICE("{\"before\":\"ghcr.io/org/x\"}"),
                       .images = images,
                       .image_count = 2};

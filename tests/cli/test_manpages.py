@@ -1,0 +1,306 @@
+"""The man pages say what the program says, and the other way round."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from clilib import PATIENCE, PLAIN, REASONS, ROOT
+from names import COMMANDS, NAMES, NOT_BUILT
+
+MAN = ROOT / "docs" / "man"
+PAGES = {
+    "serve": "harbor-pilot-serve.1",
+    "plan": "harbor-pilot-plan.1",
+    "explain": "harbor-pilot-explain.1",
+    "check": "harbor-pilot-check.1",
+    "certs init": "harbor-pilot-certs.1",
+}
+NOT_BUILT_YET = "Not built yet"
+
+
+def source(page):
+    return (MAN / f"{page}.scd").read_text()
+
+
+def sections(page):
+    """{heading: text}"""
+    parts = re.split(r"^# ([A-Z][A-Z ]+)\n\n", source(page), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def plain(text):
+    return re.sub(r"\\(.)", r"\1", re.sub(r"(?<!\\)[*_]", "", text))
+
+
+def man_options(page):
+    """{"--output": ("-o, --output text|json", what is said)} of the definitions in OPTIONS."""
+    found = {}
+    for term, text in re.findall(r"^(\*-.+)\n((?:\t.*\n)+)", sections(page)["OPTIONS"], re.M):
+        term = plain(term)
+        found[re.search(r"--[\w-]+", term)[0]] = (term, " ".join(text.split()))
+    return found
+
+
+def help_options(text):
+    """The same of --help."""
+    listed = re.search(r"^Options:\n((?:  .*\n)+)", text, re.M)[1]
+    found = {}
+    for left, first, rest in re.findall(
+        r"^  ((?:-\w, |    )--\S+(?: \S+)?)(?: +(\S.*))?\n((?: {20,}\S.*\n)*)", listed, re.M
+    ):
+        found[re.search(r"--[\w-]+", left)[0]] = (
+            left.strip(),
+            (first + " " + rest.strip()).strip(),
+        )
+    return found
+
+
+def help_of(program, command):
+    return program(*command.split(), "--help").out
+
+
+def example_of(text):
+    return re.search(r"^Example:\n((?:  .*\n)+)", text, re.M)[1]
+
+
+# --- options ---
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_options_of_help_and_page_are_the_same(program, command):
+    of_help, of_page = help_options(help_of(program, command)), man_options(PAGES[command])
+    assert len(of_help) > 4, "the options of --help are not found"
+    assert of_help.keys() == of_page.keys()
+    for name, (form, _) in of_help.items():
+        assert of_page[name][0] == form
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_what_is_not_built_is_said_in_both(program, command):
+    of_help, of_page = help_options(help_of(program, command)), man_options(PAGES[command])
+    for name, (_, text) in of_help.items():
+        assert of_page[name][1].startswith(NOT_BUILT_YET) == text.startswith(NOT_BUILT_YET), name
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_options_that_are_needed_say_so(program, command):
+    needed = set()
+    while True:  # each run names the first that is missing
+        given = [word for name in sorted(needed) for word in (name, "x")]
+        result = subprocess.run(
+            [program.binary, *command.split(), *given],
+            env=PLAIN,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        missing = re.search(r"(--[\w-]+) is missing", result.stderr)
+        if not missing or missing[1] in needed:
+            break
+        needed.add(missing[1])
+    marked = {
+        name for name, (_, text) in man_options(PAGES[command]).items() if "Required." in text
+    }
+    assert marked == needed
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_defaults_are_the_same(program, command):
+    of_help, of_page = help_options(help_of(program, command)), man_options(PAGES[command])
+    for name, (_, text) in of_help.items():
+        default = re.search(r"\b[Dd]efault:? ([\w\[\]:]+)", text)
+        if default and default[1] not in ("the", "none"):
+            assert re.search(
+                rf"Default: (\*?){re.escape(default[1])}", of_page[name][1].replace("\\", "")
+            ), (name, text)
+
+
+def test_commands_of_help_and_page_are_the_same(program):
+    of_help = re.findall(r"^  ([a-z]+) ", program("--help").out, re.M)
+    of_page = re.findall(r"^\*(\w+)(?: init)?\*$", sections("harbor-pilot.1")["COMMANDS"], re.M)
+    assert sorted(of_help) == sorted(of_page) == sorted(COMMANDS)
+
+
+# --- the pages ---
+
+
+def test_there_is_a_page_for_each():
+    assert {path.stem for path in MAN.glob("*.scd")} == {*PAGES.values(), "harbor-pilot.1"}
+
+
+@pytest.mark.parametrize("page", [*PAGES.values(), "harbor-pilot.1"])
+def test_pages_compile_and_render(page, tmp_path):
+    for tool in ("scdoc", "man"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+    compiled = subprocess.run(["scdoc"], input=source(page).encode(), capture_output=True)
+    assert (compiled.returncode, compiled.stderr) == (0, b"")
+    (tmp_path / page).write_bytes(compiled.stdout)
+    shown = subprocess.run(
+        ["man", "--warnings", "-P", "cat", "-l", tmp_path / page],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""},
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    text = re.sub(".\b", "", shown.stdout)
+    for heading in sections(page):
+        assert re.search(rf"^{re.escape(heading)}$", text, re.M), heading
+    assert text.count("\n") > 50
+
+
+@pytest.mark.parametrize("page", [*PAGES.values(), "harbor-pilot.1"])
+def test_pages_have_their_sections(page):
+    found = sections(page)
+    assert {
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "EXIT STATUS",
+        "EXAMPLES",
+        "SEE ALSO",
+    } <= found.keys()
+    assert found["NAME"].strip().startswith(page.removesuffix(".1") + " - ")
+    for other in re.findall(r"\*(harbor-pilot[\w-]*)\*\(1\)", source(page)):
+        assert (MAN / f"{other}.1.scd").is_file(), other
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_names_stand_in_the_pages(page):
+    text = re.sub(r"\\.", "?", source(page))
+    bold = set(re.findall(r"\*([^*\n]+)\*", text))
+    code = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.M | re.S))
+    for name in NAMES[page]:
+        assert name in bold or f'"{name}"' in code or any(name in b.split(": ") for b in bold), name
+
+
+@pytest.mark.parametrize("page", NOT_BUILT)
+def test_names_that_are_not_built_are_marked(page):
+    paragraphs = re.split(r"\n(?:\n|(?=\S.*\n\t))", source(page))
+    for name in NOT_BUILT[page]:
+        about = [p for p in paragraphs if f"*{name}*" in p]
+        assert about and all("not built yet" in " ".join(p.lower().split()) for p in about), (
+            name,
+            about,
+        )
+
+
+def test_every_reason_is_explained():
+    text = sections("harbor-pilot-explain.1")["REASONS"]
+    explained = dict(re.findall(r"^\*([\w-]+)\*\n((?:\t.*\n)+)", text, re.M))
+    assert list(explained) == REASONS, "in the order in which they win"
+    for reason, said in explained.items():
+        assert "_Change:_" in said or "nothing to change" in " ".join(said.split()), reason
+
+
+def test_exit_statuses_are_explained():
+    for page in [*PAGES.values(), "harbor-pilot.1"]:
+        assert {"0", "2"} <= set(
+            re.findall(r"^\*(\d)\*$", sections(page)["EXIT STATUS"], re.M)
+        ), page
+
+
+# --- examples ---
+
+
+@pytest.fixture
+def workshop(program, tmp_path):
+    """A directory in which the examples can be typed: the example policies, certificates, and
+    stand-ins for tools that would ask a cluster."""
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "harbor-pilot").symlink_to(program.binary)
+    manifest = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: loki}\n"
+        "spec: {containers: [{name: web, image: nginx}]}\n"
+    )
+    (tmp_path / "apps.yaml").write_text(manifest)
+    (tmp_path / "rollout.yaml").write_text(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web, namespace: loki}\n"
+        "spec: {template: {spec: {containers: [{name: web, image: nginx}]}}}\n"
+    )
+    for tool, prints in (("kubectl", None), ("kustomize", manifest), ("helm", manifest)):
+        script = f"#!/bin/sh\ncat <<'E'\n{prints}E\n"
+        if tool == "kubectl":
+            script = (
+                "#!/bin/sh\ncase \"$*\" in\n*'-o name'*) echo namespace/loki ;;\n"
+                "*create*|*label*) ;;\n"
+                '*) echo \'{"apiVersion":"v1","kind":"List","items":[]}\' ;;\nesac\n'
+            )
+        (tools / tool).write_text(script)
+        (tools / tool).chmod(0o755)
+    return tmp_path
+
+
+def type_in(workshop, text):
+    environment = {**PLAIN, "PATH": f"{workshop / 'bin'}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", text],
+        cwd=workshop,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+
+
+def serves(workshop, text):
+    """Types an example of serve, with free ports and without the last word being `serve` for
+    ever."""
+    environment = {**PLAIN, "PATH": f"{workshop / 'bin'}:{os.environ['PATH']}"}
+    type_in(workshop, "harbor-pilot certs init --directory . --dns-name localhost --force")
+    for option in ("--bind-address", "--admin-bind-address"):
+        if f" {option} " not in text:
+            text = text.rstrip() + f" {option} 127.0.0.1:0"
+    with subprocess.Popen(
+        ["bash", "-c", "exec " + text.strip()],
+        cwd=workshop,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        for line in process.stderr:
+            if '"event":"ready"' in line:
+                process.send_signal(signal.SIGTERM)
+        return process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_the_example_of_help_works(program, workshop, command):
+    text = example_of(help_of(program, command))
+    assert f"harbor-pilot {command}" in text
+    if command == "serve":
+        assert serves(workshop, text) == 0
+        return
+    done = type_in(workshop, text)
+    assert done.returncode == 0, (text, done.stdout, done.stderr)
+    assert done.stdout
+
+
+@pytest.mark.parametrize("page", [*PAGES.values(), "harbor-pilot.1"])
+def test_the_examples_of_pages_work(page, workshop):
+    blocks = re.findall(r"^```\n(.*?)^```", sections(page)["EXAMPLES"], re.M | re.S)
+    assert len(blocks) >= 2
+    type_in(workshop, "harbor-pilot certs init --directory given --dns-name a.b")
+    for block in blocks:
+        block = block.replace("\\\\", "\\")
+        if "curl" in block or ("| jq" in block or "|\n    jq" in block) and not shutil.which("jq"):
+            continue
+        if block.startswith("harbor-pilot serve"):
+            assert serves(workshop, block) == 0, block
+            continue
+        done = type_in(workshop, block)
+        assert done.returncode == 0, (block, done.stdout, done.stderr)
+
+
+def test_version_has_help_too(program):
+    assert "harbor-pilot version" in program("version", "--help").out
