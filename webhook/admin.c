@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 enum {
-    ADMIN_CONNECTIONS = 256,
-    ADMIN_NEXT_SECONDS = 90, /* to the next scrape */
+    ADMIN_FIRST_SECONDS = 5,  /* from accept to the first line of a request */
+    ADMIN_NEXT_SECONDS = 40,  /* to the next probe or scrape on a kept connection */
+    ADMIN_PER_ADDRESS = 64,   /* so that one Pod cannot keep the kubelet's probes out */
 };
 
 #define TEXT "text/plain; charset=utf-8"
@@ -101,11 +102,12 @@ struct admin *admin_start(int socket, struct state *state, const struct server *
 {
     struct admin *admin = memory_allocate_zeroed(1, sizeof(*admin));
     *admin = (struct admin){
-        .state = state, .server = server, .connections = connections_new()};
+        .state = state, .server = server, .connections = connections_new(ADMIN_FIRST_SECONDS)};
     admin->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, admin,
         MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)ADMIN_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)ADMIN_NEXT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION, connections_notify,
         admin->connections, MHD_OPTION_URI_LOG_CALLBACK, begin_request, admin,
         MHD_OPTION_NOTIFY_COMPLETED, complete, admin, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,

@@ -3,6 +3,8 @@
 
 #include "webhook/server.h"
 
+enum { ADMIN_CONNECTIONS = 256 };
+
 struct admin;
 
 /* Starts serving on a listening socket, which it owns from then on. NULL on failure. */

@@ -38,7 +38,7 @@ static const struct pattern *claim_of(const struct policy *policy, struct slice 
     const struct pattern *found = NULL;
     for (size_t i = 0; i < policy->namespaces.count; i++) {
         const struct pattern *pattern = &policy->namespaces.items[i];
-        if (!glob_match(pattern->text, namespace_))
+        if (!policy_pattern_can_match(pattern) || !glob_match(pattern->text, namespace_))
             continue;
         if (!pattern->wildcard)
             return pattern;
@@ -58,6 +58,8 @@ static struct slice reason_for(struct explain *e, const struct policy *policy,
     if (policy == winner)
         return arena_format(&e->arena, "claims the namespace %s `%.*s`", how,
                             SLICE_ARGS(claim->text));
+    if (!winner)
+        return arena_format(&e->arena, "claims the namespace %s `%.*s`", how, SLICE_ARGS(claim->text));
     if (policy->priority < winner->priority)
         return arena_format(&e->arena, "claims the namespace %s `%.*s`, but its priority %ld is lower",
                             how, SLICE_ARGS(claim->text), policy->priority);
@@ -141,7 +143,8 @@ static struct slice advise(struct explain *e)
     case REASON_PLACEHOLDER:
         return SLICE("`auto` is a placeholder that Istio fills in later.");
     case REASON_UNPARSEABLE:
-        return SLICE("containerd would refuse this reference too; the Pod will not start.");
+        return SLICE("Nodes refuse such a reference, or (names longer than 255 characters) some do: the Pod "
+                     "will not start on them under any name.");
     case REASON_ALREADY_IN_HARBOR:
         return SLICE("There is nothing to do.");
     case REASON_REGISTRY_NOT_PROXIED:
@@ -251,6 +254,9 @@ static void print_text(struct explain *e)
         printf("policy     %.*s (%.*s:%d), bucket %u of %.*s, rollout %u\n", SLICE_ARGS(policy->name),
                SLICE_ARGS(policy->at.file), policy->at.line, e->decisions.bucket,
                SLICE_ARGS(e->decisions.workload), policy->rollout);
+    if (policy && policy->rollout > 0 && policy->rollout < 100 && !e->owner)
+        printf("           (the bucket is that of a Pod without controller and name; for a workload give "
+               "--owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
     printf("\n%.*s\n", SLICE_ARGS(advise(e)));

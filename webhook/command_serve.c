@@ -29,7 +29,8 @@ enum {
     WARM_MS = 5000,
     WARM_POLL_MS = 10,
     EXPIRE_MS = 1000,                 /* how often connections that do not get on are looked for */
-    SPARE_DESCRIPTORS = 128,          /* besides those of connections */
+    SPARE_DESCRIPTORS = ADMIN_CONNECTIONS + 128, /* besides those of connections and threads */
+    DESCRIPTORS_PER_THREAD = 4,
     THREADS_MAX = 256,
 };
 
@@ -226,10 +227,10 @@ static void reload(struct serve *serve, bool forced)
 
 /* --- start, run, drain --- */
 
-static void raise_file_limit(long connections)
+static void raise_file_limit(long connections, long threads)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections + SPARE_DESCRIPTORS;
+    rlim_t wanted = (rlim_t)(connections + DESCRIPTORS_PER_THREAD * threads + SPARE_DESCRIPTORS);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
@@ -362,7 +363,7 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         state_set_not_ready(&serve->state, "the policies are invalid: see the log; ready in spite of "
                                            "it 30 s after the start, keeping every image");
     }
-    raise_file_limit(serve->max_connections);
+    raise_file_limit(serve->max_connections, serve->threads);
     if (!start_ports(serve, &error)) {
         log_message(LOG_ERROR, "start-failed", "%s", error.text);
         return EXIT_USAGE;

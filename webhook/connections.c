@@ -18,11 +18,13 @@ struct connection {
 struct connections {
     pthread_mutex_t lock;
     struct connection *first;
+    unsigned first_seconds;
 };
 
-struct connections *connections_new(void)
+struct connections *connections_new(unsigned first_seconds)
 {
     struct connections *connections = memory_allocate_zeroed(1, sizeof(*connections));
+    connections->first_seconds = first_seconds;
     pthread_mutex_init(&connections->lock, NULL);
     return connections;
 }
@@ -49,7 +51,7 @@ static void start(struct connections *connections, struct MHD_Connection *connec
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct connection *c = memory_allocate_zeroed(1, sizeof(*c));
     c->socket = info ? info->connect_fd : -1;
-    c->deadline = now() + CONNECTION_FRESH_SECONDS;
+    c->deadline = now() + connections->first_seconds;
     pthread_mutex_lock(&connections->lock);
     c->next = connections->first;
     if (c->next)
@@ -95,17 +97,23 @@ void connections_allow(struct connections *connections, struct MHD_Connection *c
     pthread_mutex_unlock(&connections->lock);
 }
 
-unsigned connections_expire(struct connections *connections)
+void connections_allow_socket(struct connections *connections, int socket, unsigned seconds)
 {
-    unsigned count = 0;
+    pthread_mutex_lock(&connections->lock);
+    for (struct connection *c = connections->first; c; c = c->next)
+        if (c->socket == socket)
+            c->deadline = now() + (time_t)seconds;
+    pthread_mutex_unlock(&connections->lock);
+}
+
+void connections_expire(struct connections *connections)
+{
     time_t time = now();
     pthread_mutex_lock(&connections->lock);
     for (struct connection *c = connections->first; c; c = c->next)
         if (!c->expired && time > c->deadline) {
             c->expired = true;
             shutdown(c->socket, SHUT_RDWR);
-            count++;
         }
     pthread_mutex_unlock(&connections->lock);
-    return count;
 }

@@ -7,7 +7,8 @@
 
 enum {
     CONNECTION_HEADERS_SECONDS = 10, /* from a request's first line to the end of its headers */
-    CONNECTION_FRESH_SECONDS = 130,  /* from accept to the first line of a request: Go keeps connections
+    CONNECTION_HANDSHAKE_SECONDS = 10, /* from accept to the TLS handshake; Go gives it as long */
+    CONNECTION_FRESH_SECONDS = 130,  /* from there to the first line of a request: Go keeps connections
                                      * that it has not used yet for later */
     CONNECTION_BODY_SECONDS = 10,    /* from headers to the end of the body */
     CONNECTION_ANSWER_SECONDS = 40,  /* from there to the end of the answer */
@@ -17,7 +18,8 @@ enum {
 
 struct connections;
 
-struct connections *connections_new(void);
+/* A connection has `first_seconds` from accept for its first step. */
+struct connections *connections_new(unsigned first_seconds);
 void connections_free(struct connections *connections);
 
 /* What MHD_OPTION_NOTIFY_CONNECTION takes, with the struct connections as its closure. */
@@ -28,5 +30,8 @@ void connections_notify(void *connections, struct MHD_Connection *connection,
 void connections_allow(struct connections *connections, struct MHD_Connection *connection,
                        unsigned seconds);
 
-/* Shuts down those whose time is over; to be called about once a second. Returns how many. */
-unsigned connections_expire(struct connections *connections);
+/* The same for the connection with that descriptor. */
+void connections_allow_socket(struct connections *connections, int socket, unsigned seconds);
+
+/* Shuts down those whose time is over; to be called about once a second. */
+void connections_expire(struct connections *connections);

@@ -36,6 +36,8 @@ enum {
     BUDGET_DEFAULT_MS = 2000, /* as the configuration in deploy/ has it */
     BUDGET_MAX_MS = 30000,    /* the API server's own most */
     BUDGET_MARGIN_MS = 1000,
+    FIRST_BODY_MOST = 64 * 1024,
+    LEAST_PER_ADDRESS = 64,   /* connections that one address may have in any case */
     STOP_POLLS_PER_SECOND = 100,
     STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
 };
@@ -151,6 +153,17 @@ static void release_body(struct server *server, struct call *call)
     buffer_done(&call->body);
 }
 
+/* Makes room for what Content-Length announces, as far as it is an ordinary review. */
+static void reserve_body(struct server *server, struct MHD_Connection *connection, struct call *call)
+{
+    const char *text =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    unsigned long long length = text ? strtoull(text, NULL, 10) : 0;
+    if (length == 0 || length > FIRST_BODY_MOST || !buffer_reserve(&call->body, (size_t)length))
+        return;
+    atomic_fetch_add(&server->body_bytes, call->body.capacity);
+}
+
 /* Takes a piece of the body, or passes it over where the answer is clear already. */
 static void take_body(struct server *server, struct call *call, struct slice piece)
 {
@@ -163,7 +176,7 @@ static void take_body(struct server *server, struct call *call, struct slice pie
     if (call->body.truncated)
         refuse(call, MHD_HTTP_CONTENT_TOO_LARGE,
                "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
-    else if (all > SERVER_BODY_BUDGET)
+    else if (all > SERVER_BODY_BUDGET && call->body.len > SERVER_SMALL_BODY)
         refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
                "too many bodies at once; expected another try in a second");
     if (call->refusal)
@@ -290,6 +303,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         *connection_cls = call;
         call->body.limit = SERVER_MAX_BODY;
         call->connection = connection;
+        reserve_body(server, connection, call);
         call->began_ms = facts_now_ms();
         call->budget_ms = read_budget(connection);
         check_headers(server, connection, call, url, method);
@@ -328,12 +342,27 @@ static void complete(void *cls, struct MHD_Connection *connection, void **connec
     *connection_cls = NULL;
 }
 
+/* One client cannot have all connections. API servers are few, but a proxy may hide several. */
+static unsigned per_address_limit(unsigned max_connections)
+{
+    unsigned share = max_connections - max_connections / 4;
+    return share > LEAST_PER_ADDRESS ? share : LEAST_PER_ADDRESS;
+}
+
+/* A client that speaks TLS may take its time for its first request. */
+static void handshake_begun(void *context, int socket)
+{
+    struct server *server = context;
+    connections_allow_socket(server->connections, socket, CONNECTION_FRESH_SECONDS);
+}
+
 struct server *server_start(int socket, unsigned threads, unsigned max_connections,
                             struct state *state, struct error *reterr)
 {
     struct server *server = memory_allocate_zeroed(1, sizeof(*server));
     server->state = state;
-    server->connections = connections_new();
+    server->connections = connections_new(CONNECTION_HANDSHAKE_SECONDS);
+    tls_on_handshake(handshake_begun, server);
     struct MHD_OptionItem pool[] = {
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -344,12 +373,14 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
         MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
         connections_notify, server->connections, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes,
         NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address_limit(max_connections),
         MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
         tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
     close(socket);
+    tls_on_handshake(NULL, NULL);
     connections_free(server->connections);
     free(server);
     return NULL;
@@ -376,6 +407,7 @@ void server_stop(struct server *server)
     for (int i = 0; i < STOP_POLLS && facts_suspended(server->state->facts); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000000 / STOP_POLLS_PER_SECOND}, NULL);
     MHD_stop_daemon(server->daemon);
+    tls_on_handshake(NULL, NULL);
     connections_free(server->connections);
     free(server);
 }

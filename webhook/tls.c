@@ -19,6 +19,8 @@ enum { CHAIN_MAX = 16 };
 static struct {
     pthread_mutex_t lock;
     struct buffer certificate, key; /* PEM */
+    void (*seen)(void *context, int socket);
+    void *context;
 } the_pair = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static gnutls_datum_t datum(const struct buffer *b)
@@ -80,7 +82,9 @@ static int give_certificate(gnutls_session_t session, const struct gnutls_cert_r
                             gnutls_ocsp_data_st **ocsp, unsigned *ocsp_length,
                             gnutls_privkey_t *private_key, unsigned *flags)
 {
-    (void)session, (void)info;
+    (void)info;
+    if (the_pair.seen)
+        the_pair.seen(the_pair.context, gnutls_transport_get_int(session));
     pthread_mutex_lock(&the_pair.lock);
     gnutls_datum_t certificate = datum(&the_pair.certificate), key = datum(&the_pair.key);
     int status = import_pair(&certificate, &key, certs, certs_length, private_key);
@@ -89,6 +93,12 @@ static int give_certificate(gnutls_session_t session, const struct gnutls_cert_r
     *ocsp_length = 0;
     *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
     return status < 0 ? -1 : 0;
+}
+
+void tls_on_handshake(void (*seen)(void *context, int socket), void *context)
+{
+    the_pair.seen = seen;
+    the_pair.context = context;
 }
 
 void *tls_certificate_callback(void)

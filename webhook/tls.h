@@ -19,6 +19,10 @@
 bool tls_load(const char *certificate_file, const char *key_file, bool *ret_changed,
               time_t *ret_expiry, struct error *reterr);
 
+/* Calls `seen` with the descriptor of each connection whose client has begun a handshake; NULL: nobody.
+ * To be set before the server starts and after it has ended. */
+void tls_on_handshake(void (*seen)(void *context, int socket), void *context);
+
 /* What MHD_OPTION_HTTPS_CERT_CALLBACK2 takes (gnutls_certificate_retrieve_function3). */
 void *tls_certificate_callback(void);
 

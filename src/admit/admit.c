@@ -70,13 +70,14 @@ struct slice admit_patch(const struct decide_request *request, const struct deci
  * the API server refuses it after admission. */
 static bool is_label(struct slice name)
 {
+    enum { LABEL_MAX = 63 };
     for (size_t i = 0; i < name.len; i++) {
         char c = name.base[i];
         bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         if (!alphanumeric && (c != '-' || i == 0 || i + 1 == name.len))
             return false;
     }
-    return name.len > 0;
+    return name.len > 0 && name.len <= LABEL_MAX;
 }
 
 /* "image-NAME" or "volume-NAME"; a long NAME is cut and told apart by its digest. */

@@ -178,8 +178,7 @@ static void compile_policies(struct compiler *c)
 
 /* --- claims --- */
 
-/* Whether a namespace can have such a name: an RFC 1123 label. */
-static bool can_match(const struct pattern *pattern)
+bool policy_pattern_can_match(const struct pattern *pattern)
 {
     enum { LABEL_MAX = 63 };
     struct slice s = pattern->text;
@@ -259,10 +258,10 @@ static void check_glob_conflicts(struct compiler *c, const struct claim *claim)
             break;
         if (other->policy == claim->policy ||
             !prefixes_agree(other->pattern->text, claim->pattern->text) ||
-            !suffixes_agree(other->pattern->text, claim->pattern->text) ||
-            !glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example))
+            !suffixes_agree(other->pattern->text, claim->pattern->text))
             continue;
-        report_conflict(c, other, claim, example);
+        if (glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example))
+            report_conflict(c, other, claim, example);
         arena_clear(&scratch);
     }
     arena_done(&scratch);
@@ -276,7 +275,7 @@ static void compile_claims(struct compiler *c)
         const struct policy *policy = &set->policies[i];
         for (size_t j = 0; j < policy->namespaces.count; j++) {
             struct claim claim = {policy, &policy->namespaces.items[j]};
-            if (!can_match(claim.pattern))
+            if (!policy_pattern_can_match(claim.pattern))
                 continue; /* warn_of_dead_policy says so */
             if (!claim.pattern->wildcard) {
                 add_exact(c, &claim);
@@ -328,7 +327,7 @@ static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
         const struct claim *shadow = shadow_of(c->set, &claim);
         struct position at = claim.pattern->at;
         struct slice text = claim.pattern->text;
-        if (!can_match(claim.pattern)) {
+        if (!policy_pattern_can_match(claim.pattern)) {
             WARNING(c, at, "`%.*s` can never match: namespaces have lower-case letters, digits and "
                     "`-`, at most 63", SLICE_ARGS(slice_head(text, 100)));
             never++;

@@ -2,12 +2,14 @@
 #include "policy/decide.h"
 
 #include "base/digest.h"
+#include "image/glob.h"
 
 struct decider {
     const struct policies *policies;
     const struct decide_request *request;
     struct arena *arena;
     struct decisions *ret;
+    bool lacks_pull_secret; /* the Policy's, and this request cannot add it */
 };
 
 const char *decide_reason_name(enum rewrite_reason reason)
@@ -169,19 +171,17 @@ static const struct pattern *find_exclusion(const struct decider *d, const struc
             whole = reference_format(r, d->arena);
             name = slice_head(whole, whole.len - r->suffix.len);
         }
-        struct pattern_list one = {(struct pattern *)pattern, 1};
-        if (pattern_list_match(&one, pattern->whole ? whole : name))
+        if (glob_match(pattern->text, pattern->whole ? whole : name))
             return pattern;
     }
     return NULL;
 }
 
 /* A Policy's pull secret that the Pod lacks and that this request cannot add. */
-static bool lacks_pull_secret(const struct decider *d)
+static bool lacks_pull_secret(const struct decide_request *request, const struct policy *policy)
 {
-    struct slice secret = d->ret->policy->pull_secret;
-    return d->request->subject == REVIEW_EPHEMERAL_CONTAINERS && secret.len &&
-           !has_pull_secret(d->request->pod, secret);
+    return policy && request->subject == REVIEW_EPHEMERAL_CONTAINERS && policy->pull_secret.len &&
+           !has_pull_secret(request->pod, policy->pull_secret);
 }
 
 /* A private project, nodes without credentials, and no secret at all: the pull would be refused. */
@@ -253,14 +253,27 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     return REASON_NOT_IN_HARBOR;
 }
 
+/* Reads the image and finds its registry, where there is a Policy to say so. */
+static bool find_registry(const struct decider *d, struct decision *decision,
+                          struct reference *reference)
+{
+    const struct harbor *harbor = d->ret->policy->harbor;
+    if (!reference_parse(decision->field->image, d->arena, reference))
+        return false;
+    size_t index = harbor_find_registry(harbor, reference->domain);
+    if (index < harbor->registry_count)
+        decision->registry = &harbor->registries[index];
+    decision->at_harbor = slice_equal(reference->domain, harbor->host);
+    return true;
+}
+
 static enum rewrite_reason image_reason(const struct decider *d, struct decision *decision)
 {
     const struct image_field *field = decision->field;
     const struct policy *policy = d->ret->policy;
     const struct harbor *harbor = policy->harbor;
     struct reference reference;
-    bool parsed = reference_parse(field->image, d->arena, &reference);
-    decision->at_harbor = parsed && slice_equal(reference.domain, harbor->host);
+    bool parsed = find_registry(d, decision, &reference);
     if (field->has_pull_policy == PRESENCE_HERE && slice_equal(field->pull_policy, SLICE("Never")))
         return REASON_PULL_POLICY_NEVER;
     if (slice_equal(field->image, SLICE("auto"))) /* Istio fills it in later */
@@ -269,11 +282,7 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
         return REASON_UNPARSEABLE;
     if (decision->at_harbor)
         return REASON_ALREADY_IN_HARBOR;
-    size_t index = harbor_find_registry(harbor, reference.domain);
-    if (index == harbor->registry_count)
-        return REASON_REGISTRY_NOT_PROXIED;
-    decision->registry = &harbor->registries[index];
-    if (!policy->moves[index])
+    if (!decision->registry || !policy->moves[decision->registry - harbor->registries])
         return REASON_REGISTRY_NOT_PROXIED;
     decision->pattern = find_exclusion(d, &reference);
     if (decision->pattern)
@@ -283,7 +292,7 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
     struct slice result = harbor_rewrite(harbor, decision->registry, &reference, d->arena);
     if (result.len - reference.suffix.len > REFERENCE_MAX_NAME)
         return REASON_TOO_LONG;
-    if (lacks_pull_secret(d))
+    if (d->lacks_pull_secret)
         return REASON_PULL_SECRET_MISSING;
     enum rewrite_reason reason = fact_reason(d, decision, &reference);
     if (reason == REASON_REWRITTEN)
@@ -310,10 +319,11 @@ void decide(const struct policies *policies, const struct decide_request *reques
             struct arena *arena, struct decisions *ret)
 {
     const struct pod *pod = request->pod;
-    struct decider d = {policies, request, arena, ret};
+    struct decider d = {policies, request, arena, ret, false};
     *ret = (struct decisions){.mode = request->mode};
     enum rewrite_reason whole = whole_reason(&d);
     ret->whole = whole != REASON_REWRITTEN;
+    d.lacks_pull_secret = lacks_pull_secret(request, ret->policy);
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
     if (request->facts)
         ret->missing = arena_allocate(arena, pod->image_count * sizeof(*ret->missing));
@@ -322,6 +332,9 @@ void decide(const struct policies *policies, const struct decide_request *reques
             continue;
         struct decision *decision = &ret->items[ret->count++];
         *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};
+        struct reference reference;
+        if (ret->whole && ret->policy)
+            find_registry(&d, decision, &reference);
         decision->reason = ret->whole ? whole : image_reason(&d, decision);
         ret->rewrites += decision->reason == REASON_REWRITTEN;
     }
@@ -353,9 +366,10 @@ void decision_write_members(struct json_writer *w, const struct decisions *decis
 {
     const struct image_field *image = decision->field;
     json_member(w, "field", field);
-    json_member(w, image->kind == IMAGE_VOLUME ? "volume" : "container", image->name);
-    json_member(w, "image", image->image);
-    json_member(w, "result", decision->result);
+    json_member(w, image->kind == IMAGE_VOLUME ? "volume" : "container",
+                slice_head(image->name, DECISION_MAX_NAME));
+    json_member(w, "image", slice_head(image->image, DECISION_MAX_IMAGE));
+    json_member(w, "result", slice_head(decision->result, DECISION_MAX_IMAGE));
     json_key(w, "rewrite");
     json_begin_object(w);
     json_member_text(w, "outcome", decision->reason == REASON_REWRITTEN ? "rewrite" : "keep");

@@ -98,6 +98,9 @@ bool decide_may_rewrite_owner(const struct policy *policy, const struct owner *o
 bool decide_adds_pull_secret(const struct decide_request *request,
                              const struct decisions *decisions);
 
+/* Bytes of texts that are written of a decision: longer than any name or image that a node takes. */
+enum { DECISION_MAX_NAME = 256, DECISION_MAX_IMAGE = 1024 };
+
 /* Writes a decision as the JSON object that the log, audit annotations, plan and explain share.
  * `field` is the JSON Pointer of the image. The object is written member by member into the object
  * that is open, so that a caller may add its own. */

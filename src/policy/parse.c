@@ -1,5 +1,6 @@
 /* Policy files: from YAML to documents. Each kind is a table of its fields; a field is one reader
  * function. What needs several fields or documents at once is checked in compile.c. */
+#include "base/buffer.h"
 #include "image/glob.h"
 #include "image/reference.h"
 #include "policy/document.h"
@@ -73,12 +74,12 @@ static void report_unknown(struct parser *p, const struct yaml_value *key,
               SLICE_ARGS(slice_head(key->text, 100)), nearest);
         return;
     }
-    struct slice known = {0};
+    struct buffer known = {0};
     for (size_t i = 0; i < count; i++)
-        known = arena_format(p->arena, "%.*s%s`%s`", SLICE_ARGS(known), i ? ", " : "",
-                             fields[i].key);
+        buffer_append_format(&known, "%s`%s`", i ? ", " : "", fields[i].key);
     ERROR(p, key, "unknown field `%.*s`, expected one of %.*s",
-          SLICE_ARGS(slice_head(key->text, 100)), SLICE_ARGS(known));
+          SLICE_ARGS(slice_head(key->text, 100)), SLICE_ARGS(buffer_slice(&known)));
+    buffer_done(&known);
 }
 
 static bool is_scalar(const struct yaml_value *value)

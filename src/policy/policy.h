@@ -66,7 +66,7 @@ struct harbor {
     struct slice host; /* with a port where it has one */
     struct registry *registries; /* in the order of their domains */
     size_t registry_count;
-    struct pattern_list protected_; /* own namespace included */
+    struct pattern_list protected_; /* as written, or the default; policies_protects knows our own too */
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;
@@ -140,5 +140,9 @@ size_t harbor_find_registry(const struct harbor *harbor, struct slice domain);
 struct reference;
 struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,
                             const struct reference *reference, struct arena *arena);
+
+/* Whether a namespace can have a name that the pattern of `namespaces` matches (an RFC 1123 label). One
+ * that cannot claims nothing. */
+bool policy_pattern_can_match(const struct pattern *pattern);
 
 const char *mode_name(enum mode mode);

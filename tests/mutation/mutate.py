@@ -38,8 +38,8 @@ COMPILE = ["-std=gnu17", "-D_GNU_SOURCE", "-Isrc", "-I.", "-w", "-g", "-fPIC"]
 LIBRARIES = ["-Wl,--as-needed", "-lcmocka", "-ljansson", "-lyaml", "-lcrypto", "-lpthread"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
-# An endless loop is known by its processor time, which other work on the machine does not change: ten
-# times what the test needs, at least LEAST_CPU. The limit by the clock is for tests that wait.
+# An endless loop is known by its processor time, which other work on the machine does not change:
+# ten times what the test needs, at least LEAST_CPU. The limit by the clock is for what waits.
 LEAST_CPU, CPU_FACTOR, CLOCK_LIMIT = 2, 10, 120
 MEMORY_LIMIT = 2 << 30
 
@@ -172,7 +172,8 @@ def read_explained(text):
             continue
         m = ENTRY.fullmatch(block.strip("\n") + "\n")
         if not m:
-            raise ValueError(f"no entry, expected file and function, `- `, `+ ` and a reason:\n{block}")
+            raise ValueError("explained.txt: no entry, expected file and function, `- `, `+ ` and a "
+                             f"reason:\n{block}")
         entries[m[1], m[2], m[3].strip(), m[4].strip()] = " ".join(m[5].split())
     return entries
 
@@ -205,7 +206,8 @@ def find_tests(root):
         folders = [f"tests/fuzz/{kind}/{target}" for kind in ("corpus", "regression")
                    if (root / "tests/fuzz" / kind / target).is_dir()]
         if folders and (root / source).exists():
-            tests.append(Test(f"tests/fuzz/fuzz_{target}", [source, "tests/fuzz/replay.c"], folders))
+            tests.append(Test(f"tests/fuzz/fuzz_{target}", [source, "tests/fuzz/replay.c"],
+                              folders))
     return tests
 
 
@@ -295,7 +297,8 @@ class Build:
         def check(test):
             passed, seconds, output = self.run(test, ":".join(map(str, libraries)), CLOCK_LIMIT)
             if not passed:
-                raise Failure(f"{test.name} fails on the sources as they are ({self.name}):\n{output}")
+                raise Failure(f"{test.name} fails on the sources as they are ({self.name}):\n"
+                              f"{output}")
             test.cpu[self.name] = seconds
 
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -386,8 +389,8 @@ def report(files, complete, killed, survivors, same, explained):
         print(f"explained.txt: no survivor any more: {file}: in {function}\n"
               f"    - {before}\n    + {after}")
     accounted = len(survivors) - len(unexplained)
-    print(f"{killed + len(survivors)} mutants: {killed} killed, {accounted} explained ({len(same)} of "
-          f"them the same machine code), {len(unexplained)} survive")
+    print(f"{killed + len(survivors)} mutants: {killed} killed, {accounted} explained "
+          f"({len(same)} of them the same machine code), {len(unexplained)} survive")
     return 1 if unexplained or stale else 0
 
 

@@ -1,5 +1,5 @@
-"""The mutation script itself: what it finds, what it leaves, and how it ends. The mutants of the real
-sources are run by `make mutation` only."""
+"""The mutation script itself: what it finds, what it leaves, and how it ends. The mutants of the
+real sources are run by `make mutation` only."""
 import pathlib
 import subprocess
 import sys
@@ -82,8 +82,8 @@ def test_every_explained_mutant_is_one_of_the_sources():
 def test_a_broken_entry_is_refused():
     with pytest.raises(ValueError, match="expected file and function"):
         mutate.read_explained("src/a.c: in f\n    - x\n    + y\n")  # no reason
-    assert mutate.read_explained("# a comment\n\nsrc/a.c: in f\n    - x\n    + y\n  why\n  so\n") == {
-        ("src/a.c", "f", "x", "y"): "why so"}
+    text = "# a comment\n\nsrc/a.c: in f\n    - x\n    + y\n  why\n  so\n"
+    assert mutate.read_explained(text) == {("src/a.c", "f", "x", "y"): "why so"}
 
 
 EXPLANATION = """
