@@ -124,6 +124,36 @@ static void compile_registries(struct compiler *c, const struct policy_document 
     }
 }
 
+/* Whether an image of a registry that the Policy moves can begin as the pattern does. */
+static bool can_exclude(const struct policy *policy, const struct pattern *pattern)
+{
+    struct slice text = pattern->text;
+    size_t star = slice_find(text, '*'), question = slice_find(text, '?');
+    struct slice prefix = slice_head(text, star < question ? star : question);
+    for (size_t i = 0; i < policy->harbor->registry_count; i++) {
+        struct slice domain = policy->harbor->registries[i].domain;
+        bool longer = prefix.len > domain.len;
+        if (policy->moves[i] && (longer ? slice_starts_with(prefix, domain) &&
+                                              prefix.base[domain.len] == '/'
+                                        : slice_starts_with(domain, prefix)))
+            return true;
+    }
+    return false;
+}
+
+static void compile_exclude(struct compiler *c, struct policy *policy)
+{
+    for (size_t i = 0; i < policy->exclude.count; i++) {
+        const struct pattern *pattern = &policy->exclude.items[i];
+        struct slice text = pattern->text;
+        glob_set_add(pattern->whole ? &policy->exclude_whole : &policy->exclude_names, text, i,
+                     &c->set->arena);
+        if (pattern->wildcard && !can_exclude(policy, pattern))
+            WARNING(c, pattern->at, "`%.*s` excludes nothing that this Policy moves: images are compared "
+                    "by their whole name; expected `docker.io/…`, or `*` in front", SLICE_ARGS(text));
+    }
+}
+
 /* Without `api` nothing is ever asked; with it, rewriting needs a servable image unless it is said
  * otherwise. */
 static void compile_facts(struct compiler *c, const struct policy_document *document,
@@ -169,6 +199,7 @@ static void compile_policies(struct compiler *c)
         if (!policy->harbor)
             continue;
         compile_registries(c, document, policy);
+        compile_exclude(c, policy);
         compile_facts(c, document, policy);
     }
     map_done(&names);
@@ -284,6 +315,7 @@ static void compile_claims(struct compiler *c)
             check_glob_conflicts(c, &claim);
             set->globs =
                 arena_grow(&set->arena, set->globs, set->glob_count, &capacity, sizeof(claim));
+            glob_set_add(&set->glob_index, claim.pattern->text, set->glob_count, &set->arena);
             set->globs[set->glob_count++] = claim;
         }
     }
@@ -319,6 +351,30 @@ static const struct claim *shadow_of(const struct policies *set, const struct cl
     return NULL;
 }
 
+/* A glob that also matches what Harbor stands on: those namespaces stay as they are, but was it meant? */
+static void warn_of_protected(struct compiler *c, const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->namespaces.count; i++) {
+        const struct pattern *pattern = &policy->namespaces.items[i];
+        const struct map *names = &c->set->protected_names;
+        struct slice example = {0};
+        size_t count = 0;
+        if (!pattern->wildcard || is_protected_pattern(c->set, pattern))
+            continue;
+        for (size_t j = 0; j < names->capacity; j++) {
+            const struct map_entry *entry = &names->entries[j];
+            if (!entry->value || !glob_match(pattern->text, entry->key))
+                continue;
+            if (count++ == 0 || slice_compare(entry->key, example) < 0)
+                example = entry->key;
+        }
+        if (count)
+            WARNING(c, pattern->at, "`%.*s` also matches %zu protected namespace%s, such as `%.*s`, which "
+                    "stay as they are", SLICE_ARGS(pattern->text), count, count == 1 ? "" : "s",
+                    SLICE_ARGS(example));
+    }
+}
+
 static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
 {
     size_t never = 0, protected_ = 0;
@@ -341,6 +397,7 @@ static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
             never++;
         }
     }
+    warn_of_protected(c, policy);
     if (never + protected_ == policy->namespaces.count)
         WARNING(c, policy->at, "Policy `%.*s` %s", SLICE_ARGS(policy->name),
                 protected_ && !never ? "only claims protected namespaces"

@@ -2,7 +2,6 @@
 #include "policy/decide.h"
 
 #include "base/digest.h"
-#include "image/glob.h"
 
 struct decider {
     const struct policies *policies;
@@ -163,18 +162,11 @@ static bool has_pull_secret(const struct pod *pod, struct slice name)
 
 static const struct pattern *find_exclusion(const struct decider *d, const struct reference *r)
 {
-    const struct pattern_list *exclude = &d->ret->policy->exclude;
-    struct slice name = {0}, whole = {0};
-    for (size_t i = 0; i < exclude->count; i++) {
-        const struct pattern *pattern = &exclude->items[i];
-        if (name.len == 0) {
-            whole = reference_format(r, d->arena);
-            name = slice_head(whole, whole.len - r->suffix.len);
-        }
-        if (glob_match(pattern->text, pattern->whole ? whole : name))
-            return pattern;
-    }
-    return NULL;
+    const struct policy *policy = d->ret->policy;
+    if (policy->exclude.count == 0)
+        return NULL;
+    struct slice whole = reference_format(r, d->arena);
+    return policy_find_exclusion(policy, slice_head(whole, whole.len - r->suffix.len), whole);
 }
 
 /* A Policy's pull secret that the Pod lacks and that this request cannot add. */

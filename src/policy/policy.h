@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/slice.h"
 #include "harbor/fact.h"
+#include "image/glob_set.h"
 #include "kube/pod.h"
 
 #include <stdbool.h>
@@ -84,6 +85,7 @@ struct policy {
     unsigned rollout; /* percent */
     bool *moves;      /* for each of the Harbor's registries: whether this Policy moves it */
     struct pattern_list exclude;
+    struct glob_set exclude_names, exclude_whole; /* the same, by what they are compared with */
     struct owner *owners; /* controllers to rewrite besides the built-in ones; without names */
     size_t owner_count;
     struct slice pull_secret; /* empty: none */
@@ -126,11 +128,13 @@ const struct harbor *policies_harbor_at(const struct policies *policies, size_t 
 bool policies_protects(const struct policies *policies, struct slice namespace_);
 
 /* The Policy that claims the namespace, or NULL: of the highest priority, then the one that names it
- * exactly. Costs the same however many Policies name other namespaces exactly. */
+ * exactly. Costs the same with ten Policies as with ten thousand, as long as their globs do not begin
+ * alike. */
 const struct policy *policies_find(const struct policies *policies, struct slice namespace_);
 
-/* The first pattern of the list that matches, or NULL. */
-const struct pattern *pattern_list_match(const struct pattern_list *list, struct slice text);
+/* The first `exclude` pattern that matches an image, given as `domain/path` and as a whole, or NULL. */
+const struct pattern *policy_find_exclusion(const struct policy *policy, struct slice name,
+                                            struct slice whole);
 
 /* The index in harbor->registries of a domain, or harbor->registry_count. */
 size_t harbor_find_registry(const struct harbor *harbor, struct slice domain);

@@ -18,6 +18,11 @@ void policies_unref(struct policies *policies)
     if (!policies ||
         atomic_fetch_sub_explicit(&policies->references, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; i < policies->policy_count; i++) {
+        glob_set_done(&policies->policies[i].exclude_names);
+        glob_set_done(&policies->policies[i].exclude_whole);
+    }
+    glob_set_done(&policies->glob_index);
     map_done(&policies->exact);
     map_done(&policies->protected_names);
     arena_done(&policies->arena);
@@ -49,31 +54,38 @@ const struct harbor *policies_harbor_at(const struct policies *policies, size_t 
     return &policies->harbors[index];
 }
 
-const struct pattern *pattern_list_match(const struct pattern_list *list, struct slice text)
+const struct pattern *policy_find_exclusion(const struct policy *policy, struct slice name,
+                                            struct slice whole)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (glob_match(list->items[i].text, text))
-            return &list->items[i];
-    return NULL;
+    size_t by_name, by_whole;
+    bool name_matches = glob_set_match(&policy->exclude_names, name, &by_name);
+    bool whole_matches = glob_set_match(&policy->exclude_whole, whole, &by_whole);
+    if (!name_matches && !whole_matches)
+        return NULL;
+    bool first = name_matches && (!whole_matches || by_name < by_whole);
+    return &policy->exclude.items[first ? by_name : by_whole];
 }
 
 bool policies_protects(const struct policies *policies, struct slice namespace_)
 {
-    return map_get(&policies->protected_names, namespace_) ||
-           pattern_list_match(&policies->protected_globs, namespace_);
+    if (map_get(&policies->protected_names, namespace_))
+        return true;
+    for (size_t i = 0; i < policies->protected_globs.count; i++)
+        if (glob_match(policies->protected_globs.items[i].text, namespace_))
+            return true;
+    return false;
 }
 
 const struct policy *policies_find(const struct policies *policies, struct slice namespace_)
 {
     const struct claim *exact = map_get(&policies->exact, namespace_);
-    for (size_t i = 0; i < policies->glob_count; i++) {
-        const struct claim *glob = &policies->globs[i];
-        if (exact && exact->policy->priority >= glob->policy->priority)
-            break;
-        if (glob_match(glob->pattern->text, namespace_))
-            return glob->policy;
-    }
-    return exact ? exact->policy : NULL;
+    const struct claim *glob = NULL;
+    size_t index;
+    if (glob_set_match(&policies->glob_index, namespace_, &index))
+        glob = &policies->globs[index];
+    if (exact && (!glob || exact->policy->priority >= glob->policy->priority))
+        return exact->policy;
+    return glob ? glob->policy : NULL;
 }
 
 size_t harbor_find_registry(const struct harbor *harbor, struct slice domain)

@@ -23,6 +23,7 @@ struct policies {
     struct map exact;    /* namespace → the struct claim of the highest priority that names it */
     struct claim *globs; /* by falling priority */
     size_t glob_count;
+    struct glob_set glob_index; /* order: the index in globs */
     struct map protected_names;
     struct pattern_list protected_globs;
 };

@@ -135,8 +135,11 @@ static bool answer(void *context)
     struct buffer out = {0};
     struct admission admission;
     struct error error;
-    bool good = admit(subject->policies, ADMIT_MUTATE, mode, subject->body, &arena, &out,
-                      &admission, &error) &&
+    bool good = admit(&(struct admit_request){.policies = subject->policies,
+                                     .webhook = ADMIT_MUTATE,
+                                     .mode = mode,
+                                     .body = subject->body},
+              &arena, &out, &admission, &error) &&
                 admission.decisions.rewrites > 0 &&
                 (admission.patch_size > 0) == (mode == MODE_ENFORCE);
     buffer_done(&out);

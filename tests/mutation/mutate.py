@@ -112,20 +112,18 @@ class Source:
         raise ValueError(f"{self.name}: a parenthesis is never closed")
 
     def condition_start(self, question):
-        """Where the condition of the `?` there begins: only `=`, `,`, `return`, `?` and `:` bind
-        weaker."""
+        """Where the condition of the `?` there begins: in an expression only `=`, `,`, `?` and
+        `:` bind weaker."""
         depth, at = 0, question
         while at > 0:
             at -= 1
             c = self.code[at]
+            if depth == 0 and c in "([{},;?:":
+                break
             if c in ")]}":
                 depth += 1
             elif c in "([{":
-                if depth == 0:
-                    break
                 depth -= 1
-            elif depth == 0 and c in ",;?:":
-                break
             elif (depth == 0 and c == "=" and self.code[at + 1] != "="
                   and self.code[at - 1] not in "=!<>"):
                 break
@@ -172,8 +170,8 @@ def read_explained(text):
             continue
         m = ENTRY.fullmatch(block.strip("\n") + "\n")
         if not m:
-            raise ValueError("explained.txt: no entry, expected file and function, `- `, `+ ` and a "
-                             f"reason:\n{block}")
+            raise ValueError("explained.txt: no entry, expected file and function, `- `, `+ ` and "
+                             f"a reason:\n{block}")
         entries[m[1], m[2], m[3].strip(), m[4].strip()] = " ".join(m[5].split())
     return entries
 

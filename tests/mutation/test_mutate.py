@@ -42,6 +42,7 @@ def mutations(code):
     ("x = y, z = f(a) ? b : c ? d : e;",
      ["x = y, z = !(f(a)) ? b : c ? d : e;", "x = y, z = f(a) ? b : !(c) ? d : e;"]),
     ("f(a, b[i] ? c : d);", ["f(a, !(b[i]) ? c : d);"]),
+    ("for (;;) { f(); } return a ? b : c;", ["for (;;) { f(); } return !(a) ? b : c;"]),
     ("/* if (a == b) */ f(\"a == b ? !c : true\", '!'); // a && b", []),
     ("#define X (a == b)", []),
 ])

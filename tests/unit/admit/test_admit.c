@@ -60,7 +60,11 @@ static struct slice answer_to(const struct policies *policies, enum admit_webhoo
 {
     struct buffer out = {0};
     struct error error = {""};
-    if (!admit(policies, webhook, mode, body, arena, &out, ret, &error))
+    if (!admit(&(struct admit_request){.policies = policies,
+                                     .webhook = webhook,
+                                     .mode = mode,
+                                     .body = body},
+              arena, &out, ret, &error))
         CHECK_FAIL("refused: %s", error.text);
     struct slice answer = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
@@ -451,8 +455,11 @@ static void test_no_review(void **state)
         struct admission admission;
         struct buffer out = {0};
         struct error error = {""};
-        if (admit(policies, ADMIT_MUTATE, MODE_AUDIT, slice_from(cases[i].body), &arena, &out,
-                  &admission, &error))
+        if (admit(&(struct admit_request){.policies = policies,
+                                     .webhook = ADMIT_MUTATE,
+                                     .mode = MODE_AUDIT,
+                                     .body = slice_from(cases[i].body)},
+              &arena, &out, &admission, &error))
             CHECK_FAIL("was taken: %s", cases[i].body);
         check_text(cases[i].body, "the text", slice_from(error.text), cases[i].text);
         assert_int_equal(out.len, 0);

@@ -30,7 +30,11 @@ static struct json_node *annotations_of(const struct policies *policies, const c
         "\"operation\":\"CREATE\",\"object\":{\"spec\":{\"containers\":[{\"name\":\"%s\",\"image\":"
         "\"x\"}]}}}}",
         name);
-    if (!admit(policies, ADMIT_MUTATE, MODE_ENFORCE, body, arena, &out, &admission, &error))
+    if (!admit(&(struct admit_request){.policies = policies,
+                                     .webhook = ADMIT_MUTATE,
+                                     .mode = MODE_ENFORCE,
+                                     .body = body},
+              arena, &out, &admission, &error))
         CHECK_FAIL("refused: %s", error.text);
     assert_int_equal(admission.decisions.rewrites, 1); /* moved in any case */
     struct slice answer = arena_copy(arena, buffer_slice(&out));

@@ -157,18 +157,6 @@ static void test_rewrite(void **state)
     policies_unref(policies);
 }
 
-static void test_pattern_list(void **state)
-{
-    (void)state;
-    struct pattern items[] = {{.text = SLICE("a*")}, {.text = SLICE("ab")}, {.text = SLICE("?b")}};
-    struct pattern_list list = {items, 3};
-    assert_ptr_equal(pattern_list_match(&list, SLICE("ab")), &items[0]); /* the first */
-    assert_ptr_equal(pattern_list_match(&list, SLICE("bb")), &items[2]);
-    assert_null(pattern_list_match(&list, SLICE("bbb")));
-    list.count = 0;
-    assert_null(pattern_list_match(&list, SLICE("ab")));
-}
-
 static void test_shares(void **state)
 {
     (void)state;
@@ -194,8 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),         cmocka_unit_test(test_order),
-        cmocka_unit_test(test_protected),    cmocka_unit_test(test_rewrite),
-        cmocka_unit_test(test_pattern_list), cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_protected),    cmocka_unit_test(test_rewrite), cmocka_unit_test(test_shares),
         cmocka_unit_test(test_mode_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
