@@ -93,7 +93,6 @@ static void read_namespaces(struct check *check)
                           error.text);
         return;
     }
-    buffer_append_char(&text, '\0');
     size_t capacity = 0;
     check->has_namespaces = true;
     for (char *next = text.base, *word; (word = strsep(&next, " \t\r\n,"));) {

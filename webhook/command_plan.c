@@ -60,9 +60,7 @@ static void keep_mode(void *context, const struct manifest *manifest, struct are
         return;
     enum mode mode = slice_equal(label, SLICE("\"audit\""))     ? MODE_AUDIT
                      : slice_equal(label, SLICE("\"enforce\"")) ? MODE_ENFORCE
-                                                                : MODE_DISABLED;
-    if (mode == MODE_DISABLED)
-        return;
+                                                                : MODE_DISABLED; /* nobody is called */
     enum mode *kept = arena_allocate(&plan->arena, sizeof(*kept));
     *kept = mode;
     *map_put(&plan->modes, arena_copy(&plan->arena, object->name)) = kept;
@@ -150,6 +148,8 @@ static void write_patch(struct plan *plan, const struct asked *asked,
 static void decide_and_show(struct plan *plan, struct asked *asked, struct arena *arena)
 {
     struct decisions decisions;
+    if (asked->request.pod->too_many_images && plan->collecting)
+        return;
     if (asked->request.pod->too_many_images) {
         diagnostics_warning(&plan->diagnostics, asked->at,
                             "%.*s `%.*s` has more than %d images: it will be left alone",
@@ -183,7 +183,8 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
     struct review review;
     struct error error;
     if (!review_parse(manifest->object.json, arena, &review, &error)) {
-        diagnostics_error(&plan->diagnostics, manifest->at, "%s", error.text);
+        if (!plan->collecting)
+            diagnostics_error(&plan->diagnostics, manifest->at, "%s", error.text);
         return;
     }
     struct object object = {.kind = review.kind, .name = review.pod.name};
@@ -205,8 +206,15 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
                         struct arena *arena)
 {
     struct workload workload;
-    if (!workload_read(&manifest->object, plan->paths, plan->templates.count, arena, &workload))
+    bool missing = false;
+    if (!workload_read(&manifest->object, plan->paths, plan->templates.count, arena, &workload,
+                       &missing)) {
+        if (missing && !plan->collecting)
+            diagnostics_warning(&plan->diagnostics, manifest->at,
+                                "%.*s `%.*s` has no Pod template where one was expected",
+                                SLICE_ARGS(manifest->object.kind), SLICE_ARGS(manifest->object.name));
         return;
+    }
     struct slice namespace_ = manifest->object.namespace_;
     struct asked asked = {
         .object = &manifest->object,
@@ -241,7 +249,8 @@ static void handle(void *context, const struct manifest *manifest, struct arena 
         plan_review(plan, manifest, document, arena);
     else
         plan_object(plan, manifest, document, arena);
-    rivals_check(&manifest->object, plan->set, manifest->at, &plan->diagnostics);
+    if (!plan->collecting)
+        rivals_check(&manifest->object, plan->set, manifest->at, &plan->diagnostics);
 }
 
 /* --- the whole --- */
@@ -367,7 +376,7 @@ struct input {
     struct buffer text;
 };
 
-static bool read_inputs(struct plan *plan, struct input *inputs, size_t input_count)
+static void read_inputs(struct plan *plan, struct input *inputs, size_t input_count)
 {
     struct error error;
     for (size_t i = 0; i < input_count; i++) {
@@ -375,15 +384,14 @@ static bool read_inputs(struct plan *plan, struct input *inputs, size_t input_co
         if (standard ? file_read_stdin(MANIFESTS_MAX_SIZE, &inputs[i].text, &error)
                      : file_read(inputs[i].name, MANIFESTS_MAX_SIZE, &inputs[i].text, &error))
             continue;
-        usage_error("%s: %s", inputs[i].name, error.text);
-        return false;
+        diagnostics_error(&plan->diagnostics, (struct position){.file = slice_from(inputs[i].name)}, "%s",
+                          error.text);
     }
     struct diagnostics unseen = {0}; /* the second pass reports the same */
     for (size_t i = 0; i < input_count; i++)
         manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen, keep_mode,
                        plan);
     diagnostics_done(&unseen);
-    return true;
 }
 
 /* --live: one pass over the input for what has to be asked, then all of it at once. */
@@ -399,7 +407,6 @@ static int ask_harbor(struct plan *plan, struct input *inputs, size_t input_coun
                        plan);
     plan->collecting = false;
     plan->objects = 0;
-    diagnostics_done(&plan->diagnostics);
     diagnostics_done(&unseen);
     live_facts_ask(&plan->asking);
     if (!plan->record)
@@ -421,8 +428,8 @@ static int finish(struct plan *plan)
         end_table(plan);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr); /* the progress line */
-    if (fwrite(plan->out.base, 1, plan->out.len, stdout) != plan->out.len || fflush(stdout) != 0)
-        return usage_error("cannot write the plan to standard output");
+    if (plan->out.len)
+        fwrite(plan->out.base, 1, plan->out.len, stdout); /* main() sees whether that failed */
     if (plan->output != OUTPUT_JSON)
         diagnostics_print(&plan->diagnostics);
     if (plan->diagnostics.errors)
@@ -456,19 +463,15 @@ static int run(struct plan *plan)
     struct input *inputs = memory_allocate_zeroed(input_count, sizeof(*inputs));
     for (size_t i = 0; i < input_count; i++)
         inputs[i].name = plan->files.items[i];
-    int status = EXIT_USAGE;
     clock_gettime(CLOCK_MONOTONIC, &plan->began);
-    if (read_inputs(plan, inputs, input_count)) {
-        status = EXIT_FINE;
-        if (plan->live)
-            status = ask_harbor(plan, inputs, input_count);
-        if (status == EXIT_FINE) {
-            begin_output(plan);
-            for (size_t i = 0; i < input_count; i++)
-                manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name),
-                               &plan->diagnostics, handle, plan);
-            status = finish(plan);
-        }
+    read_inputs(plan, inputs, input_count);
+    int status = plan->live ? ask_harbor(plan, inputs, input_count) : EXIT_FINE;
+    if (status == EXIT_FINE) {
+        begin_output(plan);
+        for (size_t i = 0; i < input_count; i++)
+            manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name),
+                           &plan->diagnostics, handle, plan);
+        status = finish(plan);
     }
     for (size_t i = 0; i < input_count; i++)
         buffer_done(&inputs[i].text);

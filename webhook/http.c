@@ -31,7 +31,10 @@ void http_log(void *unused, const char *format, va_list args)
     int len = vsnprintf(text, sizeof(text), format, args);
     while (len > 0 && len < (int)sizeof(text) && text[len - 1] == '\n')
         text[--len] = '\0';
-    log_message(LOG_WARNING, "http", "%s", text);
+    static struct log_limit limit;
+    unsigned long suppressed;
+    if (log_limit_take(&limit, &suppressed))
+        log_message(LOG_WARNING, "http", "%s%s", text, suppressed ? " (and others like it)" : "");
 }
 
 void http_quote(const char *text, char *ret, size_t size)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ static struct {
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
              .pending = {.limit = LOG_MAX_PENDING}};
 
-enum { LOG_STOP_SECONDS = 2 };
+enum { LOG_STOP_SECONDS = 2, LOG_GATHER_MS = 5 };
 
 static void write_all(struct slice s)
 {
@@ -31,6 +32,10 @@ static void write_all(struct slice s)
         ssize_t written = write(STDERR_FILENO, s.base, s.len);
         if (written < 0 && errno == EINTR)
             continue;
+        if (written < 0 && errno == EAGAIN) { /* somebody made stderr non-blocking */
+            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (written <= 0)
             return; /* there is no other place to say it */
         s = slice_from_index(s, (size_t)written);
@@ -60,6 +65,11 @@ static void *write_lines(void *unused)
             pthread_cond_wait(&the_log.wake, &the_log.lock);
         if (the_log.pending.len == 0)
             break;
+        if (!the_log.stopping) { /* let some lines come together: one write for all of them */
+            pthread_mutex_unlock(&the_log.lock);
+            nanosleep(&(struct timespec){.tv_nsec = LOG_GATHER_MS * 1000000}, NULL);
+            pthread_mutex_lock(&the_log.lock);
+        }
         struct buffer taken = the_log.pending;
         the_log.pending = lines;
         lines = taken;
@@ -167,16 +177,40 @@ void log_end(struct log_line *line)
     }
     if (the_log.running) {
         pthread_mutex_lock(&the_log.lock);
+        bool first = the_log.pending.len == 0;
         buffer_append(&the_log.pending, buffer_slice(&line->text));
         if (the_log.pending.truncated)
             the_log.dropped++;
         the_log.pending.truncated = false;
-        pthread_cond_signal(&the_log.wake);
+        if (first)
+            pthread_cond_signal(&the_log.wake);
         pthread_mutex_unlock(&the_log.lock);
     } else {
         write_all(buffer_slice(&line->text));
     }
     buffer_done(&line->text);
+}
+
+bool log_limit_take(struct log_limit *limit, unsigned long *ret_suppressed)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    pthread_mutex_lock(&lock);
+    if (limit->second != now.tv_sec) {
+        limit->second = now.tv_sec;
+        limit->written = 0;
+    }
+    bool may = limit->written < LOG_LIMIT_PER_SECOND;
+    if (may) {
+        limit->written++;
+        *ret_suppressed = limit->suppressed;
+        limit->suppressed = 0;
+    } else {
+        limit->suppressed++;
+    }
+    pthread_mutex_unlock(&lock);
+    return may;
 }
 
 void log_message(enum log_level level, const char *event, const char *format, ...)

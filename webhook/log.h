@@ -20,6 +20,18 @@ void log_set_least(enum log_level least);
 /* Writes what is pending and ends the thread. */
 void log_stop(void);
 
+/* At most LOG_LIMIT_PER_SECOND lines of a kind that anybody on the network can cause. Zero-initialised;
+ * thread-safe. */
+enum { LOG_LIMIT_PER_SECOND = 5 };
+struct log_limit {
+    long long second;
+    unsigned written;
+    unsigned long suppressed;
+};
+
+/* Whether a line may be written now; then `*ret_suppressed` is how many were not since the last. */
+bool log_limit_take(struct log_limit *limit, unsigned long *ret_suppressed);
+
 /* A line in the making. Between begin and end the caller adds members with `w`. */
 struct log_line {
     struct buffer text;

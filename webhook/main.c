@@ -42,6 +42,14 @@ static void open_standard_descriptors(void)
         close(fd);
 }
 
+/* An answer that could not be written whole is none. */
+static int finish_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    return usage_error("cannot write to standard output");
+}
+
 int main(int argc, char **argv)
 {
     open_standard_descriptors();
@@ -55,9 +63,9 @@ int main(int argc, char **argv)
         return EXIT_FINE;
     }
     if (strcmp(argv[1], "--version") == 0)
-        return command_version(1, argv);
+        return finish_output(command_version(1, argv));
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish_output(commands[i].run(argc - 1, argv + 1));
     return usage_error("`%s` is no command; `harbor-pilot --help` lists them", argv[1]);
 }

@@ -68,6 +68,11 @@ static void read_object(struct reading *r, struct slice json, const struct objec
     arena_done(&names);
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* --- JSON --- */
 
 /* One document after the other, as some tools write them. */
@@ -90,7 +95,7 @@ static void read_json(struct reading *r, struct slice text, struct slice file, i
         }
         read_object(r, json, &none, (struct position){file, line_of(r, json.base), 1}, 0);
         text = slice_from_index(text, (size_t)(json.base - text.base) + json.len);
-        while (text.len && strchr(" \t\r\n", text.base[0]))
+        while (text.len && is_space(text.base[0]))
             text = slice_from_index(text, 1);
     }
 }
@@ -185,12 +190,12 @@ static struct slice next_document(struct slice text, int *lines)
 static bool looks_like_json(struct slice text, size_t *ret_skip)
 {
     size_t i = is_separator(slice_head(text, slice_find(text, '\n'))) ? 3 : 0;
-    while (i < text.len && strchr(" \t\r\n", text.base[i]))
+    while (i < text.len && is_space(text.base[i]))
         i++;
     *ret_skip = i;
     if (i == text.len || text.base[i] != '{')
         return false;
-    for (i++; i < text.len && strchr(" \t\r\n", text.base[i]);)
+    for (i++; i < text.len && is_space(text.base[i]);)
         i++;
     return i < text.len && (text.base[i] == '"' || text.base[i] == '}');
 }

@@ -72,10 +72,11 @@ static void write_line(const struct admission *admission, double seconds, unsign
     const struct review *review = &admission->review;
     const struct decisions *decisions = &admission->decisions;
     struct log_line line;
+    bool rewrites = decisions->rewrites > 0;
     log_begin(&line, LOG_INFO, "review",
-              !decisions->rewrites ? "images kept"
-              : admission->applied ? "images rewritten"
-                                   : "audit: images would be rewritten");
+              admission->applied ? rewrites ? "images rewritten" : "pull secret added"
+              : rewrites         ? "audit: images would be rewritten"
+                                 : "audit: a pull secret would be added");
     struct json_writer *w = &line.w;
     json_member(w, "uid", review->uid);
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
@@ -93,6 +94,8 @@ static void write_line(const struct admission *admission, double seconds, unsign
         json_end_object(w);
     }
     json_end_array(w);
+    if (admission->adds_pull_secret)
+        json_member(w, "pullSecret", decisions->policy->pull_secret);
     json_key(w, "durationSeconds");
     json_decimal(w, seconds);
     if (admission->originals_too_large)
@@ -103,31 +106,50 @@ static void write_line(const struct admission *admission, double seconds, unsign
     log_end(&line);
 }
 
+/* A review about which there is nothing to decide, with the members that every line has. */
+static void write_failed(const struct admission *admission, const char *message, const char *detail,
+                         unsigned long repeated)
+{
+    const struct review *review = &admission->review;
+    struct log_line line;
+    log_begin(&line, LOG_WARNING, "review", message);
+    struct json_writer *w = &line.w;
+    struct slice pod = review->pod.name.len ? review->pod.name : review->pod.generate_name;
+    json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
+    json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
+    json_member(w, "namespace", slice_head(review->namespace_, DECISION_MAX_NAME));
+    json_member(w, "pod", slice_head(pod, DECISION_MAX_NAME));
+    json_member_text(w, "mode", mode_name(admission->decisions.mode));
+    json_member_bool(w, "applied", false);
+    json_key(w, "images");
+    json_begin_array(w);
+    json_end_array(w);
+    json_member_text(w, "detail", detail);
+    if (repeated)
+        json_member_number(w, "repeated", (long long)repeated);
+    log_end(&line);
+}
+
 void review_log(const struct admission *admission, double seconds, struct arena *arena)
 {
     unsigned long repeated;
     if (admission->too_many_images) {
-        log_message(LOG_WARNING, "review", "a Pod in `%.*s` has more than %d images and was left "
-                    "alone", SLICE_ARGS(slice_head(admission->review.namespace_, 63)),
-                    POD_MAX_IMAGES);
+        uint64_t hash = map_hash(admission->review.namespace_, (uint64_t)admission->webhook + 1);
+        if (take_turn(hash, &repeated))
+            write_failed(admission, "a Pod has too many images and is left alone",
+                         "more than 4096 images", repeated);
         return;
     }
-    if (!admission->decided || admission->decisions.rewrites == 0)
+    if (!admission->decided || (admission->decisions.rewrites == 0 && !admission->adds_pull_secret))
         return;
     if (take_turn(hash_of(admission), &repeated))
         write_line(admission, seconds, repeated, arena);
 }
 
-void review_log_invalid(enum admit_webhook webhook, const struct error *error)
+void review_log_invalid(const struct admission *admission, const struct error *error)
 {
-    unsigned long repeated;
-    if (!take_turn(map_hash(slice_from(error->text), (uint64_t)webhook + 1), &repeated))
-        return;
-    struct log_line line;
-    log_begin(&line, LOG_WARNING, "review", "a call was no AdmissionReview");
-    json_member_text(&line.w, "webhook", admit_webhook_name(webhook));
-    json_member_text(&line.w, "error", error->text);
-    if (repeated)
-        json_member_number(&line.w, "repeated", (long long)repeated);
-    log_end(&line);
+    static struct log_limit limit;
+    unsigned long suppressed;
+    if (log_limit_take(&limit, &suppressed)) /* anybody may send nonsense: not a line for each */
+        write_failed(admission, "a call was no AdmissionReview", error->text, suppressed);
 }

@@ -9,5 +9,5 @@
  * comes a minute later at the earliest and says how many there were in between. Thread-safe. */
 void review_log(const struct admission *admission, double seconds, struct arena *arena);
 
-/* Logs a body that was no AdmissionReview; the same complaint at most once a minute. */
-void review_log_invalid(enum admit_webhook webhook, const struct error *error);
+/* Logs a body that was no AdmissionReview; a few a second at most, the others are counted. */
+void review_log_invalid(const struct admission *admission, const struct error *error);

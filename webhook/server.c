@@ -252,7 +252,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
     if (answered)
         review_log(&admission, seconds, &arena);
     else
-        review_log_invalid(call->route->webhook, &error);
+        review_log_invalid(&admission, &error);
     enum MHD_Result result;
     if (answered) {
         result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,

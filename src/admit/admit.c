@@ -152,6 +152,7 @@ static void answer_mutate(const struct admit_request *asked, struct arena *arena
     if (ret->waiting)
         return;
     ret->decided = true;
+    ret->adds_pull_secret = decide_adds_pull_secret(&request, &ret->decisions);
     ret->applied = ret->decisions.mode == MODE_ENFORCE;
     if (ret->applied)
         response->patch = admit_patch(&request, &ret->decisions, arena, &ret->originals_too_large);

@@ -41,6 +41,7 @@ struct admission {
     bool decided;               /* the review was about images of a Pod */
     bool applied;               /* what was decided is in the answer: false in audit mode */
     size_t patch_size;          /* bytes of the JSON Patch */
+    bool adds_pull_secret;      /* the Policy's secret is appended, or in audit would be */
     bool originals_too_large;   /* the annotation had to be left out */
     bool too_many_images;       /* more than POD_MAX_IMAGES: the Pod was left alone */
     bool waiting;               /* facts are missing (decisions.missing): nothing was written yet */

@@ -95,7 +95,7 @@ static void set_controller(const struct object *object, struct arena *arena, str
 }
 
 bool workload_read(const struct object *object, const struct template_path *more, size_t count,
-                   struct arena *arena, struct workload *ret)
+                   struct arena *arena, struct workload *ret, bool *ret_missing)
 {
     const struct template_path *path =
         find_path(object, built_in, sizeof(built_in) / sizeof(*built_in));
@@ -103,7 +103,8 @@ bool workload_read(const struct object *object, const struct template_path *more
     struct json_scanner s;
     if (!path)
         path = find_path(object, more, count);
-    if (!path || !json_find(object->json, path->pointer, &json))
+    *ret_missing = path && !json_find(object->json, path->pointer, &json);
+    if (!path || *ret_missing)
         return false;
     *ret = (struct workload){.object = *object, .pointer = path->pointer};
     json_scanner_init(&s, json);

@@ -30,6 +30,7 @@ bool object_read(struct slice json, const struct object *otherwise, struct arena
 
 /* Reads the Pod that an object is or makes: Pod, PodTemplate, ReplicationController (core),
  * Deployment, ReplicaSet, StatefulSet, DaemonSet (apps), Job, CronJob (batch; Kubernetes 1.36), and
- * the kinds of `more`. False for other kinds, and where the template is not there. */
+ * the kinds of `more`. False for other kinds, and, with `*ret_missing`, where the template is not
+ * there. */
 bool workload_read(const struct object *object, const struct template_path *more, size_t count,
-                   struct arena *arena, struct workload *ret);
+                   struct arena *arena, struct workload *ret, bool *ret_missing);

@@ -190,8 +190,12 @@ static void test_diagnostics_limit(void **state)
     struct diagnostics d = {0};
     for (int i = 0; i < DIAGNOSTICS_MAX + 10; i++)
         diagnostics_warning(&d, (struct position){SLICE("f"), i, 1}, "w");
-    assert_int_equal(d.count, DIAGNOSTICS_MAX);
+    assert_int_equal(d.count, DIAGNOSTICS_MAX_WARNINGS); /* there is room left for errors */
     assert_int_equal(d.warnings, DIAGNOSTICS_MAX + 10);
+    for (int i = 0; i < DIAGNOSTICS_MAX + 10; i++)
+        diagnostics_error(&d, (struct position){SLICE("f"), i, 1}, "e");
+    assert_int_equal(d.count, DIAGNOSTICS_MAX);
+    assert_int_equal(d.errors, DIAGNOSTICS_MAX + 10);
     diagnostics_done(&d);
 }
 

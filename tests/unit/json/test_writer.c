@@ -75,7 +75,7 @@ static void test_texts(void **state)
          "\"\xc3\xbc \xe6\x97\xa5 \xf0\x9f\x98\x80\""},
         {{"a\xe2\x80\xa8z\xe2\x80\xa9", 8},
          "\"a\\u2028z\\u2029\""}, /* end lines for some readers */
-        {{"\xe2\x80\xa7\xe2\x80\xaa", 6}, "\"\xe2\x80\xa7\xe2\x80\xaa\""},
+        {{"\xe2\x80\xa7\xe2\x80\xaf", 6}, "\"\xe2\x80\xa7\xe2\x80\xaf\""},
         {{"a\xff"
           "b",
           3},

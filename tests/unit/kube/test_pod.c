@@ -281,10 +281,12 @@ static void test_too_many_images(void **state)
         json_scanner_init(&s, buffer_slice(&text));
         pod_read(&s, &arena, &pod);
         assert_true(json_finish(&s));
-        assert_int_equal(pod.image_count, POD_MAX_IMAGES);
         assert_int_equal(pod.too_many_images, count > POD_MAX_IMAGES);
-        check_text("many", "the last", pod.images[POD_MAX_IMAGES - 1].image, "x4095");
-        assert_int_equal(pod.images[POD_MAX_IMAGES - 1].index, POD_MAX_IMAGES - 1);
+        assert_int_equal(pod.image_count, count > POD_MAX_IMAGES ? 0 : count);
+        if (count == POD_MAX_IMAGES) {
+            check_text("many", "the last", pod.images[POD_MAX_IMAGES - 1].image, "x4095");
+            assert_int_equal(pod.images[POD_MAX_IMAGES - 1].index, POD_MAX_IMAGES - 1);
+        }
         buffer_done(&text);
         arena_done(&arena);
     }

@@ -221,6 +221,12 @@ static const struct {
      REVIEW_POD_CREATE},
 };
 
+/* Reasons that only facts give: test_fact_reasons has a row for each. */
+static bool is_fact_reason(enum rewrite_reason reason)
+{
+    return reason >= REASON_HARBOR_DOWN && reason <= REASON_NOT_KNOWN_IN_TIME;
+}
+
 static void test_reasons(void **state)
 {
     (void)state;
@@ -250,7 +256,133 @@ static void test_reasons(void **state)
         arena_done(&arena);
     }
     for (int i = 0; i < REASON_COUNT; i++)
-        if (!seen[i])
+        if (!seen[i] && !is_fact_reason((enum rewrite_reason)i))
+            CHECK_FAIL("no row has the reason `%s`", decide_reason_name((enum rewrite_reason)i));
+}
+
+/* --- facts --- */
+
+struct fake_facts {
+    struct fact_source source;
+    enum harbor_health health;
+    bool known;
+    struct artifact_fact fact;
+    enum fact_depth asked_depth;
+};
+
+static enum harbor_health fake_health(const struct fact_source *self, const struct harbor *harbor)
+{
+    (void)harbor;
+    return ((const struct fake_facts *)self)->health;
+}
+
+static bool fake_artifact(const struct fact_source *self, const struct harbor *harbor,
+                          const struct artifact_key *key, enum fact_depth depth,
+                          struct artifact_fact *ret)
+{
+    struct fake_facts *fake = (struct fake_facts *)self;
+    (void)harbor;
+    check_slice("facts", "the project", key->project, SLICE("hub"));
+    check_slice("facts", "the repository", key->repository, SLICE("library/x"));
+    check_slice("facts", "the reference", key->reference, SLICE("latest"));
+    fake->asked_depth = depth;
+    *ret = fake->fact;
+    return fake->known;
+}
+
+#define THERE     {.present = TRUTH_YES, .servable = TRUTH_YES}
+#define UPSTREAM  {.present = TRUTH_NO, .servable = TRUTH_YES}
+#define UNASKED   {.present = TRUTH_NO}
+#define NOWHERE   {.present = TRUTH_NO, .servable = TRUTH_NO}
+#define AUDIT     true, false
+#define DRY_RUN   false, true
+#define FOR_REAL  false, false
+
+static const struct {
+    const char *name, *policy; /* fields of the Policy */
+    enum harbor_health health;
+    bool known;
+    struct artifact_fact fact;
+    bool audit, dry_run;
+    enum rewrite_reason reason;
+    bool asks; /* where it is not the last chance, the fact is asked for */
+} fact_rows[] = {
+    {"there", "", HEALTH_UP, true, THERE, FOR_REAL, REASON_REWRITTEN, false},
+    {"its upstream has it", "", HEALTH_UP, true, UPSTREAM, FOR_REAL, REASON_REWRITTEN, false},
+    {"cached: the upstream does not count", "  requireInHarbor: cached\n", HEALTH_UP, true, UPSTREAM,
+     FOR_REAL, REASON_NOT_IN_HARBOR, false},
+    {"nowhere", "", HEALTH_UP, true, NOWHERE, FOR_REAL, REASON_NOT_IN_HARBOR, false},
+    {"not known", "", HEALTH_UP, false, UNASKED, FOR_REAL, REASON_NOT_KNOWN_IN_TIME, true},
+    {"not known, audit", "", HEALTH_UP, false, UNASKED, AUDIT, REASON_NOT_KNOWN_IN_TIME, true},
+    {"the upstream is not asked in audit", "", HEALTH_UP, true, UNASKED, AUDIT, REASON_REWRITTEN, false},
+    {"nor for a dry run", "", HEALTH_UP, true, UNASKED, DRY_RUN, REASON_REWRITTEN, false},
+    {"health not known yet", "", HEALTH_UNKNOWN, true, THERE, FOR_REAL, REASON_REWRITTEN, false},
+    {"down", "", HEALTH_DOWN, true, THERE, FOR_REAL, REASON_HARBOR_DOWN, false},
+    {"down, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_DOWN, false, UNASKED, FOR_REAL,
+     REASON_REWRITTEN, false},
+    {"late, rewrite says nothing", "  onHarborUnavailable: rewrite\n", HEALTH_UP, false, UNASKED, FOR_REAL,
+     REASON_NOT_KNOWN_IN_TIME, true},
+    {"the account", "", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL, REASON_HARBOR_AUTH, false},
+    {"the account, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL,
+     REASON_HARBOR_AUTH, false},
+    {"may not know", "", HEALTH_UP, true, {.unauthorized = true}, FOR_REAL, REASON_HARBOR_AUTH, false},
+    {"the pull gate", "", HEALTH_UP, true, {.present = TRUTH_YES, .refused_by_gate = true}, FOR_REAL,
+     REASON_REFUSED_BY_HARBOR, false},
+    {"the filter", "", HEALTH_UP, true, {.present = TRUTH_YES, .outside_filter = true}, FOR_REAL,
+     REASON_OUTSIDE_PROXY_FILTER, false},
+    {"private", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL,
+     REASON_PULL_SECRET_MISSING, false},
+    {"private, with a secret", "  pullSecret: s\n", HEALTH_UP, true,
+     {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL, REASON_REWRITTEN, false},
+    {"never", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN, false},
+};
+
+static void check_fact_row(size_t row, bool last_chance)
+{
+    struct arena arena = {0};
+    struct slice findings;
+    struct slice text = arena_format(
+        &arena, "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\nspec:\n"
+        "  host: harbor.example.com\n  registries: {docker.io: hub}\n"
+        "  api: {url: 'https://harbor.example.com'}\n" POLICY("p") "  namespaces: [team-a]\n%s",
+        fact_rows[row].policy);
+    struct policies *policies = load_text(text.base, NULL, &arena, &findings);
+    if (!policies)
+        CHECK_FAIL("%.*s", SLICE_ARGS(findings));
+    struct fake_facts fake = {{fake_health, fake_artifact}, fact_rows[row].health,
+                              fact_rows[row].known, fact_rows[row].fact, FACT_PRESENT};
+    struct decide_request request = request_of("team-a", read_pod(POD(IMAGE("x")), &arena));
+    struct decisions decisions;
+    request.facts = &fake.source;
+    request.mode = fact_rows[row].audit ? MODE_AUDIT : MODE_ENFORCE;
+    request.dry_run = fact_rows[row].dry_run;
+    request.last_chance = last_chance;
+    decide(policies, &request, &arena, &decisions);
+    const char *name = fact_rows[row].name;
+    check_text(name, "the reason", slice_from(decide_reason_name(decisions.items[0].reason)),
+               decide_reason_name(fact_rows[row].reason));
+    check_number(name, "what is asked", (long long)decisions.missing_count,
+                 fact_rows[row].asks && !last_chance);
+    bool shallow = fact_rows[row].audit || fact_rows[row].dry_run ||
+                   strstr(fact_rows[row].policy, "cached");
+    if (decisions.missing_count)
+        check_number(name, "how deep", decisions.missing[0].depth,
+                     shallow ? FACT_PRESENT : FACT_SERVABLE);
+    policies_unref(policies);
+    arena_done(&arena);
+}
+
+static void test_fact_reasons(void **state)
+{
+    (void)state;
+    bool seen[REASON_COUNT] = {false};
+    for (size_t i = 0; i < COUNT(fact_rows); i++) {
+        check_fact_row(i, true);
+        check_fact_row(i, false);
+        seen[fact_rows[i].reason] = true;
+    }
+    for (int i = 0; i < REASON_COUNT; i++)
+        if (!seen[i] && is_fact_reason((enum rewrite_reason)i))
             CHECK_FAIL("no row has the reason `%s`", decide_reason_name((enum rewrite_reason)i));
 }
 
@@ -263,7 +395,8 @@ static void test_reason_names(void **state)
         "mirror-pod",     "opted-out",      "owned-by-operator", "pull-policy-never",
         "placeholder",    "unparseable",    "already-in-harbor", "registry-not-proxied",
         "excluded",       "not-in-rollout", "too-long",          "pull-secret-missing",
-        "rewritten"};
+        "harbor-down",    "harbor-auth",    "refused-by-harbor", "outside-proxy-filter",
+        "not-in-harbor",  "not-known-in-time", "rewritten"};
     assert_int_equal(COUNT(names), REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++)
         assert_string_equal(decide_reason_name((enum rewrite_reason)i), names[i]);
@@ -348,13 +481,13 @@ static void test_the_earlier_reason_wins(void **state)
 {
     (void)state;
     check_winner(0);
-    for (unsigned i = 0; i < REASON_REWRITTEN; i++)
-        for (unsigned j = i; j < REASON_REWRITTEN; j++)
+    for (unsigned i = 0; i < REASON_HARBOR_DOWN; i++)
+        for (unsigned j = i; j < REASON_HARBOR_DOWN; j++)
             check_winner(1u << i | 1u << j); /* i == j: each alone */
     uint32_t random = 1;
     for (int i = 0; i < 300; i++) {
         random = random * 1664525u + 1013904223u;
-        check_winner(random >> 8 & ((1u << REASON_REWRITTEN) - 1));
+        check_winner(random >> 8 & ((1u << REASON_HARBOR_DOWN) - 1));
     }
 }
 
@@ -737,6 +870,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_fact_reasons),
         cmocka_unit_test(test_reason_names),
         cmocka_unit_test(test_the_earlier_reason_wins),
         cmocka_unit_test(test_workloads),

@@ -13,8 +13,9 @@ static void test_the_last_registry(void **state)
         {.name = SLICE("moved"), .image = SLICE("x")},
         {.name = SLICE("before"), .image = SLICE("harbor.example.com/ghcr/org/x")},
     };
-    struct annotation annotation = {SLICE(ANNOTATION_ORIGINAL_IMAGES),
-                                    sizeof("{\"before\":\"ghcr.io/org/x\"}") - 1};
+    struct annotation annotation = {
+        .name = SLICE(ANNOTATION_ORIGINAL_IMAGES),
+        .value_size = sizeof("{\"before\":\"ghcr.io/org/x\"}") - 1};
     struct pod pod = {.annotations = &annotation,
                       .annotation_count = 1,
                       .has_original_images = PRESENCE_HERE,
