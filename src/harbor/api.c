@@ -55,19 +55,6 @@ void harbor_manifest_path(const struct artifact_key *key, struct buffer *out)
 
 /* --- answers --- */
 
-static struct slice find_text(struct slice json, const char *pointer, struct arena *arena)
-{
-    struct slice value;
-    struct json_scanner s;
-    struct json_string string;
-    if (!json_find(json, slice_from(pointer), &value))
-        return (struct slice){0};
-    json_scanner_init(&s, value);
-    if (json_peek(&s) != JSON_STRING || !json_read_string(&s, &string))
-        return (struct slice){0};
-    return json_string_decode(string, arena);
-}
-
 static bool is_whole_json(struct slice text)
 {
     struct json_scanner s;
@@ -78,7 +65,7 @@ static bool is_whole_json(struct slice text)
 static bool text_is(struct slice json, const char *pointer, const char *expected)
 {
     struct arena arena = {0};
-    bool same = slice_equal(find_text(json, pointer, &arena), slice_from(expected));
+    bool same = slice_equal(json_find_text(json, pointer, &arena), slice_from(expected));
     arena_done(&arena);
     return same;
 }
@@ -142,10 +129,10 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
     struct arena arena = {0};
     json_array_begin(&s);
     while (json_array_next(&s) && json_skip_slice(&s, &component)) {
-        if (!is_needed(find_text(component, "/name", &arena)))
+        if (!is_needed(json_find_text(component, "/name", &arena)))
             continue;
         needed++;
-        healthy &= slice_equal(find_text(component, "/status", &arena), SLICE("healthy"));
+        healthy &= slice_equal(json_find_text(component, "/status", &arena), SLICE("healthy"));
     }
     arena_done(&arena);
     if (needed == 0)
@@ -164,16 +151,16 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
         return reply->status == 412 ? ANSWER_FAILED : read_status(reply);
     if (!is_whole_json(reply->body))
         return ANSWER_FAILED;
-    struct slice name = find_text(reply->body, "/name", arena);
+    struct slice name = json_find_text(reply->body, "/name", arena);
     if (name.len == 0)
         return ANSWER_FAILED;
-    struct slice public_ = find_text(reply->body, "/metadata/public", arena);
+    struct slice public_ = json_find_text(reply->body, "/metadata/public", arena);
     *ret = (struct harbor_project){
         .public_ = slice_equal(public_, SLICE("true")) ? TRUTH_YES : TRUTH_NO,
         .is_proxy = json_find(reply->body, SLICE("/registry_id"), &registry) && registry.len &&
                     registry.base[0] != '0' && registry.base[0] != 'n',
-        .filter = find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
-        .filter_kind = find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+        .filter = json_find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
+        .filter_kind = json_find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
     };
     return ANSWER_YES;
 }
@@ -183,7 +170,7 @@ bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *aren
 {
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
-    *ret_version = find_text(reply->body, "/harbor_version", arena);
+    *ret_version = json_find_text(reply->body, "/harbor_version", arena);
     return true;
 }
 
@@ -191,9 +178,9 @@ bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret
 {
     if (!is_whole_json(body))
         return false;
-    struct slice name = find_text(body, "/event_data/repository/repo_full_name", arena);
+    struct slice name = json_find_text(body, "/event_data/repository/repo_full_name", arena);
     if (name.len == 0)
-        name = find_text(body, "/data/repository/repo_full_name", arena);
+        name = json_find_text(body, "/data/repository/repo_full_name", arena);
     if (name.len == 0)
         return false;
     *ret_repository = name;
@@ -230,9 +217,9 @@ bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena, st
     struct slice seconds;
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
-    struct slice token = find_text(reply->body, "/token", arena);
+    struct slice token = json_find_text(reply->body, "/token", arena);
     if (token.len == 0)
-        token = find_text(reply->body, "/access_token", arena);
+        token = json_find_text(reply->body, "/access_token", arena);
     if (token.len == 0)
         return false;
     for (size_t i = 0; i < token.len; i++)

@@ -87,3 +87,14 @@ bool json_find(struct slice json, struct slice pointer, struct slice *ret)
     *ret = at;
     return true;
 }
+
+struct slice json_find_text(struct slice json, const char *pointer, struct arena *arena)
+{
+    struct slice value, text;
+    struct json_scanner s;
+    if (!json_find(json, slice_from(pointer), &value))
+        return (struct slice){0};
+    json_scanner_init(&s, value);
+    json_read_text(&s, arena, &text);
+    return text;
+}

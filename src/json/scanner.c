@@ -497,3 +497,16 @@ struct slice json_string_decode(struct json_string string, struct arena *arena)
     }
     return slice_of(base, len);
 }
+
+bool json_read_text(struct json_scanner *s, struct arena *arena, struct slice *ret)
+{
+    struct json_string string;
+    *ret = (struct slice){0};
+    if (json_peek(s) != JSON_STRING) {
+        json_skip(s);
+        return false;
+    }
+    if (json_read_string(s, &string))
+        *ret = json_string_decode(string, arena);
+    return true;
+}

@@ -74,6 +74,10 @@ bool json_array_next(struct json_scanner *s);
 /* Reads a string; false, and an error, where something else comes next. */
 bool json_read_string(struct json_scanner *s, struct json_string *ret);
 
+/* Reads a string and decodes it; passes over anything else, without an error, and gives the empty
+ * slice. Whether it was a string. */
+bool json_read_text(struct json_scanner *s, struct arena *arena, struct slice *ret);
+
 /* Reads true or false. */
 bool json_read_bool(struct json_scanner *s, bool *ret);
 

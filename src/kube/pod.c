@@ -38,15 +38,7 @@ static enum presence read_object(struct pod_reader *r, member_reader *read, void
 /* The decoded string that comes next; anything else is passed over and gives the empty slice. */
 static enum presence read_text(struct pod_reader *r, struct slice *ret)
 {
-    struct json_string string;
-    *ret = (struct slice){0};
-    if (json_peek(r->s) != JSON_STRING) {
-        json_skip(r->s);
-        return PRESENCE_OTHER;
-    }
-    if (json_read_string(r->s, &string))
-        *ret = json_string_decode(string, r->arena);
-    return PRESENCE_HERE;
+    return json_read_text(r->s, r->arena, ret) ? PRESENCE_HERE : PRESENCE_OTHER;
 }
 
 static bool read_truth(struct pod_reader *r)

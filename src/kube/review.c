@@ -13,12 +13,7 @@ struct review_reader {
 
 static void read_text(struct review_reader *r, struct slice *ret)
 {
-    struct json_string string;
-    *ret = (struct slice){0};
-    if (json_peek(&r->s) != JSON_STRING)
-        json_skip(&r->s);
-    else if (json_read_string(&r->s, &string))
-        *ret = json_string_decode(string, r->arena);
+    json_read_text(&r->s, r->arena, ret);
 }
 
 static bool enter_object(struct review_reader *r)

@@ -19,24 +19,11 @@ static const struct template_path built_in[] = {
     {{"batch", 5}, {"CronJob", 7}, {"/spec/jobTemplate/spec/template", 31}},
 };
 
-static struct slice find_text(struct slice json, const char *pointer, struct arena *arena)
-{
-    struct slice value;
-    struct json_scanner s;
-    struct json_string string;
-    if (!json_find(json, slice_from(pointer), &value))
-        return (struct slice){0};
-    json_scanner_init(&s, value);
-    if (json_peek(&s) != JSON_STRING || !json_read_string(&s, &string))
-        return (struct slice){0};
-    return json_string_decode(string, arena);
-}
-
 bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,
                  struct object *ret)
 {
-    struct slice version = find_text(json, "/apiVersion", arena);
-    struct slice kind = find_text(json, "/kind", arena);
+    struct slice version = json_find_text(json, "/apiVersion", arena);
+    struct slice kind = json_find_text(json, "/kind", arena);
     size_t slash = slice_find(version, '/');
     struct slice group = slash < version.len ? slice_head(version, slash) : (struct slice){0};
     if (kind.len == 0) {
@@ -48,12 +35,12 @@ bool object_read(struct slice json, const struct object *otherwise, struct arena
     *ret = (struct object){
         .group = group,
         .kind = kind,
-        .name = find_text(json, "/metadata/name", arena),
-        .namespace_ = find_text(json, "/metadata/namespace", arena),
+        .name = json_find_text(json, "/metadata/name", arena),
+        .namespace_ = json_find_text(json, "/metadata/namespace", arena),
         .json = json,
     };
     if (ret->name.len == 0)
-        ret->name = find_text(json, "/metadata/generateName", arena);
+        ret->name = json_find_text(json, "/metadata/generateName", arena);
     return true;
 }
 

@@ -135,7 +135,9 @@ static const struct field_case policy_fields[] = {
      "p.yaml:6:13: warning: `index.docker.io/library/busybox` matches nothing, since images are "
      "compared by their whole name; expected `docker.io/library/busybox`\n"},
     {"  exclude: [\"docker.io/library/busybox:1.36\"]\n", ""},
-    {"  exclude: [\"x*\"]\n", ""},
+    {"  exclude: [\"x*\"]\n",
+     "p.yaml:6:13: warning: `x*` excludes nothing that this Policy moves: images are compared by their "
+     "whole name; expected `docker.io/…`, or `*` in front\n"},
     {"  exclude: busybox\n", "p.yaml:6:12: `exclude` is a single value, expected a list\n"},
     {"  exclude: [[busybox]]\n", "p.yaml:6:13: `exclude` is a list, expected text\n"},
     {"  exclude: [~]\n", "p.yaml:6:13: `exclude` is nothing, expected text\n"},
@@ -170,13 +172,16 @@ static const struct field_case policy_fields[] = {
     {"  owners: {}\n", ""},
     {"  requireInHarbor: never\n", ""},
     {"  requireInHarbor: cached\n",
-     "p.yaml:6:20: `requireInHarbor: cached` is not built yet, expected `never`\n"},
+     "p.yaml:6:20: `requireInHarbor` asks Harbor, but Harbor `h` has no `api`; expected `never`, or "
+     "`api` there\n"},
     {"  requireInHarbor: servable\n",
-     "p.yaml:6:20: `requireInHarbor: servable` is not built yet, expected `never`\n"},
+     "p.yaml:6:20: `requireInHarbor` asks Harbor, but Harbor `h` has no `api`; expected `never`, or "
+     "`api` there\n"},
     {"  requireInHarbor: always\n",
      "p.yaml:6:20: `requireInHarbor` is `always`, expected `never`, `cached` or `servable`\n"},
     {"  onHarborUnavailable: keep\n",
-     "p.yaml:6:3: `onHarborUnavailable` is not built yet, expected it to be left out\n"},
+     "p.yaml:6:24: warning: `onHarborUnavailable` has no effect: Harbor `h` has no `api`, so nobody "
+     "knows\n"},
     {"  findings: {severity: Critical}\n",
      "p.yaml:6:3: `findings` is not built yet, expected it to be left out\n"},
     {"  pullSecret: harbor-pull\n", ""},
@@ -295,7 +300,9 @@ static const struct field_case policy_specs[] = {
      "p.yaml:5:16: warning: `kube-system` has no effect: the namespace is protected\n"},
     {"  namespaces: [kube-system, n]\n",
      "p.yaml:5:16: warning: `kube-system` has no effect: the namespace is protected\n"},
-    {"  namespaces: [\"kube-*\"]\n", ""},
+    {"  namespaces: [\"kube-*\"]\n",
+     "p.yaml:5:16: warning: `kube-*` also matches 3 protected namespaces, such as `kube-node-lease`, "
+     "which stay as they are\n"},
     {"  namespaces: [\"\303\274\"]\n",
      "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
      "p.yaml:5:16: warning: `\303\274` can never match: namespaces have lower-case letters, digits "
@@ -462,8 +469,18 @@ static const struct field_case harbor_fields[] = {
     {"  trustedControllers: [1]\n", "p.yaml:7:24: `trustedControllers` is 1, which YAML reads as a "
                                     "number or truth value; expected text: put it in quotes\n"},
     {"  discover: true\n", "p.yaml:7:3: `discover` is not built yet, expected it to be left out\n"},
-    {"  api: {url: https://h}\n",
-     "p.yaml:7:3: `api` is not built yet, expected it to be left out\n"},
+    {"  api: {url: https://h}\n", ""},
+    {"  api: {url: 'https://h:8443/', credentialsDirectory: /c, caFile: /ca.crt}\n", ""},
+    {"  api: {}\n", "p.yaml:7:8: `api` has no `url`, expected one\n"},
+    {"  api: {url: ftp://h}\n",
+     "p.yaml:7:14: `api.url` is `ftp://h`, expected `https://HOST` or `https://HOST:PORT`\n"},
+    {"  api: {url: https://h/path}\n",
+     "p.yaml:7:14: `api.url` is `https://h/path`, expected `https://HOST` or `https://HOST:PORT`\n"},
+    {"  api: {url: 'https://u@h'}\n",
+     "p.yaml:7:14: `api.url` is `https://u@h`, expected `https://HOST` or `https://HOST:PORT`\n"},
+    {"  api: {url: http://h}\n",
+     "p.yaml:7:14: warning: `api.url` is not https: the account's password crosses the network in the "
+     "clear\n"},
     {"  hosts: a\n", "p.yaml:7:3: unknown field `hosts`, did you mean `host`?\n"},
     {"  registry: {}\n", "p.yaml:7:3: unknown field `registry`, did you mean `registries`?\n"},
     {"  unknown: a\n",

@@ -134,8 +134,7 @@ static void test_open_metrics(void **state)
         char family[100] = "";
         metrics_write(metrics, 0, open != 0, &out);
         char *page = (char *)arena_copy(&arena, buffer_slice(&out)).base, *rest = NULL;
-        if (open)
-            assert_string_equal(page + out.len - 6, "# EOF\n");
+        assert_null(strstr(page, "# EOF")); /* admin.c ends the page, after all families */
         for (char *line = strtok_r(page, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
             char type[20];
             if (strncmp(line, "# HELP ", 7) == 0 || strcmp(line, "# EOF") == 0)
