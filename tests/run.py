@@ -70,6 +70,8 @@ def run_replays(totals, build, variant):
         target = program.name[len("fuzz_"):-len("-replay")]
         folders = [f"tests/fuzz/{kind}/{target}" for kind in ("corpus", "regression")
                    if (ROOT / "tests/fuzz" / kind / target).is_dir()]
+        if target == "review":
+            folders += ["tests/data/admission-reviews", "tests/data/captured-reviews"]
         done = run([program, *folders])
         if done.returncode:
             totals.fail(f"{variant}/fuzz/{target}", done.stdout[-4000:])

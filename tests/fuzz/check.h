@@ -72,7 +72,9 @@ static inline struct json_node *answer_and_check(const struct policies *policies
 {
     struct buffer out = {0};
     struct error error = {""};
-    *ret_answered = admit(policies, ADMIT_MUTATE, mode, body, arena, &out, ret, &error);
+    const struct admit_request request = {
+        .policies = policies, .webhook = ADMIT_MUTATE, .mode = mode, .body = body};
+    *ret_answered = admit(&request, arena, &out, ret, &error);
     CHECK(*ret_answered == (error.text[0] == '\0'));
     CHECK(*ret_answered == (ret->result != ADMIT_INVALID));
     if (!*ret_answered) {

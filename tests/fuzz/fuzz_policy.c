@@ -20,6 +20,17 @@ static const char after[] =
     "x\"},{\"name\":\"e\","
     "\"image\":\"localhost:5000/x\"}],\"imagePullSecrets\":null}}}}";
 
+/* Slow and plain: what policies_find answers by its indexes. */
+static bool claims(const struct policy *policy, struct slice namespace_)
+{
+    for (size_t i = 0; i < policy->namespaces.count; i++) {
+        const struct pattern *pattern = &policy->namespaces.items[i];
+        if (policy_pattern_can_match(pattern) && glob_match(pattern->text, namespace_))
+            return true;
+    }
+    return false;
+}
+
 static void check_namespace(const struct policies *policies, struct slice namespace_)
 {
     for (size_t i = 0; i < namespace_.len; i++)
@@ -30,9 +41,9 @@ static void check_namespace(const struct policies *policies, struct slice namesp
     for (size_t i = 0; found && i < policies_count(policies); i++) {
         const struct policy *other = policies_at(policies, i);
         CHECK(other->priority <= found->priority ||
-              !pattern_list_match(&other->namespaces, namespace_));
+              !claims(other, namespace_));
     }
-    CHECK(!found || pattern_list_match(&found->namespaces, namespace_));
+    CHECK(!found || claims(found, namespace_));
     struct arena arena = {0};
     check_round(policies,
                 arena_join(&arena,

@@ -35,7 +35,7 @@ import model
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("HARBOR_PILOT") or REPOSITORY / "build" / "harbor-pilot")
-RECORDED = REPOSITORY / "tests" / "data" / "admission-reviews"
+RECORDED = [REPOSITORY / "tests" / "data" / name for name in ("admission-reviews", "captured-reviews")]
 
 
 class Mismatch(AssertionError):
@@ -339,8 +339,8 @@ class Set:
             rng = random.Random(f"{self.seed}/{i}")
             path_mode, review = generate.generate_review(rng, self.generated_from)
             yield str(i), path_mode, review, generate.encode(rng, review)
-        if only is None and RECORDED.is_dir():
-            for path in sorted(RECORDED.glob("*.json")):
+        if only is None:
+            for path in sorted(path for folder in RECORDED for path in folder.glob("*.json")):
                 for path_mode in ("enforce", "audit"):
                     body = path.read_bytes()
                     uid = json.loads(body)["request"]["uid"].encode()
