@@ -79,15 +79,14 @@ enum harbor_health session_health(const struct session *session)
 
 /* --- the account --- */
 
-static bool read_credential(struct session *session, const char *name, struct buffer *ret)
+static bool read_credential(const struct session *session, const char *name, struct buffer *ret)
 {
     struct buffer path = {0};
     buffer_append_format(&path, "%s/%s", session->credentials_directory.base, name);
     struct error error;
     bool read = file_read(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
-    if (!read && !session->account_unreadable)
+    if (!read && !session->account_unreadable) /* said once */
         log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
-    session->account_unreadable = !read;
     while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))
         ret->len--;
     buffer_done(&path);
@@ -100,8 +99,10 @@ void session_read_account(struct session *session)
     char digest[65];
     if (session->credentials_directory.len == 0)
         return;
-    if (read_credential(session, "username", &user) &&
-        read_credential(session, "password", &password)) {
+    bool read = read_credential(session, "username", &user) &&
+                read_credential(session, "password", &password);
+    session->account_unreadable = !read;
+    if (read) {
         buffer_append_format(&both, "%.*s:", SLICE_ARGS(buffer_slice(&user)));
         buffer_append(&both, buffer_slice(&password));
         digest_sha256_hex(buffer_slice(&both), digest);
@@ -260,10 +261,14 @@ static void set_health(struct session *session, enum harbor_health health, const
     if (session->health == health)
         return;
     struct log_line line;
+    if (health == HEALTH_UP) { /* what it could not say while it was ill */
+        if (session->health == HEALTH_DOWN || !session->account_tried)
+            session->next_account_ms = 0;
+        if (session->health == HEALTH_DOWN)
+            session->next_project_ms = 0;
+    }
     session->health = health;
     session->polls_against = 0;
-    if (health == HEALTH_UP) /* what it could not say while it was ill */
-        session->next_account_ms = session->next_project_ms = 0;
     log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
               health == HEALTH_UP ? "Harbor can serve pulls"
                                   : "Harbor cannot serve pulls: images are kept where the Policy says so");
@@ -287,6 +292,8 @@ static void take_poll(struct session *session, bool healthy, const char *why)
         session->failures = 0;
     }
     bool calm = session->health == HEALTH_UP && session->polls_against == 0;
+    if (healthy) /* one image that always fails, asked now and then, is not a Harbor that is down */
+        session->failures = 0;
     session->next_health_ms = facts_now_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
 }
 

@@ -318,7 +318,7 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     t->done = done;
     t->context = context;
 
-    t->refused = atomic_fetch_add(&client->pending, 1) >= HTTP_MAX_QUEUED;
+    t->refused = atomic_fetch_add(&client->pending, 1) >= HTTP_MAX_QUEUED && !t->urgent;
     pthread_mutex_lock(&client->lock);
     if (t->urgent) {
         t->next = client->queue;

@@ -1,0 +1,170 @@
+"""Starts the real program beside a fake Harbor. HARBOR_PILOT names the program."""
+
+import os
+import pathlib
+import sys
+import tempfile
+import threading
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent / "server"))
+
+from fake_harbor import GOOD_ACCOUNT, FakeHarbor  # noqa: E402
+from serverlib import Certificates, Server  # noqa: E402
+
+HOST = "registry.example.com"
+REQUIRE, UNAVAILABLE = ("never", "cached", "servable"), ("keep", "rewrite")
+HARBOR = """\
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Harbor
+metadata: {{name: default}}
+spec:
+  host: {host}
+  registries: {{docker.io: docker-hub-proxy, private.example.com: private-proxy{more}}}
+  api: {{url: "{url}"{credentials}{ca}}}
+"""
+POLICY = """\
+---
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Policy
+metadata: {{name: {name}}}
+spec: {{namespaces: [{name}], requireInHarbor: {require}, onHarborUnavailable: {unavailable}}}
+"""
+
+
+def find_binary():
+    default = HERE.parent.parent / "build" / "harbor-pilot"
+    path = pathlib.Path(os.environ.get("HARBOR_PILOT") or default).resolve()
+    if not path.is_file():
+        pytest.exit(f"{path} is not there: run make first, or name the program with HARBOR_PILOT", returncode=2)
+    return path
+
+
+class Places:
+    """What the program and its Harbor need to start: certificates of each, an account, policies."""
+
+    def __init__(self, binary, directory):
+        self.binary, self.directory = binary, pathlib.Path(directory)
+        self.certificates = Certificates(binary, self.directory / "certificates")
+        self.harbor_certificates = Certificates(binary, self.directory / "harbor", "--dns-name", "localhost")
+        self.other_authority = Certificates(binary, self.directory / "other").ca
+
+    def new_directory(self):
+        return pathlib.Path(tempfile.mkdtemp(dir=self.directory))
+
+    def fake(self, tls=True, **how):
+        own = self.harbor_certificates
+        return FakeHarbor(own.cert, own.key, **how) if tls else FakeHarbor(**how)
+
+    def write_account(self, directory, account=GOOD_ACCOUNT):
+        for name, text in zip(("username", "password"), account):
+            (directory / (name + ".new")).write_text(text)
+            os.rename(directory / (name + ".new"), directory / name)
+        return directory
+
+    def write_policies(self, url, directory=None, ca="", account=GOOD_ACCOUNT, more=""):
+        """A file with one Policy for each pair of settings; its name is the namespace's: `servable-keep`."""
+        directory = directory or self.new_directory()
+        ca = self.harbor_certificates.ca if ca == "" else ca
+        if account:
+            self.write_account(directory, account)
+        text = HARBOR.format(host=HOST, url=url, more=more, ca=f', caFile: "{ca}"' if ca else "",
+                             credentials=f', credentialsDirectory: "{directory}"' if account else "")
+        for require in REQUIRE:
+            for unavailable in UNAVAILABLE:
+                text += POLICY.format(name=f"{require}-{unavailable}", require=require, unavailable=unavailable)
+        (directory / "policies.yaml").write_text(text)
+        return directory / "policies.yaml"
+
+
+def pytest_collection_finish(session):
+    if session.config.option.collectonly or not session.items:
+        return
+    session.config.harbor_directory = tempfile.TemporaryDirectory(prefix="harbor-pilot-harbor-",
+                                                                  ignore_cleanup_errors=True)
+    session.config.places = Places(find_binary(), session.config.harbor_directory.name)
+    for item in session.items:
+        if item.get_closest_marker("background"):
+            item.background = Background(item, session.config.places)
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "harbor_directory"):
+        session.config.harbor_directory.cleanup()
+
+
+class Starter:
+    """Starts servers of a test's own; they end with it."""
+
+    def __init__(self, places):
+        self.places, self.started = places, []
+
+    def __call__(self, policies, *args, **how):
+        self.started.append(Server(self.places.binary, self.places.certificates, policies, *args, **how))
+        return self.started[-1]
+
+    def stop(self):
+        for server in reversed(self.started):
+            server.stop()
+
+
+class Background:
+    """A test whose time is spent waiting for the program's own constants: it runs beside the other tests, from the
+    session's start on, with a `fake` and a `start` of its own."""
+
+    def __init__(self, item, places):
+        self.item, self.places, self.error = item, places, None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        fake, start = self.places.fake(), Starter(self.places)
+        try:
+            has = {"places": self.places, "fake": fake, "start": start,
+                   **(self.item.callspec.params if hasattr(self.item, "callspec") else {})}
+            try:
+                self.item.obj(**{name: has[name] for name in self.item._fixtureinfo.argnames})
+            finally:
+                start.stop()
+                fake.stop()
+        except BaseException as error:  # pytest's own failures are BaseExceptions
+            self.error = error
+
+    def result(self):
+        self.thread.join(120)
+        assert not self.thread.is_alive(), "the test that runs in the background does not end"
+        if self.error:
+            raise self.error
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("background") is not None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if hasattr(pyfuncitem, "background"):
+        pyfuncitem.background.result()
+        return True
+    return None
+
+
+@pytest.fixture(scope="session")
+def places(request):
+    return request.config.places
+
+
+@pytest.fixture
+def fake(places):
+    one = places.fake()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def start(places):
+    starter = Starter(places)
+    yield starter
+    starter.stop()
