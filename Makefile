@@ -121,10 +121,15 @@ fuzz:
 	@bash tests/deps.sh test
 	@bash tests/fuzz/run.sh $(or $(SECONDS),60)
 
+BENCH := $(addprefix $(BUILD)/bench/,fixed engine jansson)
+$(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D); echo '  LINK  $@'
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
+
 ## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook
-bench: $(BINARY)
+bench: $(BINARY) $(BENCH)
 	@bash tests/deps.sh test
-	@HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 tests/bench/bench.py
+	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
 ## make mutation   flips each condition of the decision code and looks for a test that notices
 mutation:

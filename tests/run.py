@@ -140,26 +140,33 @@ def sanitized(totals):
         if make(totals, *arguments, "unit", "fuzz-replays", "all"):
             run_unit(totals, build, variant)
             run_replays(totals, build, variant)
-            run_pytest(totals, f"{variant}/server", "tests/server",
-                       {"HARBOR_PILOT": str(ROOT / build / "harbor-pilot")})
+            environment = {"HARBOR_PILOT": str(ROOT / build / "harbor-pilot"),
+                           "HARBOR_PILOT_SLOW": "1"}
+            run_pytest(totals, f"{variant}/server", "tests/server", environment)
+            run_pytest(totals, f"{variant}/harbor", "tests/harbor", environment)
 
 
 def threads(totals):
     """The server under ThreadSanitizer."""
     arguments = ["BUILD=build-tsan", "CC=clang", "SANITIZE=thread"]
     if make(totals, *arguments, "all"):
-        run_pytest(totals, "tsan/server", "tests/server/test_threads.py",
-                   {"HARBOR_PILOT": str(ROOT / "build-tsan" / "harbor-pilot")})
+        environment = {"HARBOR_PILOT": str(ROOT / "build-tsan" / "harbor-pilot"),
+                       "HARBOR_PILOT_SLOW": "1"}
+        run_pytest(totals, "tsan/server", "tests/server/test_threads.py", environment)
+        run_pytest(totals, "tsan/harbor", "tests/harbor", environment)
 
 
 STEPS = [
     # name, in `check`, in `test`
     ("lint", run_lint, True),
+    ("lint's own and the bench's", lambda t: (run_pytest(t, "lint", "tests/lint"),
+                                                run_pytest(t, "bench", "tests/bench")), True),
     ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
     ("cases of the example policies", run_cases, True),
     ("make run", run_demo, True),
     ("server", lambda t: run_pytest(t, "server", "tests/server"), True),
     ("command line", lambda t: run_pytest(t, "cli", "tests/cli"), True),
+    ("harbor", lambda t: run_pytest(t, "harbor", "tests/harbor"), True),
     ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
     ("sanitizers", sanitized, False),
     ("threads", threads, False),

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum {
-    ADMIN_FIRST_SECONDS = 5,  /* from accept to the first line of a request */
-    ADMIN_NEXT_SECONDS = 40,  /* to the next probe or scrape on a kept connection */
-    ADMIN_PER_ADDRESS = 64,   /* so that one Pod cannot keep the kubelet's probes out */
+    ADMIN_FIRST_SECONDS = 5, /* from accept to the first line of a request */
+    ADMIN_NEXT_SECONDS = 40, /* to the next probe or scrape on a kept connection */
+    ADMIN_PER_ADDRESS = 192, /* so that one Pod cannot keep the kubelet's probes out */
 };
 
 #define TEXT "text/plain; charset=utf-8"
@@ -70,8 +70,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     bool live = strcmp(url, "/livez") == 0, ready = strcmp(url, "/readyz") == 0;
     if (!live && !ready && strcmp(url, "/metrics") != 0)
         return http_answer(connection, MHD_HTTP_NOT_FOUND, TEXT,
-                           SLICE("no such path; expected /livez, /readyz or /metrics\n"), NULL, NULL,
-                           false);
+                           SLICE("no such path; expected /livez, /readyz or /metrics\n"), NULL,
+                           NULL, false);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return http_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
                            SLICE("this method is not allowed here; expected GET\n"),
@@ -104,14 +104,14 @@ struct admin *admin_start(int socket, struct state *state, const struct server *
     *admin = (struct admin){
         .state = state, .server = server, .connections = connections_new(ADMIN_FIRST_SECONDS)};
     admin->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, admin,
-        MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)ADMIN_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)ADMIN_NEXT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION, connections_notify,
-        admin->connections, MHD_OPTION_URI_LOG_CALLBACK, begin_request, admin,
-        MHD_OPTION_NOTIFY_COMPLETED, complete, admin, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
-        MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle,
+        admin, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADMIN_PER_ADDRESS,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_NEXT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
+        connections_notify, admin->connections, MHD_OPTION_URI_LOG_CALLBACK, begin_request, admin,
+        MHD_OPTION_NOTIFY_COMPLETED, complete, admin, MHD_OPTION_UNESCAPE_CALLBACK,
+        http_keep_escapes, NULL, MHD_OPTION_END);
     if (admin->daemon)
         return admin;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");

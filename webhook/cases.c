@@ -64,8 +64,10 @@ static bool read_option(struct runner *r, struct slice column, struct question *
     else if (slice_equal(key, SLICE("facts")))
         return read_facts(r, value, facts);
     else {
-        diagnostics_error(r->diagnostics, r->at, "`%.*s` is no option of a case, expected owner=, "
-                          "hash=, pull-policy= or facts=", SLICE_ARGS(slice_head(column, 100)));
+        diagnostics_error(r->diagnostics, r->at,
+                          "`%.*s` is no option of a case, expected owner=, "
+                          "hash=, pull-policy= or facts=",
+                          SLICE_ARGS(slice_head(column, 100)));
         return false;
     }
     return true;
@@ -82,14 +84,17 @@ static bool is_reason(struct slice name)
 static bool check_expectation(struct runner *r, struct slice expected)
 {
     if (slice_starts_with(expected, SLICE("deny:"))) {
-        diagnostics_error(r->diagnostics, r->at, "`deny:` is not built yet, expected an image or "
+        diagnostics_error(r->diagnostics, r->at,
+                          "`deny:` is not built yet, expected an image or "
                           "keep:REASON");
         return false;
     }
     struct slice reason = slice_from_index(expected, SLICE("keep:").len);
     if (slice_starts_with(expected, SLICE("keep:")) && !is_reason(reason)) {
-        diagnostics_error(r->diagnostics, r->at, "`%.*s` is no reason to keep an image; the man page "
-                          "of explain lists them", SLICE_ARGS(slice_head(reason, 60)));
+        diagnostics_error(r->diagnostics, r->at,
+                          "`%.*s` is no reason to keep an image; the man page "
+                          "of explain lists them",
+                          SLICE_ARGS(slice_head(reason, 60)));
         return false;
     }
     return true;
@@ -121,8 +126,10 @@ static void run_line(struct runner *r, struct slice line)
     if (count == 0)
         return;
     if (count < 3) {
-        diagnostics_error(r->diagnostics, r->at, "a case has %zu columns, expected NAMESPACE IMAGE "
-                          "EXPECTED", count);
+        diagnostics_error(r->diagnostics, r->at,
+                          "a case has %zu columns, expected NAMESPACE IMAGE "
+                          "EXPECTED",
+                          count);
         return;
     }
     struct question question = {
@@ -147,8 +154,7 @@ static void run_line(struct runner *r, struct slice line)
 void cases_run(const struct policies *policies, struct slice text, struct slice file,
                struct diagnostics *diagnostics, struct case_results *results)
 {
-    struct runner r = {policies, diagnostics, results,
-                       {arena_copy(&results->arena, file), 0, 1}};
+    struct runner r = {policies, diagnostics, results, {arena_copy(&results->arena, file), 0, 1}};
     while (text.len) {
         size_t end = slice_find(text, '\n');
         r.at.line++;

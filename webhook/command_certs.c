@@ -16,19 +16,38 @@ static int init(int argc, char **argv)
     long days = 365, ca_days = 0;
     bool force = false;
     const struct option_spec options[] = {
-        {.name = "directory", .kind = OPTION_TEXT, .target = &directory, .value = "DIR",
+        {.name = "directory",
+         .kind = OPTION_TEXT,
+         .target = &directory,
+         .value = "DIR",
          .required = true,
          .help = "Where ca.crt, ca.key, tls.crt and tls.key go; made if it is not there."},
-        {.name = "dns-name", .kind = OPTION_TEXTS, .target = &dns_names, .value = "NAME",
-         .help = "A name of the server; may be given several times. For a Service: NAME.NAMESPACE.svc"},
-        {.name = "ip-address", .kind = OPTION_TEXTS, .target = &ip_addresses, .value = "IP",
+        {.name = "dns-name",
+         .kind = OPTION_TEXTS,
+         .target = &dns_names,
+         .value = "NAME",
+         .help =
+             "A name of the server; may be given several times. For a Service: NAME.NAMESPACE.svc"},
+        {.name = "ip-address",
+         .kind = OPTION_TEXTS,
+         .target = &ip_addresses,
+         .value = "IP",
          .help = "An address of the server; may be given several times."},
-        {.name = "days", .kind = OPTION_NUMBER, .target = &days, .value = "N", .least = 1,
-         .most = CERTS_DAYS_MAX, .help = "How long the serving certificate is valid; default 365."},
-        {.name = "ca-days", .kind = OPTION_NUMBER, .target = &ca_days, .value = "N", .least = 1,
-         .most = CERTS_DAYS_MAX, .help = "How long the authority is valid; default 3650, or --days where that is more."},
-        {.name = "force", .kind = OPTION_FLAG, .target = &force,
-         .help = "Replace what is there."},
+        {.name = "days",
+         .kind = OPTION_NUMBER,
+         .target = &days,
+         .value = "N",
+         .least = 1,
+         .most = CERTS_DAYS_MAX,
+         .help = "How long the serving certificate is valid; default 365."},
+        {.name = "ca-days",
+         .kind = OPTION_NUMBER,
+         .target = &ca_days,
+         .value = "N",
+         .least = 1,
+         .most = CERTS_DAYS_MAX,
+         .help = "How long the authority is valid; default 3650, or --days where that is more."},
+        {.name = "force", .kind = OPTION_FLAG, .target = &force, .help = "Replace what is there."},
     };
     const struct command_spec command = {
         .name = "certs init",
@@ -43,15 +62,17 @@ static int init(int argc, char **argv)
     enum options_result result = options_parse(&command, argc, argv, NULL);
     if (ca_days == 0) /* the authority outlives what it signs */
         ca_days = days > DEFAULT_CA_DAYS ? days : DEFAULT_CA_DAYS;
-    struct certs_request request = {dns_names.items, dns_names.count, ip_addresses.items,
-                                    ip_addresses.count, days, ca_days, time(NULL)};
+    struct certs_request request = {
+        dns_names.items, dns_names.count, ip_addresses.items, ip_addresses.count, days,
+        ca_days,         time(NULL)};
     if (result != OPTIONS_GO)
         status = result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     else if (!certs_init_directory(directory, &request, force, &error))
         status = usage_error("%s", error.text);
     else
         printf("wrote ca.crt, ca.key, tls.crt and tls.key to %s; keep ca.key safe, ca.crt is the "
-               "caBundle\n", directory);
+               "caBundle\n",
+               directory);
     free(dns_names.items);
     free(ip_addresses.items);
     return status;

@@ -1,10 +1,10 @@
 /* `check`: validates policies, runs their cases, and names the namespaces that nobody claims. */
 #include "base/cleanup.h"
-#include "json/writer.h"
 #include "webhook/cases.h"
 #include "webhook/commands.h"
 #include "webhook/files.h"
 #include "webhook/policy_files.h"
+#include "json/writer.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -73,7 +73,8 @@ static void run_beside(struct check *check, const char *path)
     for (int i = 0; i < count; i++) {
         size_t len = strlen(path);
         const char *slash = len && path[len - 1] == '/' ? "" : "/";
-        run_file(check, arena_format(&check->arena, "%s%s%s", path, slash, entries[i]->d_name).base);
+        run_file(check,
+                 arena_format(&check->arena, "%s%s%s", path, slash, entries[i]->d_name).base);
         free(entries[i]);
     }
     if (count >= 0)
@@ -99,8 +100,7 @@ static void read_namespaces(struct check *check)
         if (strncmp(word, "namespace/", 10) == 0)
             word += 10;
         struct slice name = slice_from(word);
-        if (name.len == 0 || policies_protects(check->set, name) ||
-            policies_find(check->set, name))
+        if (name.len == 0 || policies_protects(check->set, name) || policies_find(check->set, name))
             continue;
         check->unclaimed = arena_grow(&check->arena, check->unclaimed, check->unclaimed_count,
                                       &capacity, sizeof(name));
@@ -169,8 +169,9 @@ static void print_text(const struct check *check)
     diagnostics_print(&check->diagnostics);
     for (size_t i = 0; i < check->results.failed; i++) {
         const struct case_failure *failure = &check->results.failures[i];
-        printf("%.*s:%d: failed\n  expected  %.*s\n  got       %.*s\n", SLICE_ARGS(failure->at.file),
-               failure->at.line, SLICE_ARGS(failure->expected), SLICE_ARGS(failure->got));
+        printf("%.*s:%d: failed\n  expected  %.*s\n  got       %.*s\n",
+               SLICE_ARGS(failure->at.file), failure->at.line, SLICE_ARGS(failure->expected),
+               SLICE_ARGS(failure->got));
     }
     if (check->unclaimed_count)
         printf("no Policy claims:");
@@ -210,15 +211,29 @@ int command_check(int argc, char **argv)
     static const char *const outputs[] = {"text", "json", NULL};
     struct check check = {0};
     const struct option_spec options[] = {
-        {.name = "policies", .kind = OPTION_TEXTS, .target = &check.policies, .value = "PATH",
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &check.policies,
+         .value = "PATH",
          .required = true,
          .help = "A policy file, or a directory of *.yaml; may be given several times."},
-        {.name = "cases", .kind = OPTION_TEXTS, .target = &check.cases, .value = "FILE",
+        {.name = "cases",
+         .kind = OPTION_TEXTS,
+         .target = &check.cases,
+         .value = "FILE",
          .help = "Cases to run besides the *.cases that lie beside the policies."},
-        {.name = "namespaces", .kind = OPTION_TEXT, .target = &check.namespaces_file,
-         .value = "FILE", .help = "Names of namespaces: those that no Policy claims are listed."},
-        {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &check.output,
-         .value = "text|json", .words = outputs, .help = "Default text."},
+        {.name = "namespaces",
+         .kind = OPTION_TEXT,
+         .target = &check.namespaces_file,
+         .value = "FILE",
+         .help = "Names of namespaces: those that no Policy claims are listed."},
+        {.name = "output",
+         .short_name = 'o',
+         .kind = OPTION_WORD,
+         .target = &check.output,
+         .value = "text|json",
+         .words = outputs,
+         .help = "Default text."},
     };
     const struct command_spec command = {
         .name = "check",

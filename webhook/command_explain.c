@@ -1,11 +1,11 @@
 /* `explain`: one image, which Policy decides about it, what, and how to get the other decision. */
 #include "image/glob.h"
-#include "json/writer.h"
 #include "webhook/commands.h"
 #include "webhook/facts_option.h"
 #include "webhook/live_facts.h"
 #include "webhook/policy_files.h"
 #include "webhook/question.h"
+#include "json/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +59,14 @@ static struct slice reason_for(struct explain *e, const struct policy *policy,
         return arena_format(&e->arena, "claims the namespace %s `%.*s`", how,
                             SLICE_ARGS(claim->text));
     if (!winner)
-        return arena_format(&e->arena, "claims the namespace %s `%.*s`", how, SLICE_ARGS(claim->text));
+        return arena_format(&e->arena, "claims the namespace %s `%.*s`", how,
+                            SLICE_ARGS(claim->text));
     if (policy->priority < winner->priority)
-        return arena_format(&e->arena, "claims the namespace %s `%.*s`, but its priority %ld is lower",
-                            how, SLICE_ARGS(claim->text), policy->priority);
-    return arena_format(&e->arena, "claims the namespace %s `%.*s`, but an exact name comes first", how,
-                        SLICE_ARGS(claim->text));
+        return arena_format(&e->arena,
+                            "claims the namespace %s `%.*s`, but its priority %ld is lower", how,
+                            SLICE_ARGS(claim->text), policy->priority);
+    return arena_format(&e->arena, "claims the namespace %s `%.*s`, but an exact name comes first",
+                        how, SLICE_ARGS(claim->text));
 }
 
 /* Rank within one priority: exact names, then globs, then those that do not claim the namespace. */
@@ -111,79 +113,97 @@ static struct slice advise(struct explain *e)
     switch (d->reason) {
     case REASON_REWRITTEN:
         return e->decisions.mode == MODE_ENFORCE
-                   ? arena_format(arena, "To keep it: add it to `exclude` of Policy `%.*s`, or annotate "
+                   ? arena_format(arena,
+                                  "To keep it: add it to `exclude` of Policy `%.*s`, or annotate "
                                   "the Pod with " ANNOTATION_MODE ": disabled.",
                                   SLICE_ARGS(policy->name))
-                   : arena_format(arena, "Nothing is changed yet: the mode is %s. To move it: set `mode: "
+                   : arena_format(arena,
+                                  "Nothing is changed yet: the mode is %s. To move it: set `mode: "
                                   "enforce` in the Policy and label the namespace " ANNOTATION_MODE
-                                  "=enforce.", mode_name(e->decisions.mode));
+                                  "=enforce.",
+                                  mode_name(e->decisions.mode));
     case REASON_POLICY_INVALID:
         return SLICE("No policies could be loaded; `harbor-pilot check` says why.");
     case REASON_PROTECTED:
-        return SLICE("Harbor stands on this namespace, so it is never touched. If that is wrong, take "
-                     "it out of `protected` in the Harbor document.");
+        return SLICE(
+            "Harbor stands on this namespace, so it is never touched. If that is wrong, take "
+            "it out of `protected` in the Harbor document.");
     case REASON_NO_POLICY:
         return SLICE("To move it: name the namespace in `namespaces` of a Policy.");
     case REASON_POLICY_DISABLED:
         return SLICE("To move it: set `mode: audit` or `enforce` in the Policy.");
     case REASON_MIRROR_POD:
-        return SLICE("A static Pod pulls what its manifest on the node says; use a registry mirror on "
-                     "the node.");
+        return SLICE(
+            "A static Pod pulls what its manifest on the node says; use a registry mirror on "
+            "the node.");
     case REASON_OPTED_OUT:
         return SLICE("To move it: take the annotation " ANNOTATION_MODE ": disabled off the Pod.");
     case REASON_OWNED_BY_OPERATOR:
-        return arena_format(arena, "This controller may compare its Pods with what it asked for, and "
-                            "delete a changed one for ever. If it is known not to, add `%.*s/%.*s` to "
-                            "`owners.include` of Policy `%.*s`; see docs/operators.md.",
-                            SLICE_ARGS(e->pod.pod.controller.group.len ? e->pod.pod.controller.group
-                                                                       : SLICE("core")),
-                            SLICE_ARGS(e->pod.pod.controller.kind), SLICE_ARGS(policy->name));
+        return arena_format(
+            arena,
+            "This controller may compare its Pods with what it asked for, and "
+            "delete a changed one for ever. If it is known not to, add `%.*s/%.*s` to "
+            "`owners.include` of Policy `%.*s`; see docs/operators.md.",
+            SLICE_ARGS(e->pod.pod.controller.group.len ? e->pod.pod.controller.group
+                                                       : SLICE("core")),
+            SLICE_ARGS(e->pod.pod.controller.kind), SLICE_ARGS(policy->name));
     case REASON_PULL_POLICY_NEVER:
-        return SLICE("imagePullPolicy is Never: the image has to be on the node under this very name.");
+        return SLICE(
+            "imagePullPolicy is Never: the image has to be on the node under this very name.");
     case REASON_PLACEHOLDER:
         return SLICE("`auto` is a placeholder that Istio fills in later.");
     case REASON_UNPARSEABLE:
-        return SLICE("Nodes refuse such a reference, or (names longer than 255 characters) some do: the Pod "
-                     "will not start on them under any name.");
+        return SLICE(
+            "Nodes refuse such a reference, or (names longer than 255 characters) some do: the Pod "
+            "will not start on them under any name.");
     case REASON_ALREADY_IN_HARBOR:
         return SLICE("There is nothing to do.");
     case REASON_REGISTRY_NOT_PROXIED:
         if (d->registry)
             return arena_format(arena, "To move it: add `%.*s` to `registries` of Policy `%.*s`.",
                                 SLICE_ARGS(d->registry->domain), SLICE_ARGS(policy->name));
-        return arena_format(arena, "To move it: make a proxy-cache project for its registry in Harbor "
+        return arena_format(arena,
+                            "To move it: make a proxy-cache project for its registry in Harbor "
                             "and add both to `registries` of Harbor `%.*s`.",
                             SLICE_ARGS(policy->harbor->name));
     case REASON_EXCLUDED:
-        return arena_format(arena, "To move it: take the pattern `%.*s` out of `exclude` (%.*s:%d).",
-                            SLICE_ARGS(d->pattern->text), SLICE_ARGS(d->pattern->at.file),
-                            d->pattern->at.line);
+        return arena_format(
+            arena, "To move it: take the pattern `%.*s` out of `exclude` (%.*s:%d).",
+            SLICE_ARGS(d->pattern->text), SLICE_ARGS(d->pattern->at.file), d->pattern->at.line);
     case REASON_NOT_IN_ROLLOUT:
-        return arena_format(arena, "To move it: raise `rollout` of Policy `%.*s` from %u to %u or more; "
-                            "the bucket of %.*s is %u.", SLICE_ARGS(policy->name), policy->rollout,
-                            e->decisions.bucket + 1, SLICE_ARGS(e->decisions.workload),
-                            e->decisions.bucket);
+        return arena_format(arena,
+                            "To move it: raise `rollout` of Policy `%.*s` from %u to %u or more; "
+                            "the bucket of %.*s is %u.",
+                            SLICE_ARGS(policy->name), policy->rollout, e->decisions.bucket + 1,
+                            SLICE_ARGS(e->decisions.workload), e->decisions.bucket);
     case REASON_TOO_LONG:
-        return SLICE("With Harbor's host and project the name would pass 255 characters, which nodes "
-                     "refuse; a shorter project name may help.");
+        return SLICE(
+            "With Harbor's host and project the name would pass 255 characters, which nodes "
+            "refuse; a shorter project name may help.");
     case REASON_PULL_SECRET_MISSING:
         return SLICE("The Pod lacks the Policy's pull secret, and it cannot be added here.");
     case REASON_HARBOR_DOWN:
-        return SLICE("Harbor is down, so the image comes from where it always came. To rewrite all the "
-                     "same: `onHarborUnavailable: rewrite` in the Policy.");
+        return SLICE(
+            "Harbor is down, so the image comes from where it always came. To rewrite all the "
+            "same: `onHarborUnavailable: rewrite` in the Policy.");
     case REASON_HARBOR_AUTH:
-        return SLICE("Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
-                     "it rights on the project.");
+        return SLICE(
+            "Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
+            "it rights on the project.");
     case REASON_REFUSED_BY_HARBOR:
-        return SLICE("Harbor's own gate (prevent_vul) would answer the pull with 412. Allow the findings "
-                     "in the project's CVE allowlist, or take an image without them.");
+        return SLICE(
+            "Harbor's own gate (prevent_vul) would answer the pull with 412. Allow the findings "
+            "in the project's CVE allowlist, or take an image without them.");
     case REASON_OUTSIDE_PROXY_FILTER:
-        return SLICE("The project's proxy filter in Harbor refuses this repository; widen it there.");
+        return SLICE(
+            "The project's proxy filter in Harbor refuses this repository; widen it there.");
     case REASON_NOT_IN_HARBOR:
-        return SLICE("Harbor does not have the image and its upstream does not give it. Pull it through "
-                     "Harbor once, or set `requireInHarbor: never` in the Policy.");
+        return SLICE(
+            "Harbor does not have the image and its upstream does not give it. Pull it through "
+            "Harbor once, or set `requireInHarbor: never` in the Policy.");
     case REASON_NOT_KNOWN_IN_TIME:
-        return SLICE("Harbor did not say in time whether it has the image; the next Pod may be moved.");
+        return SLICE(
+            "Harbor did not say in time whether it has the image; the next Pod may be moved.");
     case REASON_COUNT:
         break;
     }
@@ -213,7 +233,8 @@ static void print_json(struct explain *e)
     struct considered *considered;
     size_t count = consider(e, &considered);
     json_begin_object(&w);
-    decision_write_members(&w, &e->decisions, &e->decisions.items[0], SLICE("/spec/containers/0/image"));
+    decision_write_members(&w, &e->decisions, &e->decisions.items[0],
+                           SLICE("/spec/containers/0/image"));
     json_member_text(&w, "mode", mode_name(e->decisions.mode));
     if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
         write_reference(&w, &reference);
@@ -223,7 +244,8 @@ static void print_json(struct explain *e)
         const struct position *at = &considered[i].policy->at;
         json_begin_object(&w);
         json_member(&w, "policy", considered[i].policy->name);
-        json_member(&w, "source", arena_format(&e->arena, "%.*s:%d", SLICE_ARGS(at->file), at->line));
+        json_member(&w, "source",
+                    arena_format(&e->arena, "%.*s:%d", SLICE_ARGS(at->file), at->line));
         json_member_bool(&w, "matched", considered[i].matched);
         json_member(&w, "reason", considered[i].reason);
         json_end_object(&w);
@@ -251,12 +273,13 @@ static void print_text(struct explain *e)
     else
         printf("decision   keep: %s\n", decide_reason_name(d->reason));
     if (policy)
-        printf("policy     %.*s (%.*s:%d), bucket %u of %.*s, rollout %u\n", SLICE_ARGS(policy->name),
-               SLICE_ARGS(policy->at.file), policy->at.line, e->decisions.bucket,
-               SLICE_ARGS(e->decisions.workload), policy->rollout);
+        printf("policy     %.*s (%.*s:%d), bucket %u of %.*s, rollout %u\n",
+               SLICE_ARGS(policy->name), SLICE_ARGS(policy->at.file), policy->at.line,
+               e->decisions.bucket, SLICE_ARGS(e->decisions.workload), policy->rollout);
     if (policy && policy->rollout > 0 && policy->rollout < 100 && !e->owner)
-        printf("           (the bucket is that of a Pod without controller and name; for a workload give "
-               "--owner and, for a Deployment, --pod-template-hash)\n");
+        printf(
+            "           (the bucket is that of a Pod without controller and name; for a workload give "
+            "--owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
     printf("\n%.*s\n", SLICE_ARGS(advise(e)));
@@ -286,13 +309,14 @@ static int run(struct explain *e)
     question.facts = facts_option_source(&e->facts);
     question.last_chance = !e->live;
     if (e->images.count != 1)
-        return usage_error("there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
-                           e->images.count);
+        return usage_error(
+            "there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
+            e->images.count);
     question.image = slice_from(e->images.items[0]);
     if (question.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
-    bool loaded = policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics,
-                                    &e->set);
+    bool loaded =
+        policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
     if (!loaded)
@@ -323,38 +347,65 @@ int command_explain(int argc, char **argv)
     static const char *const modes[] = {"audit", "enforce", NULL};
     struct explain e = {.mode = 1};
     const struct option_spec options[] = {
-        {.name = "policies", .kind = OPTION_TEXTS, .target = &e.policies, .value = "PATH",
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &e.policies,
+         .value = "PATH",
          .required = true,
          .help = "A policy file, or a directory of *.yaml; may be given several times."},
-        {.name = "namespace", .short_name = 'n', .kind = OPTION_TEXT, .target = &e.namespace_,
-         .value = "NAMESPACE", .required = true, .help = "The Pod's namespace."},
-        {.name = "owner", .kind = OPTION_TEXT, .target = &e.owner, .value = "GROUP/KIND/NAME",
+        {.name = "namespace",
+         .short_name = 'n',
+         .kind = OPTION_TEXT,
+         .target = &e.namespace_,
+         .value = "NAMESPACE",
+         .required = true,
+         .help = "The Pod's namespace."},
+        {.name = "owner",
+         .kind = OPTION_TEXT,
+         .target = &e.owner,
+         .value = "GROUP/KIND/NAME",
          .help = "The Pod's direct controller, `core` for the empty group; default: none."},
-        {.name = "pod-template-hash", .kind = OPTION_TEXT, .target = &e.template_hash, .value = "H",
+        {.name = "pod-template-hash",
+         .kind = OPTION_TEXT,
+         .target = &e.template_hash,
+         .value = "H",
          .help = "That label of the Pod: it names the Deployment behind a ReplicaSet."},
-        {.name = "pull-policy", .kind = OPTION_TEXT, .target = &e.pull_policy, .value = "P",
+        {.name = "pull-policy",
+         .kind = OPTION_TEXT,
+         .target = &e.pull_policy,
+         .value = "P",
          .help = "The container's imagePullPolicy."},
-        {.name = "mode", .kind = OPTION_WORD, .target = &e.mode, .value = "audit|enforce",
-         .words = modes, .help = "The namespace's label; default enforce."},
-        {.name = "facts", .kind = OPTION_TEXT, .target = &e.facts_file, .value = "FILE",
+        {.name = "mode",
+         .kind = OPTION_WORD,
+         .target = &e.mode,
+         .value = "audit|enforce",
+         .words = modes,
+         .help = "The namespace's label; default enforce."},
+        {.name = "facts",
+         .kind = OPTION_TEXT,
+         .target = &e.facts_file,
+         .value = "FILE",
          .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
-        {.name = "live", .kind = OPTION_FLAG, .target = &e.live,
-         .help = "Ask Harbor."},
-        {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &e.output,
-         .value = "text|json", .words = outputs, .help = "Default text."},
+        {.name = "live", .kind = OPTION_FLAG, .target = &e.live, .help = "Ask Harbor."},
+        {.name = "output",
+         .short_name = 'o',
+         .kind = OPTION_WORD,
+         .target = &e.output,
+         .value = "text|json",
+         .words = outputs,
+         .help = "Default text."},
     };
     const struct command_spec command = {
         .name = "explain",
         .summary = "what happens to one image, and why",
         .arguments = "IMAGE",
-        .example = "  harbor-pilot explain grafana/grafana:11.1.0 -n monitoring --policies policies",
+        .example =
+            "  harbor-pilot explain grafana/grafana:11.1.0 -n monitoring --policies policies",
         .options = options,
         .option_count = sizeof(options) / sizeof(*options),
     };
     enum options_result result = options_parse(&command, argc, argv, &e.images);
-    int status = result == OPTIONS_GO      ? run(&e)
-                 : result == OPTIONS_USAGE ? EXIT_USAGE
-                                           : EXIT_FINE;
+    int status = result == OPTIONS_GO ? run(&e) : result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     live_facts_done(&e.asking);
     policies_unref(e.set);
     facts_option_done(&e.facts);

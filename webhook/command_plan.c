@@ -1,15 +1,15 @@
 /* `plan`: what would happen to every image in manifests, and why. */
 #include "admit/admit.h"
 #include "base/map.h"
-#include "json/pointer.h"
 #include "webhook/commands.h"
 #include "webhook/facts_option.h"
-#include "webhook/live_facts.h"
 #include "webhook/files.h"
+#include "webhook/live_facts.h"
 #include "webhook/manifests.h"
 #include "webhook/plan_table.h"
 #include "webhook/policy_files.h"
 #include "webhook/rivals.h"
+#include "json/pointer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,16 +30,16 @@ struct plan {
 
     struct facts_option facts;
     struct live_facts asking;
-    bool collecting; /* this pass only finds out what has to be asked */
+    bool collecting;    /* this pass only finds out what has to be asked */
     struct arena arena; /* lives as long as the command */
     struct policies *set;
     struct template_path *paths;
-    struct map modes;   /* namespace → enum mode *, from labels of Namespace objects */
+    struct map modes; /* namespace → enum mode *, from labels of Namespace objects */
     struct diagnostics diagnostics;
     struct buffer out;
     struct json_writer w;
     struct plan_table table;
-    struct map rows;    /* "namespace\0policy" → struct plan_summary_row * */
+    struct map rows; /* "namespace\0policy" → struct plan_summary_row * */
     struct plan_summary_row **row_list;
     size_t row_count, row_capacity;
     size_t images, reasons[REASON_COUNT];
@@ -58,9 +58,10 @@ static void keep_mode(void *context, const struct manifest *manifest, struct are
     if (object->group.len || !slice_equal(object->kind, SLICE("Namespace")) ||
         !json_find(object->json, SLICE("/metadata/labels/harbor-pilot.io~1mode"), &label))
         return;
-    enum mode mode = slice_equal(label, SLICE("\"audit\""))     ? MODE_AUDIT
-                     : slice_equal(label, SLICE("\"enforce\"")) ? MODE_ENFORCE
-                                                                : MODE_DISABLED; /* nobody is called */
+    enum mode mode = slice_equal(label, SLICE("\"audit\"")) ? MODE_AUDIT
+                     : slice_equal(label, SLICE("\"enforce\""))
+                         ? MODE_ENFORCE
+                         : MODE_DISABLED; /* nobody is called */
     enum mode *kept = arena_allocate(&plan->arena, sizeof(*kept));
     *kept = mode;
     *map_put(&plan->modes, arena_copy(&plan->arena, object->name)) = kept;
@@ -77,8 +78,8 @@ static enum mode mode_of(const struct plan *plan, struct slice namespace_)
 static void count(struct plan *plan, struct slice namespace_, const struct decisions *decisions)
 {
     struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
-    struct slice key = arena_join(&plan->arena,
-                                  (struct slice[]){namespace_, slice_of("", 1), policy}, 3);
+    struct slice key =
+        arena_join(&plan->arena, (struct slice[]){namespace_, slice_of("", 1), policy}, 3);
     void **slot = map_put(&plan->rows, key);
     if (!*slot) {
         struct plan_summary_row *row = arena_allocate(&plan->arena, sizeof(*row));
@@ -195,7 +196,8 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         .namespace_ = review.namespace_,
         .document = document,
         .at = manifest->at,
-        .request = {.subject = review_subject(&review), .pod = &review.pod,
+        .request = {.subject = review_subject(&review),
+                    .pod = &review.pod,
                     .old_pod = &review.old_pod},
     };
     if (asked.request.subject != REVIEW_OTHER)
@@ -212,7 +214,8 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         if (missing && !plan->collecting)
             diagnostics_warning(&plan->diagnostics, manifest->at,
                                 "%.*s `%.*s` has no Pod template where one was expected",
-                                SLICE_ARGS(manifest->object.kind), SLICE_ARGS(manifest->object.name));
+                                SLICE_ARGS(manifest->object.kind),
+                                SLICE_ARGS(manifest->object.name));
         return;
     }
     struct slice namespace_ = manifest->object.namespace_;
@@ -241,8 +244,8 @@ static void show_progress(struct plan *plan)
 static void handle(void *context, const struct manifest *manifest, struct arena *arena)
 {
     struct plan *plan = context;
-    struct slice document = arena_format(arena, "%.*s:%d", SLICE_ARGS(manifest->at.file),
-                                         manifest->at.line);
+    struct slice document =
+        arena_format(arena, "%.*s:%d", SLICE_ARGS(manifest->at.file), manifest->at.line);
     plan->objects++;
     show_progress(plan);
     if (slice_equal(manifest->object.group, SLICE("admission.k8s.io")))
@@ -263,11 +266,12 @@ static bool read_templates(struct plan *plan)
         size_t equals = slice_find(text, '=');
         struct slice name = slice_head(text, equals), pointer = slice_from_index(text, equals + 1);
         size_t dot = slice_find(name, '.');
-        plan->paths[i] = (struct template_path){slice_from_index(name, dot + 1),
-                                                slice_head(name, dot), pointer};
+        plan->paths[i] =
+            (struct template_path){slice_from_index(name, dot + 1), slice_head(name, dot), pointer};
         if (dot == 0 || pointer.len == 0 || !json_is_pointer(pointer)) {
             usage_error("--template is `%s`, expected KIND.GROUP=/json/pointer such as "
-                        "`Rollout.argoproj.io=/spec/template`", plan->templates.items[i]);
+                        "`Rollout.argoproj.io=/spec/template`",
+                        plan->templates.items[i]);
             return false;
         }
     }
@@ -358,8 +362,7 @@ static int compare_rows(const void *a, const void *b)
 
 static void end_table(struct plan *plan)
 {
-    struct plan_summary_row *rows =
-        arena_allocate(&plan->arena, plan->row_count * sizeof(*rows));
+    struct plan_summary_row *rows = arena_allocate(&plan->arena, plan->row_count * sizeof(*rows));
     for (size_t i = 0; i < plan->row_count; i++)
         rows[i] = *plan->row_list[i];
     if (plan->row_count)
@@ -384,13 +387,13 @@ static void read_inputs(struct plan *plan, struct input *inputs, size_t input_co
         if (standard ? file_read_stdin(MANIFESTS_MAX_SIZE, &inputs[i].text, &error)
                      : file_read(inputs[i].name, MANIFESTS_MAX_SIZE, &inputs[i].text, &error))
             continue;
-        diagnostics_error(&plan->diagnostics, (struct position){.file = slice_from(inputs[i].name)}, "%s",
-                          error.text);
+        diagnostics_error(&plan->diagnostics, (struct position){.file = slice_from(inputs[i].name)},
+                          "%s", error.text);
     }
     struct diagnostics unseen = {0}; /* the second pass reports the same */
     for (size_t i = 0; i < input_count; i++)
-        manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen, keep_mode,
-                       plan);
+        manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen,
+                       keep_mode, plan);
     diagnostics_done(&unseen);
 }
 
@@ -485,27 +488,50 @@ int command_plan(int argc, char **argv)
     static const char *const modes[] = {"audit", "enforce", NULL};
     struct plan plan = {.assumed_mode = 1};
     const struct option_spec options[] = {
-        {.name = "policies", .kind = OPTION_TEXTS, .target = &plan.policies, .value = "PATH",
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &plan.policies,
+         .value = "PATH",
          .required = true,
          .help = "A policy file, or a directory of *.yaml; may be given several times."},
-        {.name = "filename", .short_name = 'f', .kind = OPTION_TEXTS, .target = &plan.files,
-         .value = "FILE", .help = "Manifests, YAML or JSON; - or none: standard input."},
-        {.name = "assume-mode", .kind = OPTION_WORD, .target = &plan.assumed_mode,
-         .value = "audit|enforce", .words = modes,
+        {.name = "filename",
+         .short_name = 'f',
+         .kind = OPTION_TEXTS,
+         .target = &plan.files,
+         .value = "FILE",
+         .help = "Manifests, YAML or JSON; - or none: standard input."},
+        {.name = "assume-mode",
+         .kind = OPTION_WORD,
+         .target = &plan.assumed_mode,
+         .value = "audit|enforce",
+         .words = modes,
          .help = "For namespaces whose label is not in the input; default enforce."},
-        {.name = "template", .kind = OPTION_TEXTS, .target = &plan.templates,
+        {.name = "template",
+         .kind = OPTION_TEXTS,
+         .target = &plan.templates,
          .value = "KIND=/json/pointer",
          .help = "Where a custom kind keeps its Pod template: Rollout.argoproj.io=/spec/template"},
-        {.name = "facts", .kind = OPTION_TEXT, .target = &plan.facts_file, .value = "FILE",
+        {.name = "facts",
+         .kind = OPTION_TEXT,
+         .target = &plan.facts_file,
+         .value = "FILE",
          .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
-        {.name = "live", .kind = OPTION_FLAG, .target = &plan.live,
-         .help = "Ask Harbor."},
-        {.name = "record", .kind = OPTION_TEXT, .target = &plan.record, .value = "FILE",
+        {.name = "live", .kind = OPTION_FLAG, .target = &plan.live, .help = "Ask Harbor."},
+        {.name = "record",
+         .kind = OPTION_TEXT,
+         .target = &plan.record,
+         .value = "FILE",
          .help = "With --live: write what Harbor answered, for --facts."},
-        {.name = "expect-all-moved", .kind = OPTION_FLAG, .target = &plan.expect_all_moved,
+        {.name = "expect-all-moved",
+         .kind = OPTION_FLAG,
+         .target = &plan.expect_all_moved,
          .help = "Exit with 1 when an image is kept that is not in Harbor already."},
-        {.name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = &plan.output,
-         .value = "table|json|patch", .words = outputs,
+        {.name = "output",
+         .short_name = 'o',
+         .kind = OPTION_WORD,
+         .target = &plan.output,
+         .value = "table|json|patch",
+         .words = outputs,
          .help = "Default table; patch: the JSON Patch of each object's Pods, a line each."},
     };
     const struct command_spec command = {

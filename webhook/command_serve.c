@@ -24,11 +24,11 @@ enum {
     DEFAULT_CONNECTIONS = 1024,
     DEFAULT_WATCH_MS = 10 * 1000,
     LEAST_WATCH_MS = 100,
-    INVALID_HOLD_MS = 30 * 1000,      /* how long a start with broken policies is not ready */
+    INVALID_HOLD_MS = 30 * 1000, /* how long a start with broken policies is not ready */
     DRAIN_POLL_MS = 100,
     WARM_MS = 5000,
     WARM_POLL_MS = 10,
-    EXPIRE_MS = 1000,                 /* how often connections that do not get on are looked for */
+    EXPIRE_MS = 1000, /* how often connections that do not get on are looked for */
     SPARE_DESCRIPTORS = ADMIN_CONNECTIONS + 128, /* besides those of connections and threads */
     DESCRIPTORS_PER_THREAD = 4,
     THREADS_MAX = 256,
@@ -45,8 +45,8 @@ struct serve {
     struct state state;
     struct server *server;
     struct admin *admin;
-    char policy_digest[65];   /* of the files that were last tried */
-    long long invalid_until;  /* monotonic ms: until then a start with broken policies holds */
+    char policy_digest[65];  /* of the files that were last tried */
+    long long invalid_until; /* monotonic ms: until then a start with broken policies holds */
     time_t certificate_expiry;
     char certificate_complaint[ERROR_TEXT_SIZE]; /* said once, until it changes */
 };
@@ -71,39 +71,78 @@ static const char *const log_formats[] = {"json", "text", NULL};
 static enum options_result parse(struct serve *serve, int argc, char **argv)
 {
     const struct option_spec options[] = {
-        {.name = "policies", .kind = OPTION_TEXTS, .target = &serve->policies, .value = "PATH",
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &serve->policies,
+         .value = "PATH",
          .required = true,
          .help = "A policy file, or a directory of *.yaml; may be given several times."},
-        {.name = "tls-cert-file", .kind = OPTION_TEXT, .target = &serve->certificate_file,
-         .value = "FILE", .required = true,
+        {.name = "tls-cert-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->certificate_file,
+         .value = "FILE",
+         .required = true,
          .help = "The serving certificate, PEM, followed by its chain where it has one."},
-        {.name = "tls-private-key-file", .kind = OPTION_TEXT, .target = &serve->key_file,
-         .value = "FILE", .required = true, .help = "Its private key, PEM."},
-        {.name = "bind-address", .kind = OPTION_TEXT, .target = &serve->bind_address,
+        {.name = "tls-private-key-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->key_file,
+         .value = "FILE",
+         .required = true,
+         .help = "Its private key, PEM."},
+        {.name = "bind-address",
+         .kind = OPTION_TEXT,
+         .target = &serve->bind_address,
          .value = "ADDR:PORT",
          .help = "Admission, TLS; default [::]:8443, or 0.0.0.0:8443 where there is no IPv6."},
-        {.name = "admin-bind-address", .kind = OPTION_TEXT, .target = &serve->admin_bind_address,
-         .value = "ADDR:PORT", .help = "Probes and metrics, plain HTTP; default [::]:8080, likewise."},
-        {.name = "client-ca-file", .kind = OPTION_TEXT, .target = &serve->client_ca_file,
-         .value = "FILE", .help = "Not built yet: refuse callers without a client certificate."},
-        {.name = "events-secret-file", .kind = OPTION_TEXT, .target = &serve->events_secret_file,
-         .value = "FILE", .help = "Take Harbor's notifications on /harbor/events, with the secret in this file."},
-        {.name = "threads", .kind = OPTION_NUMBER, .target = &serve->threads, .value = "N",
-         .least = 1, .most = THREADS_MAX,
+        {.name = "admin-bind-address",
+         .kind = OPTION_TEXT,
+         .target = &serve->admin_bind_address,
+         .value = "ADDR:PORT",
+         .help = "Probes and metrics, plain HTTP; default [::]:8080, likewise."},
+        {.name = "client-ca-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->client_ca_file,
+         .value = "FILE",
+         .help = "Not built yet: refuse callers without a client certificate."},
+        {.name = "events-secret-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->events_secret_file,
+         .value = "FILE",
+         .help = "Take Harbor's notifications on /harbor/events, with the secret in this file."},
+        {.name = "threads",
+         .kind = OPTION_NUMBER,
+         .target = &serve->threads,
+         .value = "N",
+         .least = 1,
+         .most = THREADS_MAX,
          .help = "Threads that answer; default: the cores this process may use."},
-        {.name = "shutdown-timeout", .kind = OPTION_DURATION, .target = &serve->shutdown_ms,
+        {.name = "shutdown-timeout",
+         .kind = OPTION_DURATION,
+         .target = &serve->shutdown_ms,
          .value = "DURATION",
          .help = "How long open connections are served after SIGTERM; default 100s."},
-        {.name = "max-connections", .kind = OPTION_NUMBER, .target = &serve->max_connections,
-         .value = "N", .least = 8, .most = 1000000,
+        {.name = "max-connections",
+         .kind = OPTION_NUMBER,
+         .target = &serve->max_connections,
+         .value = "N",
+         .least = 8,
+         .most = 1000000,
          .help = "Default 1024; the limit of open files is raised to match."},
-        {.name = "watch-interval", .kind = OPTION_DURATION, .target = &serve->watch_ms,
-         .value = "DURATION", .least = LEAST_WATCH_MS,
+        {.name = "watch-interval",
+         .kind = OPTION_DURATION,
+         .target = &serve->watch_ms,
+         .value = "DURATION",
+         .least = LEAST_WATCH_MS,
          .help = "How often policies and certificates are compared by content; default 10s."},
-        {.name = "strict", .kind = OPTION_FLAG, .target = &serve->strict,
+        {.name = "strict",
+         .kind = OPTION_FLAG,
+         .target = &serve->strict,
          .help = "Exit with 2 on invalid policies at the start."},
-        {.name = "log-format", .kind = OPTION_WORD, .target = &serve->log_format,
-         .value = "json|text", .words = log_formats,
+        {.name = "log-format",
+         .kind = OPTION_WORD,
+         .target = &serve->log_format,
+         .value = "json|text",
+         .words = log_formats,
          .help = "Default json, or text when stderr is a terminal."},
     };
     const struct command_spec command = {
@@ -160,8 +199,8 @@ static bool load_policies(struct serve *serve)
     struct diagnostics diagnostics = {0};
     struct policies *policies = NULL;
     policy_files_digest(&serve->policies, serve->policy_digest);
-    bool loaded = policy_files_load(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics,
-                                    &policies);
+    bool loaded = policy_files_load(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
+                                    &diagnostics, &policies);
     log_diagnostics(&diagnostics);
     if (loaded) {
         struct log_line line;
@@ -219,7 +258,8 @@ static void reload(struct serve *serve, bool forced)
     if (load_certificate(serve, &error)) {
         serve->certificate_complaint[0] = '\0';
     } else if (strcmp(serve->certificate_complaint, error.text) != 0) {
-        snprintf(serve->certificate_complaint, sizeof(serve->certificate_complaint), "%s", error.text);
+        snprintf(serve->certificate_complaint, sizeof(serve->certificate_complaint), "%s",
+                 error.text);
         log_message(LOG_ERROR, "certificate-invalid", "%s; the last good certificate stays in use",
                     error.text);
     }
@@ -235,7 +275,8 @@ static void raise_file_limit(long connections, long threads)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_message(LOG_WARNING, "file-limit", "open files are limited to %llu, but %ld connections "
+        log_message(LOG_WARNING, "file-limit",
+                    "open files are limited to %llu, but %ld connections "
                     "need %llu; raise the limit or lower --max-connections",
                     (unsigned long long)limit.rlim_cur, connections, (unsigned long long)wanted);
 }
@@ -245,8 +286,8 @@ static int open_port(const char *address, unsigned port, char *ret_name, struct 
     return address ? listen_on(address, ret_name, reterr) : listen_on_any(port, ret_name, reterr);
 }
 
-/* A new replica learns Harbor's health and projects before it is ready, but does not wait for a Harbor
- * that does not answer. The port is open already: who calls is served. */
+/* A new replica learns Harbor's health and projects before it is ready, but does not wait for a
+ * Harbor that does not answer. The port is open already: who calls is served. */
 static void wait_until_warm(struct serve *serve)
 {
     long long until = now_ms() + WARM_MS;
@@ -323,8 +364,9 @@ static void run(struct serve *serve, const sigset_t *signals)
     }
 }
 
-/* Goes on answering, with `Connection: close`, until no connection is left: an API server that reuses
- * one at the moment it is closed would see its call fail (CONTRACTS A1). A second signal ends it. */
+/* Goes on answering, with `Connection: close`, until no connection is left: an API server that
+ * reuses one at the moment it is closed would see its call fail (CONTRACTS A1). A second signal
+ * ends it. */
 static void drain(struct serve *serve, const sigset_t *signals)
 {
     long long deadline = now_ms() + serve->shutdown_ms;
@@ -360,8 +402,9 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         if (serve->strict)
             return EXIT_USAGE;
         serve->invalid_until = now_ms() + INVALID_HOLD_MS;
-        state_set_not_ready(&serve->state, "the policies are invalid: see the log; ready in spite of "
-                                           "it 30 s after the start, keeping every image");
+        state_set_not_ready(&serve->state,
+                            "the policies are invalid: see the log; ready in spite of "
+                            "it 30 s after the start, keeping every image");
     }
     raise_file_limit(serve->max_connections, serve->threads);
     if (!start_ports(serve, &error)) {

@@ -1,5 +1,5 @@
-/* The commands of the program, one file each: command_NAME.c. Each takes the rest of the command line,
- * its own name first, and returns an exit status. */
+/* The commands of the program, one file each: command_NAME.c. Each takes the rest of the command
+ * line, its own name first, and returns an exit status. */
 #pragma once
 
 #include "webhook/options.h"

@@ -75,8 +75,8 @@ static void end(struct connections *connections, struct connection *c)
     free(c);
 }
 
-void connections_notify(void *connections, struct MHD_Connection *connection,
-                        void **socket_context, enum MHD_ConnectionNotificationCode code)
+void connections_notify(void *connections, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode code)
 {
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
         start(connections, connection, socket_context);

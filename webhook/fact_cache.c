@@ -5,12 +5,15 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { KEY_MAX = 1024 };
 
 void fact_cache_init(struct fact_cache *cache, size_t limit)
 {
     *cache = (struct fact_cache){.limit = limit, .bucket_count = 1};
+    if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
+        cache->seed = (uint64_t)(uintptr_t)cache; /* better than nothing */
     while (cache->bucket_count < limit)
         cache->bucket_count *= 2;
     cache->buckets = memory_allocate_zeroed(cache->bucket_count, sizeof(*cache->buckets));
@@ -47,10 +50,10 @@ static struct fact_entry **bucket_of(const struct fact_cache *cache, uint64_t ha
 
 struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
 {
-    uint64_t hash = map_hash(key, 0);
+    uint64_t hash = map_hash(key, cache->seed);
     struct fact_entry *entry = *bucket_of(cache, hash);
-    while (entry && !(entry->hash == hash &&
-                      slice_equal(slice_of(entry->key, entry->key_length), key)))
+    while (entry &&
+           !(entry->hash == hash && slice_equal(slice_of(entry->key, entry->key_length), key)))
         entry = entry->chain;
     if (entry && entry != cache->newest) {
         unlink_use(cache, entry);
@@ -89,7 +92,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     if (key.len > KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
         return NULL;
     entry = memory_allocate_zeroed(1, sizeof(*entry) + key.len);
-    entry->hash = map_hash(key, 0);
+    entry->hash = map_hash(key, cache->seed);
     entry->key_length = (unsigned short)key.len;
     memcpy(entry->key, key.base, key.len);
     struct fact_entry **bucket = bucket_of(cache, entry->hash);

@@ -31,7 +31,8 @@ struct facts {
     pthread_cond_t changed; /* a new waiter, a new poll, the end */
     pthread_t clock;
     struct http_client *client;
-    struct session *sessions; /* also those that no policy names any more: questions may be under way */
+    struct session
+        *sessions; /* also those that no policy names any more: questions may be under way */
     struct fact_waiter *waiters;
     bool stopping, waking_all;
     unsigned long long hits, misses, late, waits;
@@ -189,8 +190,7 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
     long long now = facts_now_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = make_key(&question->key, text);
-    struct fact_entry *entry =
-        session && key.len ? fact_cache_add(&session->cache, key) : NULL;
+    struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
     if (!entry || is_known(entry, question->depth, now))
         return;
     if (entry->failed && !entry->asking && now < entry->expires_ms)
@@ -415,8 +415,8 @@ static void family(struct buffer *out, bool open_metrics, const char *name, cons
     size_t len = strlen(name);
     if (open_metrics && strcmp(type, "counter") == 0)
         len -= strlen("_total");
-    buffer_append_format(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len, name,
-                         type);
+    buffer_append_format(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len,
+                         name, type);
 }
 
 static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
@@ -432,8 +432,10 @@ static void write_questions(struct facts *facts, bool open_metrics, struct buffe
             for (int answer = 0; answer <= ANSWER_FAILED; answer++)
                 if (s->questions[kind][answer])
                     buffer_append_format(
-                        out, "harborpilot_harbor_questions_total{harbor=\"%.*s\",kind=\"%s\","
-                        "answer=\"%s\"} %llu\n", SLICE_ARGS(s->name), kinds[kind], answers[answer],
+                        out,
+                        "harborpilot_harbor_questions_total{harbor=\"%.*s\",kind=\"%s\","
+                        "answer=\"%s\"} %llu\n",
+                        SLICE_ARGS(s->name), kinds[kind], answers[answer],
                         s->questions[kind][answer]);
 }
 
@@ -445,9 +447,10 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
            "1 when Harbor can serve pulls and knows the account, as far as is known.");
     for (const struct session *s = facts->sessions; s; s = s->next)
         if (s->in_use)
-            buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n", SLICE_ARGS(s->name),
-                                 session_health(s) == HEALTH_UP);
-    family(out, open_metrics, "harborpilot_facts_cached", "gauge", "Artifacts that something is known of.");
+            buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
+                                 SLICE_ARGS(s->name), session_health(s) == HEALTH_UP);
+    family(out, open_metrics, "harborpilot_facts_cached", "gauge",
+           "Artifacts that something is known of.");
     for (const struct session *s = facts->sessions; s; s = s->next)
         if (s->in_use)
             buffer_append_format(out, "harborpilot_facts_cached{harbor=\"%.*s\"} %zu\n",
@@ -459,9 +462,10 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
         {"harborpilot_fact_hits_total", "counter", "Facts that were known when they were needed.",
          facts->hits},
         {"harborpilot_fact_misses_total", "counter", "Facts that were not.", facts->misses},
-        {"harborpilot_reviews_waited_total", "counter", "Reviews that waited for Harbor.", facts->waits},
-        {"harborpilot_reviews_late_total", "counter", "Reviews decided at their deadline, without a fact.",
-         facts->late},
+        {"harborpilot_reviews_waited_total", "counter", "Reviews that waited for Harbor.",
+         facts->waits},
+        {"harborpilot_reviews_late_total", "counter",
+         "Reviews decided at their deadline, without a fact.", facts->late},
         {"harborpilot_reviews_suspended", "gauge", "Reviews that wait now.", facts->suspended},
         {"harborpilot_harbor_questions_pending", "gauge", "Questions that are not answered yet.",
          http_client_pending(facts->client)},

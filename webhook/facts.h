@@ -1,6 +1,6 @@
 /* What is known of the Harbors, and asking for what is not: a cache per Harbor, one question per
- * artifact however many reviews wait for it, health known from polls and from real answers. The threads
- * that serve reviews never wait here. Thread-safe. */
+ * artifact however many reviews wait for it, health known from polls and from real answers. The
+ * threads that serve reviews never wait here. Thread-safe. */
 #pragma once
 
 #include "policy/decide.h"
@@ -24,9 +24,10 @@ const struct fact_source *facts_source(const struct facts *facts);
 /* A review that waits. */
 struct fact_waiter;
 
-/* Asks all the questions at once. NULL where none of them will be answered later than now: decide at
- * once, for good. Else `wake` is called exactly once, from another thread: when all are answered, at
- * the deadline (monotonic ms), or by facts_wake_all; it must not block. Then call facts_release. */
+/* Asks all the questions at once. NULL where none of them will be answered later than now: decide
+ * at once, for good. Else `wake` is called exactly once, from another thread: when all are
+ * answered, at the deadline (monotonic ms), or by facts_wake_all; it must not block. Then call
+ * facts_release. */
 struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
                               size_t count, long long deadline_ms, void (*wake)(void *context),
                               void *context);
@@ -35,7 +36,8 @@ void facts_release(struct facts *facts, struct fact_waiter *waiter);
 /* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */
 void facts_wake_all(struct facts *facts);
 
-/* Forgets what is known of a repository ("PROJECT/REPOSITORY"), in all Harbors: something changed. */
+/* Forgets what is known of a repository ("PROJECT/REPOSITORY"), in all Harbors: something changed.
+ */
 void facts_forget(struct facts *facts, struct slice repository);
 
 /* Reads the accounts' files again where they changed; about every watch interval. */

@@ -52,8 +52,7 @@ void session_free(struct session *session)
 
 bool session_matches(const struct session *session, const struct harbor *harbor)
 {
-    return slice_equal(session->name, harbor->name) &&
-           slice_equal(session->url, harbor->api.url) &&
+    return slice_equal(session->name, harbor->name) && slice_equal(session->url, harbor->api.url) &&
            slice_equal(session->ca_file, harbor->api.ca_file) &&
            slice_equal(session->credentials_directory, harbor->api.credentials_directory);
 }
@@ -136,7 +135,7 @@ struct ask {
     struct artifact_key key; /* texts in `arena` */
     struct arena arena;
     unsigned account_generation; /* of the account that it went out with */
-    bool challenged; /* the proxy has named its token service already: once is enough */
+    bool challenged;             /* the proxy has named its token service already: once is enough */
 };
 
 static void done(void *context, const struct http_reply *reply);
@@ -270,8 +269,9 @@ static void set_health(struct session *session, enum harbor_health health, const
     session->health = health;
     session->polls_against = 0;
     log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
-              health == HEALTH_UP ? "Harbor can serve pulls"
-                                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
+              health == HEALTH_UP
+                  ? "Harbor can serve pulls"
+                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
     json_member(&line.w, "harbor", session->name);
     json_member_bool(&line.w, "healthy", health == HEALTH_UP);
     json_member_text(&line.w, "detail", why);
@@ -358,7 +358,8 @@ static void doubt_account(struct session *session)
 }
 
 /* True: the question goes on with another step. */
-static bool take_artifact(struct ask *ask, const struct http_reply *reply, enum harbor_answer answer)
+static bool take_artifact(struct ask *ask, const struct http_reply *reply,
+                          enum harbor_answer answer)
 {
     struct session *session = ask->session;
     const struct project_state *project = map_get(&session->projects, ask->key.project);
@@ -367,8 +368,8 @@ static bool take_artifact(struct ask *ask, const struct http_reply *reply, enum 
         doubt_account(session);
     switch (answer) {
     case ANSWER_YES:
-        know(ask, (struct artifact_fact){.present = TRUTH_YES, .servable = TRUTH_YES}, FACT_SERVABLE,
-             FACT_POSITIVE_MS);
+        know(ask, (struct artifact_fact){.present = TRUTH_YES, .servable = TRUTH_YES},
+             FACT_SERVABLE, FACT_POSITIVE_MS);
         break;
     case ANSWER_NO:
         if (ask->entry->asking_depth == FACT_SERVABLE) {
@@ -400,7 +401,8 @@ static bool take_artifact(struct ask *ask, const struct http_reply *reply, enum 
     return false;
 }
 
-static bool take_manifest(struct ask *ask, const struct http_reply *reply, enum harbor_answer answer)
+static bool take_manifest(struct ask *ask, const struct http_reply *reply,
+                          enum harbor_answer answer)
 {
     struct slice realm, service;
     struct project_state *project = map_get(&ask->session->projects, ask->key.project);
@@ -475,7 +477,8 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
         session->account_tried = true;
         return ANSWER_FAILED;
     }
-    /* while the database is down a good account looks unknown too (1107): asked again once it is up */
+    /* while the database is down a good account looks unknown too (1107): asked again once it is up
+     */
     if (version.len == 0 && session->health != HEALTH_UP)
         return ANSWER_FAILED;
     bool refused = version.len == 0;
@@ -485,8 +488,10 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
-                  refused ? "Harbor does not know the account any more: its secret is wrong, or it is "
-                            "disabled or expired" : "Harbor knows the account");
+                  refused
+                      ? "Harbor does not know the account any more: its secret is wrong, or it is "
+                        "disabled or expired"
+                      : "Harbor knows the account");
         json_member(&line.w, "harbor", session->name);
         json_member(&line.w, "version", version);
         log_end(&line);
@@ -520,8 +525,8 @@ static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
     take_poll(ask->session, read && healthy,
-              healthy ? "core, registry and database are healthy"
-              : read  ? "core, registry or database is not healthy"
+              healthy   ? "core, registry and database are healthy"
+              : read    ? "core, registry or database is not healthy"
               : failure ? failure
                         : "its health report cannot be read");
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
@@ -559,7 +564,8 @@ static void done(void *context, const struct http_reply *reply)
     }
     session->questions[kind][answer]++;
     if (ask->entry || kind == QUESTION_TOKEN)
-        feed_breaker(session, answer, reply->failure ? reply->failure : "questions are not answered");
+        feed_breaker(session, answer,
+                     reply->failure ? reply->failure : "questions are not answered");
     if (!on) {
         if (ask->entry)
             facts_entry_done(session->facts, ask->entry);

@@ -1,5 +1,5 @@
-/* One Harbor as facts.c talks with it: the account, health, projects, questions about artifacts. All
- * functions are called with the lock of struct facts held, but those of libcurl's thread. */
+/* One Harbor as facts.c talks with it: the account, health, projects, questions about artifacts.
+ * All functions are called with the lock of struct facts held, but those of libcurl's thread. */
 #pragma once
 
 #include "base/map.h"
@@ -12,20 +12,20 @@
 
 enum {
     HEALTH_POLL_MS = 5000,
-    HEALTH_POLL_ILL_MS = 1000,   /* while it is down, or just seemed to be */
+    HEALTH_POLL_ILL_MS = 1000, /* while it is down, or just seemed to be */
     HEALTH_TIMEOUT_MS = 2000,
-    HEALTH_CHANGES_AFTER = 2,    /* polls in a row before the state changes */
-    BREAKER_FAILURES = 5,        /* questions in a row without an answer: down at once */
+    HEALTH_CHANGES_AFTER = 2, /* polls in a row before the state changes */
+    BREAKER_FAILURES = 5,     /* questions in a row without an answer: down at once */
     PROJECT_POLL_MS = 60000,
     PROJECT_POLL_FAILED_MS = 5000,
     ACCOUNT_POLL_MS = 60000,
-    ACCOUNT_POLL_ILL_MS = 5000,  /* while it is refused, or Harbor did not say */
-    FACT_POSITIVE_MS = 300000,   /* it is in Harbor's database */
-    FACT_SERVABLE_MS = 60000,    /* its upstream has it: soon it will be in the database */
-    FACT_NEGATIVE_MS = 15000,    /* "not there" may mean "not now" (CONTRACTS B7.3) */
-    FACT_FAILED_MS = 2000,       /* no answer: do not ask again for so long */
+    ACCOUNT_POLL_ILL_MS = 5000, /* while it is refused, or Harbor did not say */
+    FACT_POSITIVE_MS = 300000,  /* it is in Harbor's database */
+    FACT_SERVABLE_MS = 60000,   /* its upstream has it: soon it will be in the database */
+    FACT_NEGATIVE_MS = 15000,   /* "not there" may mean "not now" (CONTRACTS B7.3) */
+    FACT_FAILED_MS = 2000,      /* no answer: do not ask again for so long */
     FACT_RETRY_AFTER_MAX_S = 60,
-    HEADS_PER_SECOND = 50,       /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
+    HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
 };
 
 struct project_state {
@@ -34,8 +34,15 @@ struct project_state {
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
 
-enum session_question { QUESTION_HEALTH, QUESTION_ACCOUNT, QUESTION_PROJECT, QUESTION_ARTIFACT,
-                        QUESTION_MANIFEST, QUESTION_TOKEN, QUESTION_COUNT };
+enum session_question {
+    QUESTION_HEALTH,
+    QUESTION_ACCOUNT,
+    QUESTION_PROJECT,
+    QUESTION_ARTIFACT,
+    QUESTION_MANIFEST,
+    QUESTION_TOKEN,
+    QUESTION_COUNT
+};
 
 struct facts;
 
@@ -44,21 +51,21 @@ struct session {
     struct facts *facts;
     struct arena arena;
     struct slice name, url, ca_file, credentials_directory; /* NUL-terminated, in the arena */
-    bool in_use;                    /* by the policies of now */
-    struct map projects;            /* name → struct project_state * */
-    char *authorization;            /* "Basic …", or NULL: no account */
+    bool in_use;                                            /* by the policies of now */
+    struct map projects;                                    /* name → struct project_state * */
+    char *authorization;                                    /* "Basic …", or NULL: no account */
     char account_digest[65];
-    enum harbor_health health;      /* UP or DOWN, UNKNOWN before the first poll */
-    unsigned account_generation;    /* counts the changes of the account's files */
-    bool account_unreadable;        /* said in the log already */
-    bool account_refused;           /* Harbor does not know our account */
-    long long account_asked_ms;     /* when it was last asked for */
-    long long quiet_until_ms;       /* Harbor said 429 and Retry-After: no question before */
-    unsigned polls_against;         /* in a row that speak against the state */
-    unsigned failures;              /* questions in a row without an answer */
+    enum harbor_health health;   /* UP or DOWN, UNKNOWN before the first poll */
+    unsigned account_generation; /* counts the changes of the account's files */
+    bool account_unreadable;     /* said in the log already */
+    bool account_refused;        /* Harbor does not know our account */
+    long long account_asked_ms;  /* when it was last asked for */
+    long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no question before */
+    unsigned polls_against;      /* in a row that speak against the state */
+    unsigned failures;           /* questions in a row without an answer */
     long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
     bool polling_health, polling_account, account_tried;
-    char *realm, *service;          /* of the token service, once a challenge named it */
+    char *realm, *service; /* of the token service, once a challenge named it */
     struct fact_cache cache;
     unsigned long long questions[QUESTION_COUNT][ANSWER_FAILED + 1];
 };

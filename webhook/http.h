@@ -6,18 +6,18 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* Answers with a copy of the body. `extra_name` may be NULL; `close` asks the client not to reuse the
- * connection. */
+/* Answers with a copy of the body. `extra_name` may be NULL; `close` asks the client not to reuse
+ * the connection. */
 enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
                             const char *content_type, struct slice body, const char *extra_name,
                             const char *extra_value, bool close);
 
 /* What libmicrohttpd complains about goes to the log. */
-void http_log(void *unused, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
+void http_log(void *unused, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Copies `text`, which a client sent, for a message: short, and without control characters. */
 void http_quote(const char *text, char *ret, size_t size);
 
-/* For MHD_OPTION_UNESCAPE_CALLBACK: leaves %2F as it is, so that a path is what a proxy in front saw. */
+/* For MHD_OPTION_UNESCAPE_CALLBACK: leaves %2F as it is, so that a path is what a proxy in front
+ * saw. */
 size_t http_keep_escapes(void *unused, struct MHD_Connection *connection, char *text);

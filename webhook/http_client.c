@@ -11,7 +11,7 @@
 #include <time.h>
 
 struct transfer {
-    struct transfer *next;              /* in the queue, or among those in flight */
+    struct transfer *next; /* in the queue, or among those in flight */
     CURL *easy;
     struct curl_slist *headers;
     char *url, *authorization, *ca_file;
@@ -115,12 +115,13 @@ static void prepare(struct transfer *t)
     }
     /* libcurl keeps a read CA file by its name for 24 hours; authorities are renewed in place */
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)HTTP_CA_SECONDS);
-    t->headers = curl_slist_append(NULL, t->head ? "Accept: application/vnd.oci.image.index.v1+json, "
-                                                   "application/vnd.oci.image.manifest.v1+json, "
-                                                   "application/vnd.docker.distribution.manifest."
-                                                   "list.v2+json, application/vnd.docker."
-                                                   "distribution.manifest.v2+json"
-                                                 : "Accept: application/json");
+    t->headers =
+        curl_slist_append(NULL, t->head ? "Accept: application/vnd.oci.image.index.v1+json, "
+                                          "application/vnd.oci.image.manifest.v1+json, "
+                                          "application/vnd.docker.distribution.manifest."
+                                          "list.v2+json, application/vnd.docker."
+                                          "distribution.manifest.v2+json"
+                                        : "Accept: application/json");
     if (t->by_name)
         t->headers = curl_slist_append(t->headers, "X-Is-Resource-Name: true");
     if (t->authorization)

@@ -1,5 +1,6 @@
-/* HTTP questions to Harbor: one libcurl multi handle on one thread. Nobody waits on that thread: answers
- * come by a callback on it, which must not block. Debian's libcurl speaks TLS by OpenSSL. */
+/* HTTP questions to Harbor: one libcurl multi handle on one thread. Nobody waits on that thread:
+ * answers come by a callback on it, which must not block. Debian's libcurl speaks TLS by OpenSSL.
+ */
 #pragma once
 
 #include "base/error.h"
@@ -8,22 +9,22 @@
 #include <stdbool.h>
 
 enum {
-    HTTP_MAX_BODY = 1024 * 1024,      /* of an answer; more is a failure */
+    HTTP_MAX_BODY = 1024 * 1024, /* of an answer; more is a failure */
     HTTP_MAX_HEADERS = 64 * 1024,
-    HTTP_MAX_IN_FLIGHT = 32,          /* questions at once, besides urgent ones; the others queue */
-    HTTP_MAX_QUEUED = 20000,          /* past it a question fails at once */
+    HTTP_MAX_IN_FLIGHT = 32, /* questions at once, besides urgent ones; the others queue */
+    HTTP_MAX_QUEUED = 20000, /* past it a question fails at once */
     HTTP_CONNECT_TIMEOUT_MS = 3000,
-    HTTP_TIMEOUT_MS = 10000,          /* of a question, unless it says less */
-    HTTP_CA_SECONDS = 5,              /* how long a read CA file is good for */
+    HTTP_TIMEOUT_MS = 10000, /* of a question, unless it says less */
+    HTTP_CA_SECONDS = 5,     /* how long a read CA file is good for */
 };
 
 struct http_client;
 
 struct http_question {
     bool head;
-    bool urgent;               /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
-    bool by_name;              /* the project in the path is a name, also one of digits only */
-    const char *url;           /* copied, like all texts here */
+    bool urgent;     /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
+    bool by_name;    /* the project in the path is a name, also one of digits only */
+    const char *url; /* copied, like all texts here */
     const char *authorization; /* a whole header value, or NULL */
     const char *ca_file;       /* the only authorities that are trusted; NULL: the system's */
     long timeout_ms;           /* 0: HTTP_TIMEOUT_MS */
@@ -35,7 +36,7 @@ struct http_reply {
     long status; /* 0: no answer came, `failure` says why */
     const char *failure;
     struct slice body, content_type, challenge; /* challenge: Www-Authenticate */
-    long retry_after; /* seconds, 0: the answer does not say */
+    long retry_after;                           /* seconds, 0: the answer does not say */
 };
 
 typedef void http_done(void *context, const struct http_reply *reply);

@@ -2,8 +2,8 @@
 #include "webhook/live_facts.h"
 
 #include "base/map.h"
-#include "json/writer.h"
 #include "webhook/log.h"
+#include "json/writer.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -129,10 +129,11 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
         struct fact_question *question = &live->questions[i];
         struct artifact_fact fact;
         const char *separator = artifact_is_by_digest(&question->key) ? "@" : ":";
-        struct slice key = arena_join(
-            &live->arena,
-            (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
-                             slice_from(separator), question->key.reference}, 5);
+        struct slice key =
+            arena_join(&live->arena,
+                       (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
+                                        slice_from(separator), question->key.reference},
+                       5);
         if (question->harbor != harbor || map_get(&written, key) ||
             !source->artifact(source, harbor, &question->key, FACT_PRESENT, &fact))
             continue;
@@ -145,8 +146,7 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
     map_done(&written);
 }
 
-void live_facts_record(struct live_facts *live, const struct policies *policies,
-                       struct buffer *out)
+void live_facts_record(struct live_facts *live, const struct policies *policies, struct buffer *out)
 {
     struct json_writer w = {.out = out};
     json_begin_object(&w);

@@ -21,7 +21,8 @@ static struct {
     enum log_level least;
     struct buffer pending;
     unsigned long dropped;
-} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
+} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER,
+             .wake = PTHREAD_COND_INITIALIZER,
              .pending = {.limit = LOG_MAX_PENDING}};
 
 enum { LOG_STOP_SECONDS = 2, LOG_GATHER_MS = 5 };
@@ -48,7 +49,8 @@ static void finish_line(struct log_line *line);
 static void write_dropped(unsigned long dropped)
 {
     struct log_line line;
-    log_begin(&line, LOG_WARNING, "log-dropped", "log lines were dropped: stderr takes them too slowly");
+    log_begin(&line, LOG_WARNING, "log-dropped",
+              "log lines were dropped: stderr takes them too slowly");
     json_member_number(&line.w, "lines", (long long)dropped);
     finish_line(&line);
     write_all(buffer_slice(&line.text));

@@ -20,8 +20,8 @@ void log_set_least(enum log_level least);
 /* Writes what is pending and ends the thread. */
 void log_stop(void);
 
-/* At most LOG_LIMIT_PER_SECOND lines of a kind that anybody on the network can cause. Zero-initialised;
- * thread-safe. */
+/* At most LOG_LIMIT_PER_SECOND lines of a kind that anybody on the network can cause.
+ * Zero-initialised; thread-safe. */
 enum { LOG_LIMIT_PER_SECOND = 5 };
 struct log_limit {
     long long second;
@@ -40,8 +40,7 @@ struct log_line {
     const char *message;
 };
 
-void log_begin(struct log_line *line, enum log_level level, const char *event,
-               const char *message);
+void log_begin(struct log_line *line, enum log_level level, const char *event, const char *message);
 void log_end(struct log_line *line);
 
 /* A line that is only a sentence. */

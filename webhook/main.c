@@ -25,13 +25,15 @@ static void show_help(FILE *out)
 {
     fputs("harbor-pilot moves a cluster's Pods into Harbor: it rewrites their image references to\n"
           "Harbor's proxy-cache projects, by policy, namespace by namespace.\n\n"
-          "Usage: harbor-pilot COMMAND [options]\n\nCommands:\n", out);
+          "Usage: harbor-pilot COMMAND [options]\n\nCommands:\n",
+          out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`harbor-pilot COMMAND --help` shows the options of one, with an example.\n", out);
 }
 
-/* A descriptor 0, 1 or 2 that was closed would be given to a socket, and log lines written into it. */
+/* A descriptor 0, 1 or 2 that was closed would be given to a socket, and log lines written into it.
+ */
 static void open_standard_descriptors(void)
 {
     int fd;

@@ -2,8 +2,8 @@
  * place, so that a large `kubectl get -o json` costs no copy. */
 #include "webhook/manifests.h"
 
-#include "json/pointer.h"
 #include "yaml/convert.h"
+#include "json/pointer.h"
 
 /* How many values and bytes aliases may add to those that a document has itself. */
 enum { MANIFESTS_ALIAS_BUDGET = 1000000 };
@@ -33,7 +33,8 @@ static bool is_list(const struct object *object, struct slice *ret_items, struct
     if (kind.len < list.len || !slice_equal(slice_from_index(kind, kind.len - list.len), list) ||
         !json_find(object->json, SLICE("/items"), ret_items))
         return false;
-    *ret_item = (struct object){.group = object->group, .kind = slice_head(kind, kind.len - list.len)};
+    *ret_item =
+        (struct object){.group = object->group, .kind = slice_head(kind, kind.len - list.len)};
     return true;
 }
 
@@ -161,8 +162,8 @@ static void read_yaml(struct reading *r, struct slice text, struct slice file, i
 /* --- documents --- */
 
 /* True where a line separates documents: "---", alone or followed by white space. Kubernetes splits
- * so before it reads either language (apimachinery pkg/util/yaml), so that one broken document is one
- * error. */
+ * so before it reads either language (apimachinery pkg/util/yaml), so that one broken document is
+ * one error. */
 static bool is_separator(struct slice line)
 {
     return slice_starts_with(line, SLICE("---")) &&

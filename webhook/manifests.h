@@ -18,8 +18,8 @@ struct manifest {
 /* Called for each object, in order; `arena` is emptied after each call. */
 typedef void manifest_handler(void *context, const struct manifest *manifest, struct arena *arena);
 
-/* Calls `handle` for each object in the text, those inside Lists one by one. What cannot be read is an
- * error in `diagnostics` with its place; all other documents are still handled. Documents that are
- * maps without `kind` (a Helm values file) are passed over. */
+/* Calls `handle` for each object in the text, those inside Lists one by one. What cannot be read is
+ * an error in `diagnostics` with its place; all other documents are still handled. Documents that
+ * are maps without `kind` (a Helm values file) are passed over. */
 void manifests_read(struct slice text, struct slice file, struct diagnostics *diagnostics,
                     manifest_handler *handle, void *context);

@@ -1,5 +1,5 @@
-/* Counters and gauges, and their text form for Prometheus. Thread-safe. No label holds an image or a
- * namespace; the series are bounded by the policies. */
+/* Counters and gauges, and their text form for Prometheus. Thread-safe. No label holds an image or
+ * a namespace; the series are bounded by the policies. */
 #pragma once
 
 #include "admit/admit.h"
@@ -23,7 +23,7 @@ void metrics_set_reload(struct metrics *metrics, bool successful, time_t now);
 /* NotAfter of the serving certificate, seconds since 1970. */
 void metrics_set_certificate_expiry(struct metrics *metrics, time_t not_after);
 
-/* Appends its families in the Prometheus text format 0.0.4, or in OpenMetrics 1.0 without the EOF. `connections` is
- * what the admission port has open now. */
+/* Appends its families in the Prometheus text format 0.0.4, or in OpenMetrics 1.0 without the EOF.
+ * `connections` is what the admission port has open now. */
 void metrics_write(struct metrics *metrics, unsigned connections, bool open_metrics,
                    struct buffer *out);

@@ -101,8 +101,9 @@ static bool set_duration(const struct option_spec *option, const char *value)
         *(long *)option->target = milliseconds;
         return true;
     }
-    usage_error("--%s is `%s`, expected a duration from %ldms to 24h, such as `10s`, `1m30s` or `500ms`",
-                option->name, value, option->least);
+    usage_error(
+        "--%s is `%s`, expected a duration from %ldms to 24h, such as `10s`, `1m30s` or `500ms`",
+        option->name, value, option->least);
     return false;
 }
 
@@ -245,12 +246,12 @@ static bool finish(const struct parsing *p)
     const struct command_spec *command = p->command;
     for (size_t i = 0; i < command->option_count; i++) {
         const struct option_spec *option = &command->options[i];
-        if (command->environment && !p->given[i] &&
-            !set_from_environment(option, &p->given[i]))
+        if (command->environment && !p->given[i] && !set_from_environment(option, &p->given[i]))
             return false;
         if (option->required && !p->given[i]) {
             usage_error("--%s is missing, expected --%s %s; `harbor-pilot %s --help` shows an "
-                        "example", option->name, option->name, option->value, command->name);
+                        "example",
+                        option->name, option->name, option->value, command->name);
             return false;
         }
     }
@@ -268,8 +269,7 @@ enum options_result options_parse(const struct command_spec *command, int argc, 
         const char *text = argv[p.at];
         if (!only_positionals && strcmp(text, "--") == 0) {
             only_positionals = true;
-        } else if (!only_positionals &&
-                   (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)) {
+        } else if (!only_positionals && (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)) {
             print_help(command);
             result = OPTIONS_HELP_SHOWN;
         } else if (!only_positionals && text[0] == '-' && text[1]) {

@@ -1,5 +1,5 @@
-/* Command lines: one table per command drives parsing, environment variables, --help and the test that
- * compares the man pages with it. */
+/* Command lines: one table per command drives parsing, environment variables, --help and the test
+ * that compares the man pages with it. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,15 +29,15 @@ struct text_list {
 };
 
 struct option_spec {
-    const char *name;   /* without the dashes */
-    char short_name;    /* or NUL */
+    const char *name; /* without the dashes */
+    char short_name;  /* or NUL */
     enum option_kind kind;
-    void *target;       /* set when the option is given; else it keeps its default */
-    const char *value;  /* what stands for the value in --help: "FILE" */
-    const char *help;   /* one sentence */
+    void *target;      /* set when the option is given; else it keeps its default */
+    const char *value; /* what stands for the value in --help: "FILE" */
+    const char *help;  /* one sentence */
     bool required;
-    long least, most;          /* of OPTION_NUMBER; least also of OPTION_DURATION, in ms */
-    const char *const *words;  /* of OPTION_WORD, NULL-terminated */
+    long least, most;         /* of OPTION_NUMBER; least also of OPTION_DURATION, in ms */
+    const char *const *words; /* of OPTION_WORD, NULL-terminated */
 };
 
 struct command_spec {

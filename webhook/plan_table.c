@@ -82,7 +82,8 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
     size_t used = title.len + 2 + strlen(mode) + (policy.len ? 2 + policy.len : 0);
     append_painted(table, BOLD, buffer_slice(&title));
     buffer_done(&title);
-    buffer_append_format(table->out, "  %s%s%.*s", mode, policy.len ? "  " : "", SLICE_ARGS(policy));
+    buffer_append_format(table->out, "  %s%s%.*s", mode, policy.len ? "  " : "",
+                         SLICE_ARGS(policy));
     if (used + 2 + document.len > table->width) {
         buffer_append_char(table->out, '\n');
         append_spaces(table, 4);
@@ -96,8 +97,7 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
         size_t shown = image.len < column ? column : image.len;
         append_spaces(table, 2);
         append_plain(table, image);
-        append_outcome(table, decisions, &decisions->items[i], shown + 4,
-                       shown - image.len + 2);
+        append_outcome(table, decisions, &decisions->items[i], shown + 4, shown - image.len + 2);
     }
 }
 

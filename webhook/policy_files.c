@@ -32,8 +32,7 @@ static void read_one(struct reading *r, const char *path, const char *file)
     struct buffer text = {0};
     struct error error;
     if (file_read(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
-        r->sources = arena_grow(&r->arena, r->sources, r->count, &r->capacity,
-                                sizeof(*r->sources));
+        r->sources = arena_grow(&r->arena, r->sources, r->count, &r->capacity, sizeof(*r->sources));
         r->sources[r->count++] = (struct policy_source){
             .path = slice_from(path),
             .file = arena_copy(&r->arena, slice_from(file)),
@@ -74,8 +73,9 @@ static void read_directory(struct reading *r, const char *path)
     }
     free(entries);
     if (count == 0)
-        fail(r, path, "there is no *.yaml file here, expected policy documents (is the right "
-                      "ConfigMap mounted here?)");
+        fail(r, path,
+             "there is no *.yaml file here, expected policy documents (is the right "
+             "ConfigMap mounted here?)");
 }
 
 static void read_paths(struct reading *r, const struct text_list *paths)
@@ -97,8 +97,7 @@ bool policy_files_load(const struct text_list *paths, const char *namespace_,
     struct reading r = {.diagnostics = diagnostics};
     read_paths(&r, paths);
     struct policies *policies = NULL;
-    bool loaded =
-        policies_load(r.sources, r.count, slice_from(namespace_), diagnostics, &policies);
+    bool loaded = policies_load(r.sources, r.count, slice_from(namespace_), diagnostics, &policies);
     arena_done(&r.arena);
     if (loaded && !r.failed) {
         *ret = policies;

@@ -4,8 +4,8 @@
 #include "policy/policy.h"
 #include "webhook/options.h"
 
-/* Reads every path (a file, or a directory's *.yaml in name order) and loads the set. False with all
- * errors in `diagnostics`. `namespace_` is the one we run in, or NULL. */
+/* Reads every path (a file, or a directory's *.yaml in name order) and loads the set. False with
+ * all errors in `diagnostics`. `namespace_` is the one we run in, or NULL. */
 bool policy_files_load(const struct text_list *paths, const char *namespace_,
                        struct diagnostics *diagnostics, struct policies **ret);
 

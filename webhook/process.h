@@ -1,5 +1,5 @@
-/* What the kernel says of this process (/proc/self), under the names that Prometheus' client libraries
- * use for it. */
+/* What the kernel says of this process (/proc/self), under the names that Prometheus' client
+ * libraries use for it. */
 #pragma once
 
 #include <stdbool.h>

@@ -9,7 +9,8 @@ static bool parse_owner(struct slice text, struct owner *ret, struct error *rete
     struct owner owner = {slice_head(text, first), slice_head(rest, second),
                           slice_from_index(rest, second + 1)};
     if (owner.group.len == 0 || owner.kind.len == 0 || owner.name.len == 0)
-        return error_set(reterr, "the owner is `%.*s`, expected GROUP/KIND/NAME such as "
+        return error_set(reterr,
+                         "the owner is `%.*s`, expected GROUP/KIND/NAME such as "
                          "`apps/ReplicaSet/web-5d4f` (`core` for the core group)",
                          SLICE_ARGS(slice_head(text, 100)));
     if (slice_equal(owner.group, SLICE("core")))

@@ -1,4 +1,5 @@
-/* One image asked about on the command line: what `explain` and the cases of `check` have in common. */
+/* One image asked about on the command line: what `explain` and the cases of `check` have in
+ * common. */
 #pragma once
 
 #include "policy/decide.h"
@@ -13,7 +14,8 @@ struct question {
     bool last_chance;                /* as in struct decide_request */
 };
 
-/* The Pod that a question makes; it lives as long as the arena that was given to question_decide. */
+/* The Pod that a question makes; it lives as long as the arena that was given to question_decide.
+ */
 struct question_pod {
     struct pod pod;
     struct image_field field;

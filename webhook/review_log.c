@@ -9,8 +9,8 @@
 
 enum { REPEAT_SLOTS = 4096, REPEAT_SECONDS = 60 };
 
-/* What was logged lately, by hash. Two workloads that fall into one slot take turns: at worst a line
- * too many. */
+/* What was logged lately, by hash. Two workloads that fall into one slot take turns: at worst a
+ * line too many. */
 static struct {
     pthread_mutex_t lock;
     struct {
@@ -61,9 +61,10 @@ static void write_owner(struct json_writer *w, const struct pod *pod, struct are
         return;
     const struct owner *owner = &pod->controller;
     struct slice group = owner->group.len ? owner->group : SLICE("core");
-    json_member(w, "owner",
-                arena_join(arena, (struct slice[]){group, SLICE("/"), owner->kind, SLICE("/"),
-                                                   owner->name}, 5));
+    json_member(
+        w, "owner",
+        arena_join(arena, (struct slice[]){group, SLICE("/"), owner->kind, SLICE("/"), owner->name},
+                   5));
 }
 
 static void write_line(const struct admission *admission, double seconds, unsigned long repeated,
@@ -99,8 +100,9 @@ static void write_line(const struct admission *admission, double seconds, unsign
     json_key(w, "durationSeconds");
     json_decimal(w, seconds);
     if (admission->originals_too_large)
-        json_member_text(w, "detail", "the annotation " ANNOTATION_ORIGINAL_IMAGES " is left out: "
-                                      "the Pod's annotations would pass 256 KiB");
+        json_member_text(w, "detail",
+                         "the annotation " ANNOTATION_ORIGINAL_IMAGES " is left out: "
+                         "the Pod's annotations would pass 256 KiB");
     if (repeated)
         json_member_number(w, "repeated", (long long)repeated);
     log_end(&line);

@@ -1,5 +1,5 @@
-/* Looks for registries in other policies' text. They may be written in CEL, Rego or patterns, so it is
- * a search for the name, not a reading: it says where to look. */
+/* Looks for registries in other policies' text. They may be written in CEL, Rego or patterns, so it
+ * is a search for the name, not a reading: it says where to look. */
 #include "webhook/rivals.h"
 
 static bool is_rival(const struct object *object)
@@ -27,8 +27,8 @@ static bool names(struct slice text, struct slice domain)
         if (!at)
             return false;
         size_t begin = (size_t)(at - text.base), end = begin + domain.len;
-        bool before = begin == 0 || (!is_name_character(text.base[begin - 1]) &&
-                                     text.base[begin - 1] != '.');
+        bool before =
+            begin == 0 || (!is_name_character(text.base[begin - 1]) && text.base[begin - 1] != '.');
         bool after = end == text.len || !is_name_character(text.base[end]);
         if (end + 1 < text.len && text.base[end] == '.' && is_name_character(text.base[end + 1]))
             after = false; /* ghcr.io.example.com */

@@ -37,7 +37,7 @@ enum {
     BUDGET_MAX_MS = 30000,    /* the API server's own most */
     BUDGET_MARGIN_MS = 1000,
     FIRST_BODY_MOST = 64 * 1024,
-    LEAST_PER_ADDRESS = 64,   /* connections that one address may have in any case */
+    LEAST_PER_ADDRESS = 64, /* connections that one address may have in any case */
     STOP_POLLS_PER_SECOND = 100,
     STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
 };
@@ -52,11 +52,11 @@ struct call {
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
     struct MHD_Connection *connection;
-    struct timespec complete;     /* when the whole body had come */
+    struct timespec complete; /* when the whole body had come */
     long long began_ms;
-    long budget_ms;               /* for an answer, from the headers on */
-    struct fact_waiter *waiter;   /* while it waits for Harbor */
-    bool waited;                  /* it did: what is missing now is missing for good */
+    long budget_ms;             /* for an answer, from the headers on */
+    struct fact_waiter *waiter; /* while it waits for Harbor */
+    bool waited;                /* it did: what is missing now is missing for good */
 };
 
 static double seconds_since(struct timespec then)
@@ -132,8 +132,8 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
     }
 }
 
-/* How long the answer may take: what `?timeout=` says (a Go duration in whole seconds), less a margin,
- * since the API server rounds up what it has left (CONTRACTS A1). */
+/* How long the answer may take: what `?timeout=` says (a Go duration in whole seconds), less a
+ * margin, since the API server rounds up what it has left (CONTRACTS A1). */
 static long read_budget(struct MHD_Connection *connection)
 {
     long timeout_ms;
@@ -154,7 +154,8 @@ static void release_body(struct server *server, struct call *call)
 }
 
 /* Makes room for what Content-Length announces, as far as it is an ordinary review. */
-static void reserve_body(struct server *server, struct MHD_Connection *connection, struct call *call)
+static void reserve_body(struct server *server, struct MHD_Connection *connection,
+                         struct call *call)
 {
     const char *text =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -174,8 +175,9 @@ static void take_body(struct server *server, struct call *call, struct slice pie
     size_t grown = call->body.capacity - before;
     size_t all = atomic_fetch_add(&server->body_bytes, grown) + grown;
     if (call->body.truncated)
-        refuse(call, MHD_HTTP_CONTENT_TOO_LARGE,
-               "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
+        refuse(
+            call, MHD_HTTP_CONTENT_TOO_LARGE,
+            "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
     else if (all > SERVER_BODY_BUDGET && call->body.len > SERVER_SMALL_BODY)
         refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
                "too many bodies at once; expected another try in a second");
@@ -197,8 +199,7 @@ static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connecti
         value = "1";
     }
     return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
-                       slice_from(call->text), name, value,
-                       atomic_load(&server->state->draining));
+                       slice_from(call->text), name, value, atomic_load(&server->state->draining));
 }
 
 static void wake_call(void *context)
@@ -275,8 +276,8 @@ static enum MHD_Result answer_event(struct server *server, struct MHD_Connection
         refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
         return answer_refusal(server, connection, call);
     }
-    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL, NULL,
-                       atomic_load(&server->state->draining));
+    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL,
+                       NULL, atomic_load(&server->state->draining));
 }
 
 /* --- libmicrohttpd --- */
@@ -368,14 +369,16 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
         {MHD_OPTION_END, 0, NULL},
     };
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
-        connections_notify, server->connections, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes,
-        NULL, MHD_OPTION_URI_LOG_CALLBACK, begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, per_address_limit(max_connections),
-        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
-        tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server,
+        MHD_OPTION_NOTIFY_CONNECTION, connections_notify, server->connections,
+        MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        per_address_limit(max_connections), MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES,
+        MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_certificate_callback(), MHD_OPTION_ARRAY, pool,
+        MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");

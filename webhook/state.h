@@ -12,11 +12,11 @@
 struct state {
     struct metrics *metrics;
     struct facts *facts;
-    struct events *events; /* NULL: notifications are not taken */
-    atomic_bool draining;        /* every answer says `Connection: close` */
-    pthread_mutex_t lock;        /* of all below */
-    struct policies *policies;   /* NULL: none could be loaded */
-    char not_ready[200];         /* why /readyz is 503; empty: it is not */
+    struct events *events;     /* NULL: notifications are not taken */
+    atomic_bool draining;      /* every answer says `Connection: close` */
+    pthread_mutex_t lock;      /* of all below */
+    struct policies *policies; /* NULL: none could be loaded */
+    char not_ready[200];       /* why /readyz is 503; empty: it is not */
 };
 
 /* False where the threads that ask Harbor cannot be started. */

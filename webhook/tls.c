@@ -1,8 +1,8 @@
 /* Hands the serving certificate to GnuTLS at each handshake.
  *
- * Every handshake gets a copy that GnuTLS releases itself (GNUTLS_CERT_RETR_DEINIT_ALL): so nothing has
- * to outlive a handshake, and a pair can be replaced at any moment. Reading the PEM again costs a few
- * dozen microseconds, once per connection. */
+ * Every handshake gets a copy that GnuTLS releases itself (GNUTLS_CERT_RETR_DEINIT_ALL): so nothing
+ * has to outlive a handshake, and a pair can be replaced at any moment. Reading the PEM again costs
+ * a few dozen microseconds, once per connection. */
 #include "webhook/tls.h"
 
 #include "base/cleanup.h"
@@ -127,8 +127,8 @@ static bool check_pair(const struct buffer *certificate, const struct buffer *ke
     return true;
 }
 
-static bool read_pair(const char *certificate_file, const char *key_file, struct buffer *certificate,
-                      struct buffer *key, struct error *reterr)
+static bool read_pair(const char *certificate_file, const char *key_file,
+                      struct buffer *certificate, struct buffer *key, struct error *reterr)
 {
     struct error error;
     if (!file_read(certificate_file, CERTS_PEM_MAX_BYTES, certificate, &error))
@@ -156,13 +156,13 @@ bool tls_load(const char *certificate_file, const char *key_file, bool *ret_chan
               time_t *ret_expiry, struct error *reterr)
 {
     struct buffer certificate = {0}, key = {0};
-    bool loaded =
-        read_pair(certificate_file, key_file, &certificate, &key, reterr) &&
-        check_pair(&certificate, &key, certificate_file, key_file, ret_expiry, reterr);
+    bool loaded = read_pair(certificate_file, key_file, &certificate, &key, reterr) &&
+                  check_pair(&certificate, &key, certificate_file, key_file, ret_expiry, reterr);
     if (loaded) {
         pthread_mutex_lock(&the_pair.lock);
-        *ret_changed = !slice_equal(buffer_slice(&certificate), buffer_slice(&the_pair.certificate)) ||
-                       !slice_equal(buffer_slice(&key), buffer_slice(&the_pair.key));
+        *ret_changed =
+            !slice_equal(buffer_slice(&certificate), buffer_slice(&the_pair.certificate)) ||
+            !slice_equal(buffer_slice(&key), buffer_slice(&the_pair.key));
         swap(&certificate, &the_pair.certificate);
         swap(&key, &the_pair.key);
         pthread_mutex_unlock(&the_pair.lock);

@@ -66,8 +66,8 @@ struct slice admit_patch(const struct decide_request *request, const struct deci
 
 /* --- audit annotations --- */
 
-/* Whether the name can stand in an annotation's key; of a Pod with any other name nothing will come:
- * the API server refuses it after admission. */
+/* Whether the name can stand in an annotation's key; of a Pod with any other name nothing will
+ * come: the API server refuses it after admission. */
 static bool is_label(struct slice name)
 {
     enum { LABEL_MAX = 63 };
@@ -114,8 +114,7 @@ static size_t annotate(const struct decisions *decisions, struct arena *arena,
     struct audit_annotation *annotations =
         arena_allocate(arena, (decisions->rewrites + 1) * sizeof(*annotations));
     if (decisions->policy)
-        annotations[count++] =
-            (struct audit_annotation){SLICE("policy"), decisions->policy->name};
+        annotations[count++] = (struct audit_annotation){SLICE("policy"), decisions->policy->name};
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
         if (decision->reason == REASON_REWRITTEN && is_label(decision->field->name))

@@ -25,31 +25,31 @@ enum admit_result {
 struct admit_request {
     const struct policies *policies; /* NULL: none could be loaded */
     enum admit_webhook webhook;
-    enum mode mode;    /* of the path */
+    enum mode mode; /* of the path */
     struct slice body;
     const struct fact_source *facts; /* as in struct decide_request */
     bool last_chance;
 };
 
-/* What happened, for the log and the metrics. All of it lives in the arena, the body and the policies
- * that were given to admit(). */
+/* What happened, for the log and the metrics. All of it lives in the arena, the body and the
+ * policies that were given to admit(). */
 struct admission {
     enum admit_webhook webhook;
     enum admit_result result;
     struct review review;
     struct decisions decisions;
-    bool decided;               /* the review was about images of a Pod */
-    bool applied;               /* what was decided is in the answer: false in audit mode */
-    size_t patch_size;          /* bytes of the JSON Patch */
-    bool adds_pull_secret;      /* the Policy's secret is appended, or in audit would be */
-    bool originals_too_large;   /* the annotation had to be left out */
-    bool too_many_images;       /* more than POD_MAX_IMAGES: the Pod was left alone */
-    bool waiting;               /* facts are missing (decisions.missing): nothing was written yet */
+    bool decided;             /* the review was about images of a Pod */
+    bool applied;             /* what was decided is in the answer: false in audit mode */
+    size_t patch_size;        /* bytes of the JSON Patch */
+    bool adds_pull_secret;    /* the Policy's secret is appended, or in audit would be */
+    bool originals_too_large; /* the annotation had to be left out */
+    bool too_many_images;     /* more than POD_MAX_IMAGES: the Pod was left alone */
+    bool waiting;             /* facts are missing (decisions.missing): nothing was written yet */
 };
 
 /* Answers one admission call: appends the answer to `out`, or says that facts have to be asked for
- * first, and returns true. False, with a text for the caller, for a body that is no AdmissionReview.
- * `ret` is filled in both cases. */
+ * first, and returns true. False, with a text for the caller, for a body that is no
+ * AdmissionReview. `ret` is filled in both cases. */
 bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
            struct admission *ret, struct error *reterr);
 

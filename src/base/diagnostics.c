@@ -9,9 +9,8 @@
 
 enum { MESSAGE_SIZE = 1024 };
 
-__attribute__((format(printf, 4, 0)))
-static void add(struct diagnostics *d, struct position at, bool warning, const char *format,
-                va_list args)
+__attribute__((format(printf, 4, 0))) static void
+add(struct diagnostics *d, struct position at, bool warning, const char *format, va_list args)
 {
     char text[MESSAGE_SIZE];
     if (warning)

@@ -26,5 +26,6 @@ void **map_put(struct map *map, struct slice key);
 
 void map_done(struct map *map);
 
-/* A 64-bit hash of the bytes (FNV-1a), started from `seed`: for tables, not against an adversary. */
+/* A 64-bit hash of the bytes (FNV-1a), started from `seed`: for tables, not against an adversary.
+ */
 uint64_t map_hash(struct slice key, uint64_t seed);

@@ -1,5 +1,6 @@
-/* Allocation that cannot fail, and an arena. Out of memory aborts with a line on stderr: every input
- * is bounded (body, depth, rules, connections), so it means a broken machine, not a large request. */
+/* Allocation that cannot fail, and an arena. Out of memory aborts with a line on stderr: every
+ * input is bounded (body, depth, rules, connections), so it means a broken machine, not a large
+ * request. */
 #pragma once
 
 #include "base/slice.h"

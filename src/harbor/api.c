@@ -14,7 +14,8 @@ static bool is_unreserved(char c)
            c == '.' || c == '_' || c == '~';
 }
 
-/* One path segment, percent-encoded (RFC 3986); a slash becomes `slash`. ':' may stay (RFC 3986 3.3). */
+/* One path segment, percent-encoded (RFC 3986); a slash becomes `slash`. ':' may stay (RFC
+ * 3986 3.3). */
 static void append_segment(struct buffer *out, struct slice text, const char *slash)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -211,8 +212,8 @@ bool harbor_read_challenge(struct slice header, struct arena *arena, struct slic
     return true;
 }
 
-bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena, struct slice *ret_token,
-                       long *ret_seconds)
+bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena,
+                       struct slice *ret_token, long *ret_seconds)
 {
     struct slice seconds;
     if (reply->status != 200 || !is_whole_json(reply->body))

@@ -1,5 +1,5 @@
-/* Harbor's HTTP API as text: which path asks for what, and what an answer says. No transport: Harbor
- * 2.11 to 2.16, by the recordings in tests/data/harbor. */
+/* Harbor's HTTP API as text: which path asks for what, and what an answer says. No transport:
+ * Harbor 2.11 to 2.16, by the recordings in tests/data/harbor. */
 #pragma once
 
 #include "base/buffer.h"
@@ -30,30 +30,32 @@ enum harbor_answer {
 
 /* An HTTP answer, as far as it matters. */
 struct harbor_reply {
-    long status;             /* 0: none came */
-    bool json;               /* Content-Type is JSON */
-    bool manifest;           /* Content-Type is application/vnd.…: a manifest's or an index's */
-    bool has_challenge;      /* Www-Authenticate is there and not empty */
+    long status;        /* 0: none came */
+    bool json;          /* Content-Type is JSON */
+    bool manifest;      /* Content-Type is application/vnd.…: a manifest's or an index's */
+    bool has_challenge; /* Www-Authenticate is there and not empty */
     struct slice body;
 };
 
-/* GET of an artifact. Only a 404 with Harbor's own NOT_FOUND counts as a no: a proxy's page does not. */
+/* GET of an artifact. Only a 404 with Harbor's own NOT_FOUND counts as a no: a proxy's page does
+ * not. */
 enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply);
 
 /* HEAD of a manifest. 401 with an empty challenge is Harbor's database or a missing project (5037,
- * 1116): a failure, not our account's. HEAD has no body, so the Content-Type tells Harbor's own yes and
- * no (5025, 5033) from the page of a portal or an ingress. */
+ * 1116): a failure, not our account's. HEAD has no body, so the Content-Type tells Harbor's own yes
+ * and no (5025, 5033) from the page of a portal or an ingress. */
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
 
-/* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where the
- * body is no health report. */
+/* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where
+ * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
 /* What a project says of itself. */
 struct harbor_project {
     enum truth public_;
     bool is_proxy;
-    struct slice filter, filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
+    struct slice filter,
+        filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
 };
 
 enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
@@ -64,8 +66,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
 bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
                             struct slice *ret_version);
 
-/* A notification of Harbor's (CONTRACTS B8): "PROJECT/REPOSITORY" of what changed, in its Default or
- * CloudEvents form. A hint to ask again, never an answer. False where the body is none. */
+/* A notification of Harbor's (CONTRACTS B8): "PROJECT/REPOSITORY" of what changed, in its Default
+ * or CloudEvents form. A hint to ask again, never an answer. False where the body is none. */
 bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);
 
 /* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */
@@ -74,5 +76,5 @@ bool harbor_read_challenge(struct slice header, struct arena *arena, struct slic
 
 /* The token of a token service's answer, and how many seconds it lives (60 where it does not say,
  * as the distribution specification has it). */
-bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena, struct slice *ret_token,
-                       long *ret_seconds);
+bool harbor_read_token(const struct harbor_reply *reply, struct arena *arena,
+                       struct slice *ret_token, long *ret_seconds);

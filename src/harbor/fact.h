@@ -13,7 +13,7 @@ enum truth {
 
 /* Whether Harbor can serve pulls. */
 enum harbor_health {
-    HEALTH_UNKNOWN,      /* not asked yet */
+    HEALTH_UNKNOWN, /* not asked yet */
     HEALTH_UP,
     HEALTH_DOWN,         /* it does not answer, or a part that pulling needs is ill */
     HEALTH_UNAUTHORIZED, /* it answers, but not to our account */
@@ -33,12 +33,12 @@ static inline bool artifact_is_by_digest(const struct artifact_key *key)
 
 /* What is known of an artifact. The zero value is: nothing. */
 struct artifact_fact {
-    enum truth present;       /* in Harbor's database: pulled before */
-    enum truth servable;      /* a pull through the proxy project would find it */
-    enum truth public_;       /* its project can be pulled from without credentials */
-    bool unauthorized;        /* Harbor answered our account 401 or 403 */
-    bool outside_filter;      /* the project's proxy filter refuses the repository (Harbor 2.16) */
-    bool refused_by_gate;     /* Harbor's own pull gate answers 412 */
+    enum truth present;   /* in Harbor's database: pulled before */
+    enum truth servable;  /* a pull through the proxy project would find it */
+    enum truth public_;   /* its project can be pulled from without credentials */
+    bool unauthorized;    /* Harbor answered our account 401 or 403 */
+    bool outside_filter;  /* the project's proxy filter refuses the repository (Harbor 2.16) */
+    bool refused_by_gate; /* Harbor's own pull gate answers 412 */
 };
 
 /* How much has to be known. */
@@ -49,7 +49,8 @@ enum fact_depth {
 
 struct harbor;
 
-/* Where facts come from: a cache, a file. Functions may be called from any thread and never wait. */
+/* Where facts come from: a cache, a file. Functions may be called from any thread and never wait.
+ */
 struct fact_source {
     enum harbor_health (*health)(const struct fact_source *self, const struct harbor *harbor);
     /* False: nothing is known, or not as deep as asked for. */

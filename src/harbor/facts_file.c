@@ -76,6 +76,7 @@ static void read_artifact(struct reader *r, struct artifact_fact *fact)
 {
     struct json_string key;
     fact->present = TRUTH_NO;
+    fact->public_ = TRUTH_YES; /* a file that does not say so was written by hand */
     if (!enter(r, "an artifact"))
         return;
     while (json_object_next(&r->s, &key)) {
@@ -163,8 +164,8 @@ bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *
             }
         }
     if (!json_finish(&r.s)) {
-        error_set(reterr, "no JSON: at byte %zu, expected %s",
-                  (size_t)(r.s.error_at - r.s.begin), r.s.expected);
+        error_set(reterr, "no JSON: at byte %zu, expected %s", (size_t)(r.s.error_at - r.s.begin),
+                  r.s.expected);
         r.failed = true;
     } else if (!found && !r.failed) {
         error_set(reterr, "there is no `harbors`, expected what `plan --live --record` writes");
@@ -210,7 +211,8 @@ bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
     struct slice text = arena_join(
         &arena,
         (struct slice[]){key->project, SLICE("/"), key->repository,
-                         artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"), key->reference}, 5);
+                         artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"), key->reference},
+        5);
     const struct artifact_fact *fact = map_get(&facts->artifacts, text);
     arena_done(&arena);
     if (!fact)

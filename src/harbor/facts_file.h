@@ -1,8 +1,9 @@
-/* Facts written to a file (`plan --live --record`) and read back (`--facts`): a gate or a migration can
- * be tried without a Harbor.
+/* Facts written to a file (`plan --live --record`) and read back (`--facts`): a gate or a migration
+ * can be tried without a Harbor.
  *
  *     {"harbors": {"default": {"healthy": true, "artifacts": {
- *       "docker-hub-proxy/library/nginx:1.27": {"present": true, "servable": true, "public": true}}}}}
+ *       "docker-hub-proxy/library/nginx:1.27": {"present": true, "servable": true, "public":
+ * true}}}}}
  *
  * The key is PROJECT/REPOSITORY:TAG, or PROJECT/REPOSITORY@DIGEST. */
 #pragma once
@@ -13,12 +14,13 @@
 
 struct facts_file;
 
-/* Reads the text. False, with a place in the error, where it is no such file. The result is ended with
- * facts_file_free; nothing of the text is needed afterwards. */
+/* Reads the text. False, with a place in the error, where it is no such file. The result is ended
+ * with facts_file_free; nothing of the text is needed afterwards. */
 bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *reterr);
 void facts_file_free(struct facts_file *file);
 
-/* Health and artifact of the Harbor of that name; a Harbor that is not in the file is HEALTH_UNKNOWN. */
+/* Health and artifact of the Harbor of that name; a Harbor that is not in the file is
+ * HEALTH_UNKNOWN. */
 enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor);
 bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
                          const struct artifact_key *key, struct artifact_fact *ret);

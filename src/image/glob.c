@@ -28,8 +28,8 @@ bool glob_match(struct slice pattern, struct slice text)
     return p == pattern.len;
 }
 
-/* A breadth-first walk over pairs of positions (i in a, j in b); each step adds at most one character
- * to the example. `from` holds for each pair the pair it was reached from, plus one. */
+/* A breadth-first walk over pairs of positions (i in a, j in b); each step adds at most one
+ * character to the example. `from` holds for each pair the pair it was reached from, plus one. */
 struct overlap {
     struct slice a, b;
     size_t columns, *from, *queue, queued;

@@ -1,5 +1,5 @@
-/* Many patterns at once: finding the first that matches costs the same with ten as with ten thousand, as
- * long as most begin with something else than a wildcard. */
+/* Many patterns at once: finding the first that matches costs the same with ten as with ten
+ * thousand, as long as most begin with something else than a wildcard. */
 #pragma once
 
 #include "base/map.h"
@@ -9,8 +9,8 @@ struct glob_set_entry;
 
 /* Zero-initialised is empty. Patterns must outlive it. */
 struct glob_set {
-    struct map by_prefix;           /* what stands before the first wildcard → struct glob_set_entry * */
-    size_t *lengths;                /* of the prefixes that occur, rising */
+    struct map by_prefix; /* what stands before the first wildcard → struct glob_set_entry * */
+    size_t *lengths;      /* of the prefixes that occur, rising */
     size_t length_count, length_capacity;
 };
 

@@ -104,8 +104,7 @@ static bool is_path_component(struct slice s)
         while (i < s.len && s.base[i] == separator)
             i++;
         run = i - run;
-        if (!(separator == '-' || (separator == '.' && run == 1) ||
-              (separator == '_' && run <= 2)))
+        if (!(separator == '-' || (separator == '.' && run == 1) || (separator == '_' && run <= 2)))
             return false;
     }
     return false; /* empty, or it ends in a separator */
@@ -249,6 +248,6 @@ struct slice reference_format(const struct reference *reference, struct arena *a
 {
     struct slice separator = reference->domain.len ? SLICE("/") : (struct slice){0};
     return arena_join(
-        arena,
-        (struct slice[]){reference->domain, separator, reference->path, reference->suffix}, 4);
+        arena, (struct slice[]){reference->domain, separator, reference->path, reference->suffix},
+        4);
 }

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* The longest domain and path together, with the '/' between them. distribution/reference before v0.6
- * (containerd 1.6) counts both, later ones the path alone; nodes of both kinds exist. */
+/* The longest domain and path together, with the '/' between them. distribution/reference before
+ * v0.6 (containerd 1.6) counts both, later ones the path alone; nodes of both kinds exist. */
 enum { REFERENCE_MAX_NAME = 255 };
 
 struct reference {
@@ -30,8 +30,9 @@ struct slice reference_name(const struct reference *reference, struct arena *are
 /* domain/path[:tag][@digest]: the normalised text, without a made-up tag. */
 struct slice reference_format(const struct reference *reference, struct arena *arena);
 
-/* True where the text is what reference_parse gives as a `domain`: host names, IPv4, bracketed IPv6,
- * an optional port; and where an image reference that begins with it is read with it as its domain. */
+/* True where the text is what reference_parse gives as a `domain`: host names, IPv4, bracketed
+ * IPv6, an optional port; and where an image reference that begins with it is read with it as its
+ * domain. */
 bool reference_is_domain(struct slice text);
 
 /* True where the text is path components separated by '/', as in a repository's name. */

@@ -11,8 +11,8 @@
  * counts. `~0` and `~1` are read as `~` and `/`. */
 bool json_find(struct slice json, struct slice pointer, struct slice *ret);
 
-/* The decoded text of a string that `pointer` names, in the arena or in `json`; empty where there is
- * none. */
+/* The decoded text of a string that `pointer` names, in the arena or in `json`; empty where there
+ * is none. */
 struct slice json_find_text(struct slice json, const char *pointer, struct arena *arena);
 
 /* True for the empty text and for what begins with '/' and has only ~0 and ~1 for tildes. */

@@ -77,8 +77,10 @@ static size_t plain_length(const unsigned char *at, size_t left)
     for (; left - len >= sizeof(uint64_t); len += sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, at + len, sizeof(word));
-        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\', del = word ^ ones * 0x7f;
-        uint64_t stop = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | word;
+        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\',
+                 del = word ^ ones * 0x7f;
+        uint64_t stop =
+            (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | word;
         if (stop & high)
             break; /* one of the eight may be special: the caller looks at them one by one */
     }
@@ -89,7 +91,7 @@ static void append_string(struct buffer *out, struct slice s)
 {
     const unsigned char *text = (const unsigned char *)s.base;
     size_t plain = 0, at = 0; /* from `plain` to `at` all stands as it is */
-    if (s.len == 0) { /* its base may be NULL, which nothing may be added to */
+    if (s.len == 0) {         /* its base may be NULL, which nothing may be added to */
         buffer_append(out, SLICE("\"\""));
         return;
     }
@@ -141,8 +143,8 @@ void json_number(struct json_writer *w, long long value)
     separate(w);
     if (value < 0)
         buffer_append_char(w->out, '-');
-    buffer_append_number(w->out, value < 0 ? 0 - (unsigned long long)value
-                                           : (unsigned long long)value);
+    buffer_append_number(w->out,
+                         value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value);
 }
 
 void json_decimal(struct json_writer *w, double value)

@@ -1,5 +1,6 @@
 /* JSON text, appended to a buffer. The writer puts commas; the caller keeps begin and end in pairs
- * and gives a key before each value inside an object. Output is compact, keys in the order given. */
+ * and gives a key before each value inside an object. Output is compact, keys in the order given.
+ */
 #pragma once
 
 #include "base/buffer.h"
@@ -21,8 +22,8 @@ void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
 void json_key_slice(struct json_writer *w, struct slice key);
 
-/* Escapes quotes, backslashes and what utf8_is_control names; bytes that are no UTF-8 become U+FFFD, so
- * that what a Pod's author wrote cannot break the document or a log's lines. */
+/* Escapes quotes, backslashes and what utf8_is_control names; bytes that are no UTF-8 become
+ * U+FFFD, so that what a Pod's author wrote cannot break the document or a log's lines. */
 void json_slice(struct json_writer *w, struct slice value);
 void json_text(struct json_writer *w, const char *value);
 void json_number(struct json_writer *w, long long value);

@@ -23,8 +23,8 @@ static struct slice pull_policy_pointer(const struct image_field *field, struct 
                                         struct arena *arena)
 {
     struct slice parent = slice_head(image, slice_find_last(image, '/'));
-    struct slice member = field->kind == IMAGE_VOLUME ? SLICE("/pullPolicy")
-                                                      : SLICE("/imagePullPolicy");
+    struct slice member =
+        field->kind == IMAGE_VOLUME ? SLICE("/pullPolicy") : SLICE("/imagePullPolicy");
     return arena_join(arena, (struct slice[]){parent, member}, 2);
 }
 
@@ -35,8 +35,8 @@ static void write_image(struct json_writer *w, const struct pod_image_change *ch
     struct slice path = pod_field_pointer(field, arena);
     write_text(w, true, path, change->image);
     bool here = field->has_pull_policy == PRESENCE_HERE;
-    if (change->pull_policy.len == 0 || (here && slice_equal(field->pull_policy,
-                                                             change->pull_policy)))
+    if (change->pull_policy.len == 0 ||
+        (here && slice_equal(field->pull_policy, change->pull_policy)))
         return;
     write_text(w, here, pull_policy_pointer(field, path, arena), change->pull_policy);
 }
@@ -44,8 +44,8 @@ static void write_image(struct json_writer *w, const struct pod_image_change *ch
 static void write_pull_secret(struct json_writer *w, const struct pod *pod, struct slice name)
 {
     bool list = pod->has_pull_secrets == PRESENCE_HERE;
-    begin_operation(w, false, list ? SLICE("/spec/imagePullSecrets/-")
-                                   : SLICE("/spec/imagePullSecrets"));
+    begin_operation(w, false,
+                    list ? SLICE("/spec/imagePullSecrets/-") : SLICE("/spec/imagePullSecrets"));
     if (!list)
         json_begin_array(w);
     json_begin_object(w);

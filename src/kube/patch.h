@@ -1,6 +1,6 @@
-/* A JSON Patch (RFC 6902) for a Pod: only `replace` on a member that was just seen, and `add` where its
- * parent was just seen; never `test`. A patch that does not apply would make the API server refuse
- * the Pod whatever the failurePolicy (CONTRACTS A5, kubernetes/apiserver dispatcher.go). */
+/* A JSON Patch (RFC 6902) for a Pod: only `replace` on a member that was just seen, and `add` where
+ * its parent was just seen; never `test`. A patch that does not apply would make the API server
+ * refuse the Pod whatever the failurePolicy (CONTRACTS A5, kubernetes/apiserver dispatcher.go). */
 #pragma once
 
 #include "base/buffer.h"
@@ -17,8 +17,8 @@ struct pod_changes {
     const struct pod *pod;
     struct pod_image_change *images;
     size_t image_count;
-    struct slice pull_secret;     /* to be appended to imagePullSecrets; empty: none */
-    bool set_original_images;     /* the annotation is to have this value */
+    struct slice pull_secret; /* to be appended to imagePullSecrets; empty: none */
+    bool set_original_images; /* the annotation is to have this value */
     struct slice original_images;
 };
 

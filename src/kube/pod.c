@@ -102,8 +102,8 @@ static void read_owner_member(struct pod_reader *r, struct json_string key, void
     if (json_string_is(key, SLICE("apiVersion"))) {
         read_text(r, &version);
         size_t slash = slice_find(version, '/');
-        reference->owner.group = slash < version.len ? slice_head(version, slash)
-                                                     : (struct slice){0};
+        reference->owner.group =
+            slash < version.len ? slice_head(version, slash) : (struct slice){0};
     } else if (json_string_is(key, SLICE("kind"))) {
         read_text(r, &reference->owner.kind);
     } else if (json_string_is(key, SLICE("name"))) {
@@ -206,8 +206,8 @@ static void add_image(struct pod_reader *r, const struct image_field *field)
         r->pod->too_many_images = true;
         return;
     }
-    list->items = arena_grow(r->arena, list->items, list->count, &list->capacity,
-                             sizeof(*list->items));
+    list->items =
+        arena_grow(r->arena, list->items, list->count, &list->capacity, sizeof(*list->items));
     list->items[list->count++] = *field;
 }
 

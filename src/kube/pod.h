@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* More than any real Pod has. A Pod with more images is left alone as a whole; one with more annotations
- * counts as having more bytes of them than Kubernetes takes. */
+/* More than any real Pod has. A Pod with more images is left alone as a whole; one with more
+ * annotations counts as having more bytes of them than Kubernetes takes. */
 enum { POD_MAX_IMAGES = 4096, POD_MAX_ANNOTATIONS = 8192 };
 
 /* The fields of a Pod that name images (Kubernetes 1.36: PodSpec, EphemeralContainerCommon,
@@ -32,10 +32,10 @@ enum presence {
 
 struct image_field {
     enum image_kind kind;
-    size_t index;                   /* in its list */
-    struct slice name;              /* of the container or volume */
-    struct slice image;             /* as written, decoded; never empty */
-    enum presence has_pull_policy;  /* imagePullPolicy, or a volume's image.pullPolicy */
+    size_t index;                  /* in its list */
+    struct slice name;             /* of the container or volume */
+    struct slice image;            /* as written, decoded; never empty */
+    enum presence has_pull_policy; /* imagePullPolicy, or a volume's image.pullPolicy */
     struct slice pull_policy;
 };
 
@@ -52,20 +52,20 @@ struct annotation {
 struct pod {
     struct slice name, generate_name, namespace_;
     enum presence has_metadata, has_annotations;
-    struct annotation *annotations;      /* in the order of the JSON, also those that come again */
+    struct annotation *annotations; /* in the order of the JSON, also those that come again */
     size_t annotation_count;
     bool too_many_annotations;
-    enum presence has_original_images;   /* the annotation of ours */
+    enum presence has_original_images; /* the annotation of ours */
     struct slice original_images;
-    bool opted_out;                      /* harbor-pilot.io/mode: disabled */
-    bool mirror;                         /* kubernetes.io/config.mirror, whatever its value */
-    struct slice template_hash;          /* label pod-template-hash; empty: none */
+    bool opted_out;             /* harbor-pilot.io/mode: disabled */
+    bool mirror;                /* kubernetes.io/config.mirror, whatever its value */
+    struct slice template_hash; /* label pod-template-hash; empty: none */
     bool has_controller;
-    struct owner controller;             /* the ownerReference with controller: true */
-    enum presence has_pull_secrets;      /* spec.imagePullSecrets */
+    struct owner controller;        /* the ownerReference with controller: true */
+    enum presence has_pull_secrets; /* spec.imagePullSecrets */
     struct slice *pull_secrets;
     size_t pull_secret_count;
-    struct image_field *images;          /* in the order of the JSON, by list; none where too many */
+    struct image_field *images; /* in the order of the JSON, by list; none where too many */
     size_t image_count;
     bool too_many_images;
 };
@@ -78,8 +78,8 @@ struct pod {
  * the last counts. Errors of JSON itself stay in the scanner. */
 void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret);
 
-/* Bytes of all annotations, keys and values: Kubernetes limits the sum. Of a key that stands twice the
- * last counts, as Go reads it. More than any limit where there are too many. */
+/* Bytes of all annotations, keys and values: Kubernetes limits the sum. Of a key that stands twice
+ * the last counts, as Go reads it. More than any limit where there are too many. */
 size_t pod_annotations_size(const struct pod *pod, struct arena *arena);
 
 /* The JSON Pointer (RFC 6901) of the field below the object that holds the Pod's `spec`, in the

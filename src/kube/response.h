@@ -5,14 +5,14 @@
 #include "kube/review.h"
 
 struct audit_annotation {
-    struct slice key;   /* a qualified name's part: at most 63 characters, no '/' */
+    struct slice key; /* a qualified name's part: at most 63 characters, no '/' */
     struct slice value;
 };
 
 struct response {
     bool allowed;
-    struct slice patch; /* the JSON Patch; empty: nothing changes, and neither patch nor patchType is
-                         * written (an API server refuses one without the other) */
+    struct slice patch; /* the JSON Patch; empty: nothing changes, and neither patch nor patchType
+                         * is written (an API server refuses one without the other) */
     const struct audit_annotation *annotations;
     size_t annotation_count;
 };

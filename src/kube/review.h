@@ -9,17 +9,17 @@
 #include <stdbool.h>
 
 struct review {
-    struct slice api_version;   /* to be answered in kind: "admission.k8s.io/v1" or "…/v1beta1" */
-    struct slice uid;           /* of the call, not of the Pod */
-    struct slice group, kind;   /* of the object, as request.kind has them; group is empty for core */
-    struct slice sub_resource;  /* empty: the object itself */
+    struct slice api_version; /* to be answered in kind: "admission.k8s.io/v1" or "…/v1beta1" */
+    struct slice uid;         /* of the call, not of the Pod */
+    struct slice group, kind; /* of the object, as request.kind has them; group is empty for core */
+    struct slice sub_resource; /* empty: the object itself */
     struct slice namespace_;
-    struct slice name;          /* empty where the API server will make one from generateName */
-    struct slice operation;     /* CREATE, UPDATE, DELETE, CONNECT */
-    struct slice user_name;     /* userInfo.username: who asks */
+    struct slice name;      /* empty where the API server will make one from generateName */
+    struct slice operation; /* CREATE, UPDATE, DELETE, CONNECT */
+    struct slice user_name; /* userInfo.username: who asks */
     bool dry_run;
-    struct pod pod;             /* of request.object; empty where that is none */
-    struct pod old_pod;         /* of request.oldObject */
+    struct pod pod;     /* of request.object; empty where that is none */
+    struct pod old_pod; /* of request.oldObject */
 };
 
 /* What a review asks us to look at. */
@@ -32,7 +32,6 @@ enum review_subject {
 /* Reads the body of an admission call. Slices point into `body` or the arena. False, with a text
  * that says where and what was expected, for what is no AdmissionReview: bad JSON or UTF-8, another
  * version, no request, a request without uid. */
-bool review_parse(struct slice body, struct arena *arena, struct review *ret,
-                  struct error *reterr);
+bool review_parse(struct slice body, struct arena *arena, struct review *ret, struct error *reterr);
 
 enum review_subject review_subject(const struct review *review);

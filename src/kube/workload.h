@@ -6,7 +6,7 @@
 /* Where a kind keeps its Pod template. */
 struct template_path {
     struct slice group, kind; /* group is empty for the core group */
-    struct slice pointer;     /* JSON Pointer of the object that has `spec` of a Pod; empty: itself */
+    struct slice pointer; /* JSON Pointer of the object that has `spec` of a Pod; empty: itself */
 };
 
 /* What can be said of any object. */
@@ -22,9 +22,9 @@ struct workload {
                            * comes from a template */
 };
 
-/* Reads apiVersion, kind, metadata.name (or generateName) and metadata.namespace. Group and kind are those of `otherwise`
- * (an item of a PodList does not name its kind) where the text has no kind; false where neither has
- * one. */
+/* Reads apiVersion, kind, metadata.name (or generateName) and metadata.namespace. Group and kind
+ * are those of `otherwise` (an item of a PodList does not name its kind) where the text has no
+ * kind; false where neither has one. */
 bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,
                  struct object *ret);
 

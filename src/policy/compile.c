@@ -33,7 +33,8 @@ static void check_harbor(struct compiler *c, struct harbor *harbor)
         if (slice_equal(registry->domain, harbor->host))
             ERROR(c, registry->at,
                   "`%.*s` is this Harbor's own `host`: its images would be rewritten again and "
-                  "again; expected an upstream registry", SLICE_ARGS(registry->domain));
+                  "again; expected an upstream registry",
+                  SLICE_ARGS(registry->domain));
     }
     if (harbor->registry_count)
         qsort(harbor->registries, harbor->registry_count, sizeof(*harbor->registries),
@@ -51,8 +52,10 @@ static void compile_harbors(struct compiler *c)
         void **slot = map_put(&names, harbor->name);
         const struct harbor *first = *slot;
         if (first && harbor->name.len)
-            ERROR(c, harbor->at, "a Harbor named `%.*s` is already at %.*s:%d, expected another "
-                  "name", SLICE_ARGS(harbor->name), PLACE(first->at));
+            ERROR(c, harbor->at,
+                  "a Harbor named `%.*s` is already at %.*s:%d, expected another "
+                  "name",
+                  SLICE_ARGS(harbor->name), PLACE(first->at));
         *slot = harbor;
         check_harbor(c, harbor);
     }
@@ -90,18 +93,23 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
         if (set->harbor_count == 1)
             return &set->harbors[0];
         if (set->harbor_count == 0)
-            ERROR(c, document->policy.at, "there is no Harbor document, expected one with `host` "
+            ERROR(c, document->policy.at,
+                  "there is no Harbor document, expected one with `host` "
                   "and `registries`");
         else
-            ERROR(c, document->policy.at, "there are %zu Harbors and `harbor` does not say which, "
-                  "expected `harbor: NAME`", set->harbor_count);
+            ERROR(c, document->policy.at,
+                  "there are %zu Harbors and `harbor` does not say which, "
+                  "expected `harbor: NAME`",
+                  set->harbor_count);
         return NULL;
     }
     for (size_t i = 0; i < set->harbor_count; i++)
         if (slice_equal(set->harbors[i].name, wanted))
             return &set->harbors[i];
-    ERROR(c, document->harbor_at, "there is no Harbor named `%.*s`, expected the `metadata.name` "
-          "of one", SLICE_ARGS(wanted));
+    ERROR(c, document->harbor_at,
+          "there is no Harbor named `%.*s`, expected the `metadata.name` "
+          "of one",
+          SLICE_ARGS(wanted));
     return NULL;
 }
 
@@ -116,9 +124,10 @@ static void compile_registries(struct compiler *c, const struct policy_document 
         const struct pattern *name = &document->registries.items[i];
         size_t index = harbor_find_registry(harbor, name->text);
         if (index == harbor->registry_count)
-            ERROR(c, name->at, "`%.*s` is not among the `registries` of Harbor `%.*s`, expected "
-                  "one that has a project there", SLICE_ARGS(slice_head(name->text, 200)),
-                  SLICE_ARGS(harbor->name));
+            ERROR(c, name->at,
+                  "`%.*s` is not among the `registries` of Harbor `%.*s`, expected "
+                  "one that has a project there",
+                  SLICE_ARGS(slice_head(name->text, 200)), SLICE_ARGS(harbor->name));
         else
             policy->moves[index] = true;
     }
@@ -133,9 +142,9 @@ static bool can_exclude(const struct policy *policy, const struct pattern *patte
     for (size_t i = 0; i < policy->harbor->registry_count; i++) {
         struct slice domain = policy->harbor->registries[i].domain;
         bool longer = prefix.len > domain.len;
-        if (policy->moves[i] && (longer ? slice_starts_with(prefix, domain) &&
-                                              prefix.base[domain.len] == '/'
-                                        : slice_starts_with(domain, prefix)))
+        if (policy->moves[i] &&
+            (longer ? slice_starts_with(prefix, domain) && prefix.base[domain.len] == '/'
+                    : slice_starts_with(domain, prefix)))
             return true;
     }
     return false;
@@ -149,8 +158,10 @@ static void compile_exclude(struct compiler *c, struct policy *policy)
         glob_set_add(pattern->whole ? &policy->exclude_whole : &policy->exclude_names, text, i,
                      &c->set->arena);
         if (pattern->wildcard && !can_exclude(policy, pattern))
-            WARNING(c, pattern->at, "`%.*s` excludes nothing that this Policy moves: images are compared "
-                    "by their whole name; expected `docker.io/…`, or `*` in front", SLICE_ARGS(text));
+            WARNING(c, pattern->at,
+                    "`%.*s` excludes nothing that this Policy moves: images are compared "
+                    "by their whole name; expected `docker.io/…`, or `*` in front",
+                    SLICE_ARGS(text));
     }
 }
 
@@ -163,11 +174,15 @@ static void compile_facts(struct compiler *c, const struct policy_document *docu
     if (!document->has_require && has_api)
         policy->require = REQUIRE_SERVABLE;
     if (policy->require != REQUIRE_NEVER && !has_api)
-        ERROR(c, document->require_at, "`requireInHarbor` asks Harbor, but Harbor `%.*s` has no `api`; "
-              "expected `never`, or `api` there", SLICE_ARGS(policy->harbor->name));
+        ERROR(c, document->require_at,
+              "`requireInHarbor` asks Harbor, but Harbor `%.*s` has no `api`; "
+              "expected `never`, or `api` there",
+              SLICE_ARGS(policy->harbor->name));
     if (document->has_unavailable && !has_api)
-        WARNING(c, document->unavailable_at, "`onHarborUnavailable` has no effect: Harbor `%.*s` has no "
-                "`api`, so nobody knows", SLICE_ARGS(policy->harbor->name));
+        WARNING(c, document->unavailable_at,
+                "`onHarborUnavailable` has no effect: Harbor `%.*s` has no "
+                "`api`, so nobody knows",
+                SLICE_ARGS(policy->harbor->name));
 }
 
 static int compare_policies(const void *x, const void *y)
@@ -192,8 +207,10 @@ static void compile_policies(struct compiler *c)
         void **slot = map_put(&names, policy->name);
         const struct policy_document *first = *slot;
         if (first && policy->name.len)
-            ERROR(c, policy->at, "a Policy named `%.*s` is already at %.*s:%d, expected another "
-                  "name", SLICE_ARGS(policy->name), PLACE(first->policy.at));
+            ERROR(c, policy->at,
+                  "a Policy named `%.*s` is already at %.*s:%d, expected another "
+                  "name",
+                  SLICE_ARGS(policy->name), PLACE(first->policy.at));
         *slot = (void *)document;
         policy->harbor = find_harbor(c, document);
         if (!policy->harbor)
@@ -351,7 +368,8 @@ static const struct claim *shadow_of(const struct policies *set, const struct cl
     return NULL;
 }
 
-/* A glob that also matches what Harbor stands on: those namespaces stay as they are, but was it meant? */
+/* A glob that also matches what Harbor stands on: those namespaces stay as they are, but was it
+ * meant? */
 static void warn_of_protected(struct compiler *c, const struct policy *policy)
 {
     for (size_t i = 0; i < policy->namespaces.count; i++) {
@@ -369,9 +387,10 @@ static void warn_of_protected(struct compiler *c, const struct policy *policy)
                 example = entry->key;
         }
         if (count)
-            WARNING(c, pattern->at, "`%.*s` also matches %zu protected namespace%s, such as `%.*s`, which "
-                    "stay as they are", SLICE_ARGS(pattern->text), count, count == 1 ? "" : "s",
-                    SLICE_ARGS(example));
+            WARNING(c, pattern->at,
+                    "`%.*s` also matches %zu protected namespace%s, such as `%.*s`, which "
+                    "stay as they are",
+                    SLICE_ARGS(pattern->text), count, count == 1 ? "" : "s", SLICE_ARGS(example));
     }
 }
 
@@ -384,15 +403,19 @@ static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
         struct position at = claim.pattern->at;
         struct slice text = claim.pattern->text;
         if (!policy_pattern_can_match(claim.pattern)) {
-            WARNING(c, at, "`%.*s` can never match: namespaces have lower-case letters, digits and "
-                    "`-`, at most 63", SLICE_ARGS(slice_head(text, 100)));
+            WARNING(c, at,
+                    "`%.*s` can never match: namespaces have lower-case letters, digits and "
+                    "`-`, at most 63",
+                    SLICE_ARGS(slice_head(text, 100)));
             never++;
         } else if (is_protected_pattern(c->set, claim.pattern)) {
             WARNING(c, at, "`%.*s` has no effect: the namespace is protected", SLICE_ARGS(text));
             protected_++;
         } else if (shadow) {
-            WARNING(c, at, "`%.*s` can never match: `%.*s` of Policy `%.*s` (%.*s:%d) has a higher "
-                    "priority", SLICE_ARGS(text), SLICE_ARGS(shadow->pattern->text),
+            WARNING(c, at,
+                    "`%.*s` can never match: `%.*s` of Policy `%.*s` (%.*s:%d) has a higher "
+                    "priority",
+                    SLICE_ARGS(text), SLICE_ARGS(shadow->pattern->text),
                     SLICE_ARGS(shadow->policy->name), PLACE(shadow->pattern->at));
             never++;
         }

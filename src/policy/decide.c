@@ -90,8 +90,7 @@ static struct slice name_workload(const struct decider *d)
             kind = SLICE("CronJob");
     }
     return arena_join(
-        d->arena,
-        (struct slice[]){d->request->namespace_, SLICE("/"), kind, SLICE("/"), name}, 5);
+        d->arena, (struct slice[]){d->request->namespace_, SLICE("/"), kind, SLICE("/"), name}, 5);
 }
 
 /* 0 to 99, the same for a workload for ever: raising `rollout` only adds. */
@@ -109,8 +108,8 @@ static unsigned bucket_of(struct slice workload)
 bool decide_may_rewrite_owner(const struct policy *policy, const struct owner *owner)
 {
     static const struct owner built_in[] = {
-        {{"apps", 4}, {"ReplicaSet", 10}, {0}},  {{"apps", 4}, {"StatefulSet", 11}, {0}},
-        {{"apps", 4}, {"DaemonSet", 9}, {0}},    {{"batch", 5}, {"Job", 3}, {0}},
+        {{"apps", 4}, {"ReplicaSet", 10}, {0}},    {{"apps", 4}, {"StatefulSet", 11}, {0}},
+        {{"apps", 4}, {"DaemonSet", 9}, {0}},      {{"batch", 5}, {"Job", 3}, {0}},
         {{0}, {"ReplicationController", 21}, {0}},
     };
     for (size_t i = 0; i < sizeof(built_in) / sizeof(*built_in); i++)
@@ -122,7 +121,8 @@ bool decide_may_rewrite_owner(const struct policy *policy, const struct owner *o
     return false;
 }
 
-/* The reason to leave the Pod alone as a whole, or REASON_REWRITTEN. Finds the Policy on its way. */
+/* The reason to leave the Pod alone as a whole, or REASON_REWRITTEN. Finds the Policy on its way.
+ */
 static enum rewrite_reason whole_reason(const struct decider *d)
 {
     const struct decide_request *request = d->request;
@@ -176,12 +176,13 @@ static bool lacks_pull_secret(const struct decide_request *request, const struct
            !has_pull_secret(request->pod, policy->pull_secret);
 }
 
-/* A private project, nodes without credentials, and no secret at all: the pull would be refused. */
-static bool cannot_pull(const struct decider *d, const struct artifact_fact *fact)
+/* Nodes without credentials, and no secret at all: from a private project the pull would be
+ * refused. */
+static bool needs_public_project(const struct decider *d)
 {
     const struct policy *policy = d->ret->policy;
     bool added = policy->pull_secret.len && d->request->subject == REVIEW_POD_CREATE;
-    return fact->public_ == TRUTH_NO && !policy->harbor->nodes_have_credentials && !added &&
+    return !policy->harbor->nodes_have_credentials && !added &&
            d->request->pod->pull_secret_count == 0;
 }
 
@@ -198,8 +199,7 @@ static enum rewrite_reason ask(const struct decider *d, const struct artifact_ke
     struct decisions *ret = d->ret;
     if (d->request->last_chance)
         return REASON_NOT_KNOWN_IN_TIME;
-    ret->missing[ret->missing_count++] =
-        (struct fact_question){ret->policy->harbor, *key, depth};
+    ret->missing[ret->missing_count++] = (struct fact_question){ret->policy->harbor, *key, depth};
     return REASON_NOT_KNOWN_IN_TIME;
 }
 
@@ -228,8 +228,13 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     struct artifact_key key = artifact_key(decision->registry, reference);
     if (!facts->artifact(facts, policy->harbor, &key, depth, &fact))
         return ask(d, &key, depth);
-    if (cannot_pull(d, &fact))
-        return REASON_PULL_SECRET_MISSING;
+    if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
+        if (fact.public_ == TRUTH_NO)
+            return REASON_PULL_SECRET_MISSING;
+        decision->detail = "whether its project is public is not known (does the account have "
+                           "project:read?)";
+        return REASON_NOT_KNOWN_IN_TIME;
+    }
     if (fact.unauthorized)
         return REASON_HARBOR_AUTH;
     if (fact.refused_by_gate)

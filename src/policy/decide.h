@@ -1,10 +1,11 @@
-/* The decision: one pure function from policies and a Pod to what becomes of each image, and why. */
+/* The decision: one pure function from policies and a Pod to what becomes of each image, and why.
+ */
 #pragma once
 
 #include "image/reference.h"
-#include "json/writer.h"
 #include "kube/review.h"
 #include "policy/policy.h"
+#include "json/writer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,10 +45,10 @@ struct decide_request {
     enum review_subject subject;
     struct slice namespace_;
     const struct pod *pod;
-    const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS; else may be NULL */
+    const struct pod *old_pod;       /* for REVIEW_EPHEMERAL_CONTAINERS; else may be NULL */
     const struct fact_source *facts; /* NULL: decide as if no Policy required any */
-    bool dry_run;              /* nothing may be asked that makes Harbor ask its upstream */
-    bool last_chance;          /* facts that are missing now are missing for good */
+    bool dry_run;                    /* nothing may be asked that makes Harbor ask its upstream */
+    bool last_chance;                /* facts that are missing now are missing for good */
 };
 
 /* A fact that is missing: what has to be asked before deciding again. */
@@ -68,21 +69,22 @@ struct decision {
 };
 
 struct decisions {
-    enum mode mode;              /* the effective one: the weaker of the request's and the Policy's */
+    enum mode mode; /* the effective one: the weaker of the request's and the Policy's */
     const struct policy *policy; /* NULL where none was looked up or none matched */
     unsigned bucket;             /* of the workload, 0 to 99; meaningful with a policy */
     bool whole;                  /* one reason for the Pod as a whole: it is left alone */
     struct slice workload;       /* "namespace/Kind/name": what the bucket is made of */
     struct decision *items;      /* for each image that the request is about */
     size_t count;
-    size_t rewrites;             /* how many of them have REASON_REWRITTEN */
-    struct fact_question *missing; /* to be asked; the decisions are provisional while there are any */
+    size_t rewrites; /* how many of them have REASON_REWRITTEN */
+    struct fact_question
+        *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;
 };
 
 /* Decides. Where facts are missing and it is not the last chance, `missing` says which; the caller
- * asks for them and calls again. `policies` may be NULL: none could be loaded. Everything in the result lives in the arena,
- * in the request or in the policies. Never waits, never fails. */
+ * asks for them and calls again. `policies` may be NULL: none could be loaded. Everything in the
+ * result lives in the arena, in the request or in the policies. Never waits, never fails. */
 void decide(const struct policies *policies, const struct decide_request *request,
             struct arena *arena, struct decisions *ret);
 
@@ -93,12 +95,13 @@ const char *decide_reason_name(enum rewrite_reason reason);
  * rewritten, or the Policy names it in `owners`. */
 bool decide_may_rewrite_owner(const struct policy *policy, const struct owner *owner);
 
-/* Whether the Policy's pull secret is to be appended: an image of the Pod ends at Harbor's host, the
- * Pod is not left alone, and the secret is not there yet. */
+/* Whether the Policy's pull secret is to be appended: an image of the Pod ends at Harbor's host,
+ * the Pod is not left alone, and the secret is not there yet. */
 bool decide_adds_pull_secret(const struct decide_request *request,
                              const struct decisions *decisions);
 
-/* Bytes of texts that are written of a decision: longer than any name or image that a node takes. */
+/* Bytes of texts that are written of a decision: longer than any name or image that a node takes.
+ */
 enum { DECISION_MAX_NAME = 256, DECISION_MAX_IMAGE = 1024 };
 
 /* Writes a decision as the JSON object that the log, audit annotations, plan and explain share.

@@ -8,7 +8,7 @@
 /* A Policy document with the names that are resolved later. */
 struct policy_document {
     struct policy policy;
-    struct slice harbor;           /* empty: the only one */
+    struct slice harbor; /* empty: the only one */
     struct position harbor_at;
     bool has_registries;
     struct pattern_list registries; /* `registries`, as names */

@@ -32,8 +32,8 @@ static int compare_entries(const void *x, const void *y)
     return order ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-/* What is no object of texts, or larger than any annotation can be, has no entries. Sorted, not hashed:
- * the Pod's author chose the keys. */
+/* What is no object of texts, or larger than any annotation can be, has no entries. Sorted, not
+ * hashed: the Pod's author chose the keys. */
 static struct entries read_entries(const struct pod *pod, struct arena *arena)
 {
     struct json_scanner s;
@@ -108,8 +108,8 @@ bool originals_value(const struct decide_request *request, const struct decision
         const struct slice *entry = &decision->field->image;
         if (decision->reason != REASON_REWRITTEN) {
             entry = find_entry(&before, key);
-            if (!entry || !explains(decisions->policy->harbor, *entry, decision->field->image,
-                                    arena))
+            if (!entry ||
+                !explains(decisions->policy->harbor, *entry, decision->field->image, arena))
                 continue;
         }
         void **slot = map_put(&written, key);

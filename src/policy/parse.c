@@ -179,8 +179,10 @@ static bool read_text(struct parser *p, const struct yaml_value *value, const ch
         return false;
     }
     if (value->kind == YAML_PLAIN && is_typed(value->text)) {
-        ERROR(p, value, "%s is %.*s, which YAML reads as a number or truth value; expected text: "
-              "put it in quotes", what, SLICE_ARGS(slice_head(value->text, 40)));
+        ERROR(p, value,
+              "%s is %.*s, which YAML reads as a number or truth value; expected text: "
+              "put it in quotes",
+              what, SLICE_ARGS(slice_head(value->text, 40)));
         return false;
     }
     if (value->text.len == 0) {
@@ -230,7 +232,10 @@ static int read_word(struct parser *p, const struct yaml_value *value, const cha
     struct slice list = {0};
     for (size_t i = 0; i < count; i++)
         list = arena_format(p->arena, "%.*s%s`%s`", SLICE_ARGS(list),
-                            i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i]);
+                            i == 0           ? ""
+                            : i + 1 == count ? " or "
+                                             : ", ",
+                            words[i]);
     if (is_scalar(value))
         ERROR(p, value, "%s is `%.*s`, expected %.*s", what,
               SLICE_ARGS(slice_head(value->text, 40)), SLICE_ARGS(list));
@@ -310,7 +315,8 @@ static void read_host(struct parser *p, const struct yaml_value *value, void *ta
     if (!read_text(p, value, "`host`", &host))
         return;
     if (!reference_is_domain(host) || slice_equal(host, SLICE("docker.io")))
-        ERROR(p, value, "`host` is `%.*s`, expected a host name with a dot or a port, without "
+        ERROR(p, value,
+              "`host` is `%.*s`, expected a host name with a dot or a port, without "
               "scheme and path, as it stands in front of an image: `harbor.example.com`",
               SLICE_ARGS(slice_head(host, 200)));
     else
@@ -346,13 +352,16 @@ static void read_registries(struct parser *p, const struct yaml_value *value, vo
         if (slice_equal(registry.domain, SLICE("index.docker.io")))
             ERROR(p, key, "`index.docker.io` is read as `docker.io`, expected that name");
         else if (!reference_is_domain(registry.domain))
-            ERROR(p, key, "`%.*s` is no registry's domain, expected one like `docker.io` or "
-                  "`registry.example.com:5000`", SLICE_ARGS(slice_head(registry.domain, 200)));
+            ERROR(p, key,
+                  "`%.*s` is no registry's domain, expected one like `docker.io` or "
+                  "`registry.example.com:5000`",
+                  SLICE_ARGS(slice_head(registry.domain, 200)));
         else if (has_key(value, i, registry.domain))
             ERROR(p, key, "`%.*s` stands here a second time, expected once",
                   SLICE_ARGS(slice_head(registry.domain, 200)));
         else if (!is_project(registry.project))
-            ERROR(p, project, "`%.*s` is no project of Harbor, expected lower-case letters, "
+            ERROR(p, project,
+                  "`%.*s` is no project of Harbor, expected lower-case letters, "
                   "digits and single `.`, `_` or `-` between them",
                   SLICE_ARGS(slice_head(registry.project, 200)));
         else
@@ -372,8 +381,7 @@ static void read_nodes_have_credentials(struct parser *p, const struct yaml_valu
                &((struct harbor *)target)->nodes_have_credentials);
 }
 
-static void read_trusted_controllers(struct parser *p, const struct yaml_value *value,
-                                     void *target)
+static void read_trusted_controllers(struct parser *p, const struct yaml_value *value, void *target)
 {
     struct harbor *harbor = target;
     struct pattern_list names = {0};
@@ -414,7 +422,8 @@ static void read_api_url(struct parser *p, const struct yaml_value *value, void 
     }
     api->url = slice_head(url, (size_t)(host.base - url.base) + host.len);
     if (!secure)
-        diagnostics_warning(p->diagnostics, value->at, "`api.url` is not https: the account's "
+        diagnostics_warning(p->diagnostics, value->at,
+                            "`api.url` is not https: the account's "
                             "password crosses the network in the clear");
 }
 
@@ -502,8 +511,8 @@ static void warn_of_short_pattern(struct parser *p, const struct pattern *patter
     if (!slice_equal(normal, pattern->text))
         diagnostics_warning(p->diagnostics, pattern->at,
                             "`%.*s` matches nothing, since images are compared by their whole "
-                            "name; expected `%.*s`", SLICE_ARGS(pattern->text),
-                            SLICE_ARGS(normal));
+                            "name; expected `%.*s`",
+                            SLICE_ARGS(pattern->text), SLICE_ARGS(normal));
 }
 
 static void read_exclude(struct parser *p, const struct yaml_value *value, void *target)
@@ -513,8 +522,8 @@ static void read_exclude(struct parser *p, const struct yaml_value *value, void 
     for (size_t i = 0; i < exclude->count; i++) {
         struct pattern *pattern = &exclude->items[i];
         size_t slash = slice_find_last(pattern->text, '/');
-        struct slice last = slash < pattern->text.len ? slice_from_index(pattern->text, slash + 1)
-                                                      : pattern->text;
+        struct slice last =
+            slash < pattern->text.len ? slice_from_index(pattern->text, slash + 1) : pattern->text;
         pattern->whole = slice_find(last, ':') < last.len || slice_find(last, '@') < last.len;
         warn_of_short_pattern(p, pattern);
     }
@@ -663,8 +672,8 @@ static void add_harbor(struct parser *p, const struct yaml_value *root, const st
             (struct pattern){.text = slice_from(standard[i]), .at = root->at};
     read_fields(p, header->spec, "`spec`", harbor_spec_fields,
                 sizeof(harbor_spec_fields) / sizeof(*harbor_spec_fields), &harbor);
-    d->harbors = arena_grow(p->arena, d->harbors, d->harbor_count, &d->harbor_capacity,
-                            sizeof(*d->harbors));
+    d->harbors =
+        arena_grow(p->arena, d->harbors, d->harbor_count, &d->harbor_capacity, sizeof(*d->harbors));
     d->harbors[d->harbor_count++] = harbor;
 }
 

@@ -64,10 +64,11 @@ struct registry {
 struct harbor {
     struct slice name;
     struct position at;
-    struct slice host; /* with a port where it has one */
+    struct slice host;           /* with a port where it has one */
     struct registry *registries; /* in the order of their domains */
     size_t registry_count;
-    struct pattern_list protected_; /* as written, or the default; policies_protects knows our own too */
+    struct pattern_list
+        protected_; /* as written, or the default; policies_protects knows our own too */
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;
@@ -76,8 +77,8 @@ struct harbor {
 
 struct policy {
     struct slice name;
-    struct position at;     /* where its document begins */
-    size_t order;           /* among all Policies, as loaded */
+    struct position at; /* where its document begins */
+    size_t order;       /* among all Policies, as loaded */
     const struct harbor *harbor;
     struct pattern_list namespaces;
     long priority;
@@ -103,10 +104,10 @@ struct policy_source {
     struct slice text;
 };
 
-/* Reads and joins all files; those of one path follow each other, and a path without a document is an
- * error. `own_namespace` (may be empty) is always protected. On success `ret` is
- * a set with one reference; warnings may be in `diagnostics` all the same. False where there is any
- * error; all of them are in `diagnostics`, sorted. Nothing of the sources is needed afterwards. */
+/* Reads and joins all files; those of one path follow each other, and a path without a document is
+ * an error. `own_namespace` (may be empty) is always protected. On success `ret` is a set with one
+ * reference; warnings may be in `diagnostics` all the same. False where there is any error; all of
+ * them are in `diagnostics`, sorted. Nothing of the sources is needed afterwards. */
 bool policies_load(const struct policy_source *sources, size_t count, struct slice own_namespace,
                    struct diagnostics *diagnostics, struct policies **ret);
 
@@ -127,12 +128,13 @@ const struct harbor *policies_harbor_at(const struct policies *policies, size_t 
 /* Whether the namespace is one that Harbor stands on, or our own. */
 bool policies_protects(const struct policies *policies, struct slice namespace_);
 
-/* The Policy that claims the namespace, or NULL: of the highest priority, then the one that names it
- * exactly. Costs the same with ten Policies as with ten thousand, as long as their globs do not begin
- * alike. */
+/* The Policy that claims the namespace, or NULL: of the highest priority, then the one that names
+ * it exactly. Costs the same with ten Policies as with ten thousand, as long as their globs do not
+ * begin alike. */
 const struct policy *policies_find(const struct policies *policies, struct slice namespace_);
 
-/* The first `exclude` pattern that matches an image, given as `domain/path` and as a whole, or NULL. */
+/* The first `exclude` pattern that matches an image, given as `domain/path` and as a whole, or
+ * NULL. */
 const struct pattern *policy_find_exclusion(const struct policy *policy, struct slice name,
                                             struct slice whole);
 
@@ -145,8 +147,8 @@ struct reference;
 struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,
                             const struct reference *reference, struct arena *arena);
 
-/* Whether a namespace can have a name that the pattern of `namespaces` matches (an RFC 1123 label). One
- * that cannot claims nothing. */
+/* Whether a namespace can have a name that the pattern of `namespaces` matches (an RFC 1123 label).
+ * One that cannot claims nothing. */
 bool policy_pattern_can_match(const struct pattern *pattern);
 
 const char *mode_name(enum mode mode);

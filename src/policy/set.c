@@ -15,8 +15,7 @@ struct policies *policies_ref(struct policies *policies)
 
 void policies_unref(struct policies *policies)
 {
-    if (!policies ||
-        atomic_fetch_sub_explicit(&policies->references, 1, memory_order_acq_rel) != 1)
+    if (!policies || atomic_fetch_sub_explicit(&policies->references, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < policies->policy_count; i++) {
         glob_set_done(&policies->policies[i].exclude_names);

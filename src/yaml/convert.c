@@ -28,8 +28,8 @@ static bool is_json_number(struct slice s)
     size_t i = 0, digits;
     if (i < s.len && s.base[i] == '-')
         i++;
-    if (i == s.len || (s.base[i] == '0' && i + 1 < s.len && s.base[i + 1] >= '0' &&
-                       s.base[i + 1] <= '9'))
+    if (i == s.len ||
+        (s.base[i] == '0' && i + 1 < s.len && s.base[i + 1] >= '0' && s.base[i + 1] <= '9'))
         return false;
     for (digits = i; i < s.len && s.base[i] >= '0' && s.base[i] <= '9';)
         i++;
@@ -84,8 +84,8 @@ static bool convert_pair(struct converter *c, const struct yaml_pair *pair, unsi
     return convert(c, pair->value, depth + 1);
 }
 
-/* The pairs of a map with merge keys: its own first, then those of what it merges, in order; a key that
- * was there before is passed over. */
+/* The pairs of a map with merge keys: its own first, then those of what it merges, in order; a key
+ * that was there before is passed over. */
 static bool merge_pairs(struct converter *c, const struct yaml_value *map, struct map *seen,
                         unsigned depth)
 {

@@ -126,8 +126,7 @@ static struct yaml_value *add_value(struct building *b, const yaml_event_t *even
 
 static void add_scalar(struct building *b, const yaml_event_t *event)
 {
-    struct slice text =
-        slice_of((const char *)event->data.scalar.value, event->data.scalar.length);
+    struct slice text = slice_of((const char *)event->data.scalar.value, event->data.scalar.length);
     bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     enum yaml_kind kind = !plain ? YAML_QUOTED : is_null(text) ? YAML_NULL : YAML_PLAIN;
     struct yaml_value *value = add_value(b, event, kind, event->data.scalar.anchor);
@@ -141,9 +140,9 @@ static bool add_alias(struct building *b, const yaml_event_t *event)
     if (value)
         place_value(b, value);
     else
-        diagnostics_error(b->diagnostics, place(b->reader, event->start_mark),
-                          "no YAML: the alias `*%.100s` has no anchor, expected `&%.100s` before it",
-                          name, name);
+        diagnostics_error(
+            b->diagnostics, place(b->reader, event->start_mark),
+            "no YAML: the alias `*%.100s` has no anchor, expected `&%.100s` before it", name, name);
     return value != NULL;
 }
 
@@ -208,8 +207,7 @@ static enum step build(struct building *b)
     return step;
 }
 
-bool yaml_next(struct yaml_reader *reader, struct diagnostics *diagnostics,
-               struct yaml_value **ret)
+bool yaml_next(struct yaml_reader *reader, struct diagnostics *diagnostics, struct yaml_value **ret)
 {
     while (!reader->ended) {
         struct building b = {.reader = reader, .diagnostics = diagnostics};

@@ -23,10 +23,10 @@ struct yaml_pair;
 struct yaml_value {
     enum yaml_kind kind;
     struct position at;
-    struct slice text;               /* of scalars, in the arena, NUL-terminated */
-    struct yaml_value **items;       /* of lists */
-    struct yaml_pair *pairs;         /* of maps, in order; keys may repeat */
-    size_t count;                    /* of items or pairs */
+    struct slice text;         /* of scalars, in the arena, NUL-terminated */
+    struct yaml_value **items; /* of lists */
+    struct yaml_pair *pairs;   /* of maps, in order; keys may repeat */
+    size_t count;              /* of items or pairs */
 };
 
 struct yaml_pair {

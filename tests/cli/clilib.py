@@ -127,6 +127,12 @@ REASONS = [
     "not-in-rollout",
     "too-long",
     "pull-secret-missing",
+    "harbor-down",
+    "harbor-auth",
+    "refused-by-harbor",
+    "outside-proxy-filter",
+    "not-in-harbor",
+    "not-known-in-time",
     "rewritten",
 ]
 WITHOUT_POLICY = {"policy-invalid", "protected", "no-policy"}

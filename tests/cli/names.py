@@ -12,14 +12,20 @@ NAMES = {
         "harbor-pilot-tls", "ca.crt", "tls.crt", "tls.key", "zz-harbor-pilot",
         "HARBOR_PILOT_NAMESPACE", "host", "registries", "protected", "nodesHaveCredentials",
         "trustedControllers", "namespaces", "priority", "mode", "rollout", "exclude", "owners",
-        "requireInHarbor", "pullSecret", "pullPolicy", "0", "1", "2", "3"],
+        "requireInHarbor", "onHarborUnavailable", "api", "url", "credentialsDirectory", "caFile",
+        "username", "password", "never", "cached", "servable", "pullSecret", "pullPolicy", "0", "1", "2", "3"],
     "harbor-pilot-serve.1": [
         "POST /mutate/enforce", "POST /mutate/audit", "POST /validate/enforce",
-        "POST /validate/audit", "GET /livez", "GET /readyz", "GET /metrics", "400", "404", "405",
+        "POST /validate/audit", "POST /harbor/events", "401", "Authorization", "GET /livez", "GET /readyz", "GET /metrics", "400", "404", "405",
         "413", "415", "503", "Retry-After: 1", "HARBOR_PILOT_BIND_ADDRESS", "SIGHUP", "SIGTERM",
         "SIGINT", "time", "level", "msg", "event", "ready", "bindAddress", "adminBindAddress",
         "review", "uid", "webhook", "namespace", "pod", "owner", "mode", "applied", "images",
-        "durationSeconds", "repeated", "harborpilot_reviews_total", "mutate", "validate", "result",
+        "durationSeconds", "repeated", "pullSecret", "harbor-health", "harbor", "healthy", "detail",
+        "harbor-account", "version", "not-known-in-time", "harborpilot_harbor_up",
+        "harborpilot_harbor_questions_total", "answer", "harborpilot_harbor_questions_pending",
+        "harborpilot_facts_cached", "harborpilot_fact_hits_total", "harborpilot_fact_misses_total",
+        "harborpilot_reviews_waited_total", "harborpilot_reviews_late_total",
+        "harborpilot_reviews_suspended", "harborpilot_reviews_total", "mutate", "validate", "result",
         "patched", "unchanged", "denied", "invalid", "harborpilot_images_total", "policy",
         "outcome", "reason", "registry", "other", "harborpilot_review_duration_seconds",
         "harborpilot_policy_generation", "harborpilot_policy_last_reload_successful",
@@ -30,30 +36,30 @@ NAMES = {
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",
         "mode", "errors", "message", "warnings", "summary", "rewrite", "keep", "deny", "warn",
         "reasons", "field", "container", "volume", "image", "result", "outcome", "reason",
-        "policy", "source", "bucket", "table", "json", "patch", "COLUMNS", "NO_COLOR"],
+        "policy", "source", "bucket", "detail", "table", "json", "patch", "COLUMNS", "NO_COLOR",
+        "harbors", "healthy", "authorized", "artifacts", "present", "servable", "public",
+        "inProxyFilter", "pullGate", "refused", "passed", "not-known-in-time", "3"],
     "harbor-pilot-explain.1": [
         "policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out",
         "owned-by-operator", "pull-policy-never", "placeholder", "unparseable",
         "already-in-harbor", "registry-not-proxied", "excluded", "not-in-rollout", "too-long",
-        "pull-secret-missing", "rewritten", "mode", "reference", "domain", "path", "tag", "digest",
+        "pull-secret-missing", "harbor-down", "harbor-auth", "refused-by-harbor",
+        "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten", "3", "mode", "reference", "domain", "path", "tag", "digest",
         "considered", "policy", "source", "matched", "reason"],
     "harbor-pilot-check.1": [
         "policies", "errors", "file", "line", "column", "message", "warnings", "cases", "passed",
-        "failed", "expected", "got", "owner=", "hash=", "keep:"],
+        "failed", "expected", "got", "owner=", "hash=", "facts=", "keep:"],
     "harbor-pilot-certs.1": [
         "ca.crt", "ca.key", "tls.crt", "tls.key"],
 }
 
 NOT_BUILT = {
     "harbor-pilot.1": [
-        "discover", "api", "onHarborUnavailable", "findings"],
+        "discover", "findings"],
     "harbor-pilot-serve.1": [
-        "POST /harbor/events", "harborpilot_gate_decisions_total"],
+        "--client-ca-file", "harborpilot_gate_decisions_total"],
     "harbor-pilot-plan.1": [
-        "gate", "detail"],
-    "harbor-pilot-explain.1": [
-        "refused-by-harbor", "harbor-down", "harbor-auth", "not-in-harbor", "outside-proxy-filter",
-        "not-known-in-time"],
+        "gate"],
     "harbor-pilot-check.1": [
-        "deny:", "facts="],
+        "deny:"],
 }

@@ -231,7 +231,8 @@ def test_options_of_cases(program, folder):
         ("apps nginx x nonsense=1", "no option of a case"),
         ("apps nginx x owner=a/b", "GROUP/KIND/NAME"),
         ("apps nginx deny:findings", "not built yet"),
-        ("apps nginx x facts=f.json", "not built yet"),
+        ("apps nginx x facts=f.json", "f.json: "),
+        ("apps nginx x facts=", "cannot"),
     ],
 )
 def test_lines_that_are_no_cases(program, folder, line, said):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from clilib import HOST, OURS, REASONS, check_decision
+from test_facts import FACT_REASONS
 
 DIGEST = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 OWNER = ["--owner", "apps/ReplicaSet/grafana-7d9c8b5f6d", "--pod-template-hash", "7d9c8b5f6d"]
@@ -26,7 +27,7 @@ QUESTIONS = [
     ("not-in-rollout", "nginx", "team-blue", ["--owner", "apps/StatefulSet/web"]),
     ("too-long", "ghcr.io/" + "a/" * 118 + "b", "loki", []),
 ]
-NOT_ON_THIS_COMMAND = {"policy-invalid", "mirror-pod", "opted-out", "pull-secret-missing"}
+NOT_ON_THIS_COMMAND = {"policy-invalid", "mirror-pod", "opted-out"}
 
 
 def explain(program, image, namespace, *args):
@@ -72,7 +73,7 @@ def test_json(program, reason, image, namespace, args):
 
 
 def test_every_reason_that_can_be_asked_for_is_asked_for():
-    assert {q[0] for q in QUESTIONS} == set(REASONS) - NOT_ON_THIS_COMMAND
+    assert {q[0] for q in QUESTIONS} == set(REASONS) - NOT_ON_THIS_COMMAND - set(FACT_REASONS)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,26 @@ def test_exact_names_come_before_globs(program, tmp_path):
         assert considered == [("exact", True), ("globs", False)]
     else:  # two Policies of one priority that could both claim a namespace
         assert result.status == 2 and "could both claim" in result.err
+
+
+def test_patterns_that_can_never_match(program, tmp_path):
+    """They claim nothing, and explain says so of a namespace of that very name."""
+    never = ["Upper*", "Upper_Case", "-a", "x" * 64, "*" + "y" * 64, "a.b", ""]
+    (tmp_path / "p.yaml").write_text(
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\n"
+        "spec: {host: h.example.com, registries: {docker.io: hub}}\n"
+        "---\napiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: odd}\n"
+        f"spec: {{namespaces: [apps, {', '.join(repr(n) for n in never[:-1])}]}}\n"
+        "---\napiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: dead}\n"
+        "spec: {namespaces: ['Never*']}\n"
+    )
+    for name in [n.replace("*", "") for n in never[:-1]] + ["Upperx", "Never", "apps", "other"]:
+        said = program(
+            "explain", "nginx", "-n", name, "--policies", tmp_path / "p.yaml", "-o", "json"
+        ).json()
+        matched = [c["policy"] for c in said["considered"] if c["matched"]]
+        assert matched == (["odd"] if name == "apps" else []), (name, said)
+        assert program("explain", "nginx", "-n", name, "--policies", tmp_path / "p.yaml").out
 
 
 def test_modes(program):

@@ -166,12 +166,33 @@ def test_binary(program, content, tmp_path):
 
 
 def test_missing_files_and_directories(program, tmp_path):
+    """An error in the output, as of a document that cannot be read."""
     for name, why in ((tmp_path / "missing.yaml", "No such file"), (tmp_path, "directory")):
-        for output in ("json", "table", "patch"):
+        for output in ("table", "patch"):
             result = program("plan", "--policies", OURS, "-o", output, "-f", name, status=2)
-            assert str(name) in result.err and why.lower() in result.err.lower(), result.err
-            if output == "json" and result.out:
-                check_plan(result.json())  # whole, or not at all
+            assert f"{name}: " in result.err and why.lower() in result.err.lower(), result.err
+            assert "Pod" not in result.out
+        result = program("plan", "--policies", OURS, "-o", "json", "-f", name, status=2)
+        plan = check_plan(result.json())
+        assert plan["images"] == [] and result.err == ""
+        assert [e["document"] for e in plan["errors"]] == [f"{name}:0"], plan["errors"]
+        assert why.lower() in plan["errors"][0]["message"].lower(), plan["errors"]
+
+
+def test_a_missing_file_among_others(program, tmp_path):
+    """The others are done, whether before or after it; each that is missing is named."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(yaml_pod(name))
+    files = [tmp_path / f"{name}.yaml" for name in ("x", "a", "y", "b", "z")]
+    given = [word for file in files for word in ("-f", file)]
+    plan = check_plan(program("plan", "--policies", OURS, "-o", "json", *given, status=2).json())
+    assert names(plan) == ["a", "b"]
+    assert [e["document"] for e in plan["errors"]] == [f"{files[n]}:0" for n in (0, 2, 4)]
+    result = program("plan", "--policies", OURS, *given, status=2)
+    assert "Pod/a" in result.out and "Pod/b" in result.out and "2 images" in result.out
+    assert all(f"{files[n]}: " in result.err for n in (0, 2, 4)), result.err
+    patched = program("plan", "--policies", OURS, "-o", "patch", *given, status=2)
+    assert [json.loads(line)["name"] for line in patched.out.splitlines()] == ["a", "b"]
 
 
 def test_empty_files(program, tmp_path):

@@ -498,6 +498,32 @@ def test_templates_elsewhere(program):
 
 
 @pytest.mark.parametrize(
+    "pointer", ["/spec/tmplate", "/spec/template/x", "/nowhere", "/spec/template/spec/containers/9"]
+)
+def test_templates_that_are_not_there(program, pointer):
+    """A pointer that leads nowhere is a warning with the object's line, since its images are not
+    seen; everything else is still done."""
+    text = dump(pod("nginx", name="one"), ROLLOUT, pod("nginx", name="two"))
+    plan = program.plan(text, "--template", f"Rollout.argoproj.io={pointer}")
+    assert names(plan) == ["one", "two"] and not plan["errors"]
+    line = text[: text.index("apiVersion: argoproj")].count("\n") + 1
+    assert [w["document"] for w in plan["warnings"]] == [f"-:{line}"], plan["warnings"]
+    said = plan["warnings"][0]["message"]
+    assert "Rollout" in said and f"`{ROLLOUT['metadata']['name']}`" in said and "no Pod template" in said
+    result = program(
+        "plan", "--policies", OURS, "--template", f"Rollout.argoproj.io={pointer}", stdin=text
+    )
+    assert f"-:{line}:" in result.err and "warning: Rollout" in result.err, result.err
+
+
+def test_built_in_kinds_without_a_template(program):
+    bare = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "bare"}, "spec": {}}
+    plan = program.plan(dump(bare, pod("nginx", name="one")))
+    assert names(plan) == ["one"] and not plan["errors"]
+    assert ["`bare`" in w["message"] for w in plan["warnings"]] == [True], plan["warnings"]
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         "Rollout.argoproj.io",
@@ -579,6 +605,21 @@ def test_labels_of_namespaces_decide_the_mode(program, tmp_path):
             "batch": unlabelled,
             "default": unlabelled,
         }
+
+
+@pytest.mark.parametrize("value", ["disabled", "Enforce", "enforce ", "true", "", "AUDIT", "off"])
+def test_another_value_of_the_label_is_nobodys(program, value):
+    """The API server calls nobody for such a namespace: the mode is `disabled`, whatever is assumed,
+    and there is no patch. One without the label is as assumed."""
+    labelled = namespace("loki", None)
+    labelled["metadata"]["labels"]["harbor-pilot.io/mode"] = value
+    text = dump(pod("nginx", namespace="loki"), labelled, pod("nginx", name="b", namespace="batch"))
+    for assumed in ("audit", "enforce"):
+        plan = program.plan(text, "--assume-mode", assumed)
+        found = {i["namespace"]: i["mode"] for i in plan["images"]}
+        assert found == {"loki": "disabled", "batch": assumed}
+    lines = program("plan", "--policies", OURS, "-o", "patch", stdin=text).out.splitlines()
+    assert [json.loads(line)["namespace"] for line in lines] == ["batch"]
 
 
 def test_the_weaker_mode_is_the_effective_one(program):

@@ -16,19 +16,20 @@ import subprocess
 import sys
 import time
 
-MAX_COLUMNS = {".c": 100, ".h": 100, ".py": 100, ".sh": 100}
+MAX_COLUMNS = {".c": 110, ".h": 110, ".py": 120, ".sh": 120}
 MAX_COMPLEXITY, MAX_FUNCTION_LINES, MAX_FILE_LINES = 15, 80, 700
 GENERATED = {".git", "__pycache__", ".pytest_cache", "build"}  # where there is no git to ask
 
 # Folders are layers: each may include itself and these.
-SOURCE_LAYERS = ["base", "json", "image", "yaml", "kube", "policy", "admit"]
+SOURCE_LAYERS = ["base", "json", "image", "yaml", "kube", "harbor", "policy", "admit"]
 LAYERS = {
     "base": [],
     "json": ["base"],
     "image": ["base"],
     "yaml": ["base", "json"],
     "kube": ["base", "json"],
-    "policy": ["base", "image", "json", "kube", "yaml"],
+    "harbor": ["base", "json"],
+    "policy": ["base", "harbor", "image", "json", "kube", "yaml"],
     "admit": SOURCE_LAYERS,
     "certs": ["base"],
     "webhook": [*SOURCE_LAYERS, "certs"],
@@ -42,7 +43,7 @@ THIRD_PARTY = {
                 "src/base/digest.c", "webhook/version.c"],
     "yaml": ["src/yaml/yaml.c", "webhook/version.c"],
     "jansson": [],
-    "curl": [],
+    "curl": ["webhook/http_client.c"],
 }
 
 BANNED = "strcpy strcat sprintf vsprintf strtok gets atoi strncpy alloca".split()

@@ -363,11 +363,9 @@ def find_survivors(build, mutants, jobs, verbose):
                 killed += 1
             else:
                 survivors.append(mutant)
-            if sys.stderr.isatty() or at % 50 == 0:
-                print(f"\r{build.name}: {at} of {len(mutants)}, {len(survivors)} survive",
-                      end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+            if at % 50 == 0 or at == len(mutants):
+                print(f"{build.name}: {at} of {len(mutants)}, {len(survivors)} survive",
+                      file=sys.stderr, flush=True)
     return killed, survivors, stillborn
 
 

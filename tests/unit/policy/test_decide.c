@@ -290,10 +290,10 @@ static bool fake_artifact(const struct fact_source *self, const struct harbor *h
     return fake->known;
 }
 
-#define THERE     {.present = TRUTH_YES, .servable = TRUTH_YES}
-#define UPSTREAM  {.present = TRUTH_NO, .servable = TRUTH_YES}
-#define UNASKED   {.present = TRUTH_NO}
-#define NOWHERE   {.present = TRUTH_NO, .servable = TRUTH_NO}
+#define THERE     {.present = TRUTH_YES, .servable = TRUTH_YES, .public_ = TRUTH_YES}
+#define UPSTREAM  {.present = TRUTH_NO, .servable = TRUTH_YES, .public_ = TRUTH_YES}
+#define UNASKED   {.present = TRUTH_NO, .public_ = TRUTH_YES}
+#define NOWHERE   {.present = TRUTH_NO, .servable = TRUTH_NO, .public_ = TRUTH_YES}
 #define AUDIT     true, false
 #define DRY_RUN   false, true
 #define FOR_REAL  false, false
@@ -325,15 +325,17 @@ static const struct {
     {"the account", "", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL, REASON_HARBOR_AUTH, false},
     {"the account, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL,
      REASON_HARBOR_AUTH, false},
-    {"may not know", "", HEALTH_UP, true, {.unauthorized = true}, FOR_REAL, REASON_HARBOR_AUTH, false},
-    {"the pull gate", "", HEALTH_UP, true, {.present = TRUTH_YES, .refused_by_gate = true}, FOR_REAL,
+    {"may not know", "", HEALTH_UP, true, {.unauthorized = true, .public_ = TRUTH_YES}, FOR_REAL, REASON_HARBOR_AUTH, false},
+    {"the pull gate", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_YES, .refused_by_gate = true}, FOR_REAL,
      REASON_REFUSED_BY_HARBOR, false},
-    {"the filter", "", HEALTH_UP, true, {.present = TRUTH_YES, .outside_filter = true}, FOR_REAL,
+    {"the filter", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_YES, .outside_filter = true}, FOR_REAL,
      REASON_OUTSIDE_PROXY_FILTER, false},
     {"private", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL,
      REASON_PULL_SECRET_MISSING, false},
     {"private, with a secret", "  pullSecret: s\n", HEALTH_UP, true,
      {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL, REASON_REWRITTEN, false},
+    {"nobody knows whether it is private", "", HEALTH_UP, true, {.present = TRUTH_YES}, FOR_REAL,
+     REASON_NOT_KNOWN_IN_TIME, false},
     {"never", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN, false},
 };
 

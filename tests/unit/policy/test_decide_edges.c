@@ -158,6 +158,68 @@ static void test_the_pull_secret_of_who_is_just_in(void **state)
     }
 }
 
+/* decide.h: the registry of the image's domain, where the Harbor has one: metrics count the others
+ * as `other`. */
+static void test_the_registry_of_an_image(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *image, *registry; /* NULL: none */
+    } cases[] = {
+        {"x", "docker.io"}, {"a.io/x", NULL}, {"quay.io/x", NULL},
+        {"A", NULL},        {"z.io/x", NULL}, {"harbor.example.com/hub/x", NULL},
+    };
+    struct policies *policies = load_right(SET(""));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct decisions decisions;
+        struct image_field field = {.name = SLICE("c"), .image = slice_from(cases[i].image)};
+        struct pod pod = {.images = &field, .image_count = 1};
+        struct decide_request request = {
+            .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+        decide(policies, &request, &arena, &decisions);
+        const struct registry *registry = decisions.items[0].registry;
+        check_number(cases[i].image, "has a registry", registry != NULL, cases[i].registry != NULL);
+        if (registry)
+            check_text(cases[i].image, "the registry", registry->domain, cases[i].registry);
+        arena_done(&arena);
+    }
+    policies_unref(policies);
+}
+
+/* INTERFACE: `source` of an excluded image is the line of the pattern; of several that match, the
+ * first, whether it is compared with the name or with the whole reference. */
+static void test_the_first_exclusion(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set, *pattern; /* NULL: not excluded */
+    } cases[] = {
+        {SET(", exclude: ['*:1', '*/x']"), "*:1"},
+        {SET(", exclude: ['*/x', '*:1']"), "*/x"},
+        {SET(", exclude: ['docker.io/library/x:?', docker.io/library/x]"), "docker.io/library/x:?"},
+        {SET(", exclude: [docker.io/library/x, 'docker.io/library/x:?']"), "docker.io/library/x"},
+        {SET(", exclude: ['*:2', '*/x']"), "*/x"},
+        {SET(", exclude: ['*/y', '*:1']"), "*:1"},
+        {SET(", exclude: ['*/y', '*:2']"), NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct decisions decisions;
+        struct policies *policies = load_right(cases[i].set);
+        struct image_field field = {.name = SLICE("c"), .image = SLICE("x:1")};
+        struct pod pod = {.images = &field, .image_count = 1};
+        struct decide_request request = {
+            .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+        decide(policies, &request, &arena, &decisions);
+        const struct pattern *pattern = decisions.items[0].pattern;
+        check_text(cases[i].set, "the pattern", pattern ? pattern->text : SLICE("none"),
+                   cases[i].pattern ? cases[i].pattern : "none");
+        policies_unref(policies);
+        arena_done(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +227,8 @@ int main(void)
         cmocka_unit_test(test_the_longest_result),
         cmocka_unit_test(test_the_last_old_image),
         cmocka_unit_test(test_the_pull_secret_of_who_is_just_in),
+        cmocka_unit_test(test_the_registry_of_an_image),
+        cmocka_unit_test(test_the_first_exclusion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
