@@ -134,7 +134,7 @@ bench: $(BINARY) $(BENCH)
 ## make mutation   flips each condition of the decision code and looks for a test that notices
 mutation:
 	@bash tests/deps.sh test
-	@/usr/bin/python3 tests/mutation/mutate.py
+	@/usr/bin/python3 tests/mutation/mutate.py $(MUTATION)
 
 ## make man        the man pages, in build/man
 man: $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))

@@ -161,6 +161,7 @@ STEPS = [
     ("lint", run_lint, True),
     ("lint's own and the bench's", lambda t: (run_pytest(t, "lint", "tests/lint"),
                                                 run_pytest(t, "bench", "tests/bench")), True),
+    ("the mutation script", lambda t: run_pytest(t, "mutation", "tests/mutation"), True),
     ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
     ("cases of the example policies", run_cases, True),
     ("make run", run_demo, True),

@@ -80,10 +80,10 @@ static int init(int argc, char **argv)
 
 int command_certs(int argc, char **argv)
 {
-    static const char help[] =
-        "harbor-pilot certs: certificates for the webhook\n\nUsage: harbor-pilot certs init [options]\n\n"
-        "Commands:\n  init   make an authority and a serving certificate\n\n"
-        "`harbor-pilot certs init --help` shows its options.\n";
+    static const char help[] = "harbor-pilot certs: certificates for the webhook\n\n"
+                               "Usage: harbor-pilot certs init [options]\n\n"
+                               "Commands:\n  init   make an authority and a serving certificate\n\n"
+                               "`harbor-pilot certs init --help` shows its options.\n";
     if (argc > 1 && strcmp(argv[1], "init") == 0)
         return init(argc - 1, argv + 1);
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

@@ -278,8 +278,8 @@ static void print_text(struct explain *e)
                e->decisions.bucket, SLICE_ARGS(e->decisions.workload), policy->rollout);
     if (policy && policy->rollout > 0 && policy->rollout < 100 && !e->owner)
         printf(
-            "           (the bucket is that of a Pod without controller and name; for a workload give "
-            "--owner and, for a Deployment, --pod-template-hash)\n");
+            "           (the bucket is that of a Pod without controller and name; for a workload "
+            "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
     printf("\n%.*s\n", SLICE_ARGS(advise(e)));

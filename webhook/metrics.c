@@ -178,11 +178,12 @@ static void write_reviews(struct metrics *metrics, struct page *p)
             for (int r = 0; r < ADMIT_RESULT_COUNT; r++) {
                 unsigned long long n = atomic_load(&metrics->reviews[w][m][r]);
                 if (n)
-                    buffer_append_format(
-                        p->out,
-                        "harborpilot_reviews_total{webhook=\"%s\",mode=\"%s\",result=\"%s\"} %llu\n",
-                        admit_webhook_name((enum admit_webhook)w), mode_name((enum mode)m),
-                        admit_result_name((enum admit_result)r), n);
+                    buffer_append_format(p->out,
+                                         "harborpilot_reviews_total{webhook=\"%s\",mode=\"%s\","
+                                         "result=\"%s\"} %llu\n",
+                                         admit_webhook_name((enum admit_webhook)w),
+                                         mode_name((enum mode)m),
+                                         admit_result_name((enum admit_result)r), n);
             }
 }
 

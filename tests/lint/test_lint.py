@@ -63,8 +63,6 @@ VIOLATIONS = {
     "columns": {
         "C": ("src/base/x.c", SOURCE + "// " + "x" * 98 + "\n", "101 columns"),
         "header": ("src/base/x.h", HEADER + "// " + "x" * 98 + "\n", "101 columns"),
-        "Python": ("tests/x.py", "x" * 101 + "\n", "101 columns"),
-        "shell": ("tests/x.sh", SCRIPT + "x" * 101 + "\n", "101 columns"),
     },
     "unfinished": {
         word: ("webhook/x.c", SOURCE + f"/* {word}: later */\n", word)
@@ -102,6 +100,7 @@ FINE = {
     "columns": {
         "as wide": ("src/base/x.c", SOURCE + "// " + "é" * 97 + "\n"),
         "data": ("tests/x.json", "x" * 101),
+        "a test": ("tests/unit/base/x.c", "// " + "x" * 98 + "\n"),
     },
     "unfinished": {
         "mkdtemp": ("webhook/x.c", SOURCE + 'x = "/tmp/x.XXXXXX";\n'),
@@ -197,7 +196,8 @@ def test_files_are_those_of_git_where_there_is_git(copy):
 @pytest.mark.parametrize("line, verdict, status", [("int x;", "ok columns", 0),
                                                    ("/" * 101, "not ok columns", 1)])
 def test_verdict_and_exit_status(tmp_path, line, verdict, status):
-    (tmp_path / "x.c").write_text(line + "\n")
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "x.c").write_text(line + "\n")
     done = run("--root", tmp_path, "--only", "columns")
     assert (done.stdout.splitlines()[-1], done.returncode) == (verdict, status)
     assert len(done.stdout.splitlines()) == 1 + status
