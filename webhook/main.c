@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         show_help(stdout);
-        return EXIT_FINE;
+        return finish_output(EXIT_FINE);
     }
     if (strcmp(argv[1], "--version") == 0)
         return finish_output(command_version(1, argv));

@@ -61,10 +61,9 @@ static void write_owner(struct json_writer *w, const struct pod *pod, struct are
         return;
     const struct owner *owner = &pod->controller;
     struct slice group = owner->group.len ? owner->group : SLICE("core");
-    json_member(
-        w, "owner",
-        arena_join(arena, (struct slice[]){group, SLICE("/"), owner->kind, SLICE("/"), owner->name},
-                   5));
+    struct slice text = arena_join(
+        arena, (struct slice[]){group, SLICE("/"), owner->kind, SLICE("/"), owner->name}, 5);
+    json_member(w, "owner", slice_head(text, DECISION_MAX_NAME));
 }
 
 static void write_line(const struct admission *admission, double seconds, unsigned long repeated,
@@ -79,10 +78,11 @@ static void write_line(const struct admission *admission, double seconds, unsign
               : rewrites         ? "audit: images would be rewritten"
                                  : "audit: a pull secret would be added");
     struct json_writer *w = &line.w;
-    json_member(w, "uid", review->uid);
+    json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
-    json_member(w, "namespace", review->namespace_);
-    json_member(w, "pod", review->pod.name.len ? review->pod.name : review->pod.generate_name);
+    json_member(w, "namespace", slice_head(review->namespace_, DECISION_MAX_NAME));
+    struct slice pod = review->pod.name.len ? review->pod.name : review->pod.generate_name;
+    json_member(w, "pod", slice_head(pod, DECISION_MAX_NAME));
     write_owner(w, &review->pod, arena);
     json_member_text(w, "mode", mode_name(decisions->mode));
     json_member_bool(w, "applied", admission->applied);

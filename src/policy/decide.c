@@ -138,7 +138,7 @@ static enum rewrite_reason whole_reason(const struct decider *d)
         ret->mode = ret->policy->mode;
     ret->workload = name_workload(d);
     ret->bucket = bucket_of(ret->workload);
-    if (ret->policy->mode == MODE_DISABLED)
+    if (ret->mode == MODE_DISABLED) /* the Policy, or (in `plan`) the namespace's label */
         return REASON_POLICY_DISABLED;
     if (request->pod->mirror)
         return REASON_MIRROR_POD;

@@ -8,11 +8,15 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from reviews import container, mutate, owner, pod, review
 from serverlib import PATIENCE, small_pipe, wait
+
+MAX_NAME, MAX_IMAGE = 256, 1024  # bytes: DECISION_MAX_NAME, DECISION_MAX_IMAGE
+LINES_PER_SECOND = 5  # LOG_LIMIT_PER_SECOND
 
 HOSTILE = {
     "newlines": "a\nb\r\nc\x0bd\x0ce\x85f",
@@ -99,6 +103,58 @@ def test_a_review_that_failed_is_logged(server):
     assert len(lines) == 2, f"expected a line for the 400 and one for the Pod after it, got {lines}"
 
 
+def test_many_that_failed_are_few_lines(start):
+    """Anybody may send nonsense: 5 lines a second at most, each with what every review has; the others are counted."""
+    server = start().await_ready()
+    bad, began = 400, time.monotonic()
+    with server.connect() as connection:
+        for n in range(bad):
+            body = b'{"kind": "AdmissionReview"}' if n % 2 else b"nonsense"
+            path = "/validate/audit" if n % 4 > 1 else "/mutate/enforce"
+            assert connection.ask(path, body).status == 400
+        elapsed = time.monotonic() - began
+        time.sleep(1.2)  # a second begins in which a line may be written again
+        assert connection.ask("/mutate/enforce", b"[]").status == 400
+        mutate(server, last := review(pod("nginx")))
+    line_of(server, last)
+    lines = server.events("review")[:-1]
+    assert LINES_PER_SECOND < len(lines) <= LINES_PER_SECOND * (int(elapsed) + 2) + 1, (len(lines), elapsed)
+    assert len(lines) + sum(line.get("repeated", 0) for line in lines) == bad + 1, "those without a line are counted"
+    for line in lines:
+        assert line.keys() - {"repeated"} == {"time", "level", "msg", "event", "uid", "webhook", "namespace", "pod", "mode",
+                                              "applied", "images", "detail"}, line
+        assert (line["level"], line["applied"], line["images"]) == ("warning", False, []), line
+        assert (line["webhook"], line["mode"]) in (("mutate", "enforce"), ("validate", "audit")) and line["detail"], line
+    assert server.metric("harborpilot_reviews_total", result="invalid") == bad + 1, "all are counted in the metrics"
+
+
+AT_HARBOR = "harbor.example.com/docker-hub-proxy/library/nginx:1"
+
+
+@pytest.mark.parametrize("path,mode", [("/mutate/enforce", "enforce"), ("/mutate/audit", "audit")])
+def test_a_pod_that_only_gets_a_pull_secret_is_logged(server, path, mode):
+    sent = review(pod(AT_HARBOR, namespace="apps"))
+    _, after = mutate(server, sent, path)
+    applied = mode == "enforce"
+    assert after["spec"].get("imagePullSecrets") == ([{"name": "harbor-pull"}] if applied else None)
+    line = line_of(server, sent)
+    assert (line["pullSecret"], line["applied"], line["mode"]) == ("harbor-pull", applied, mode)
+    assert "pull secret" in line["msg"] and ("audit" in line["msg"]) != applied
+    assert [i["rewrite"]["reason"] for i in line["images"]] == ["already-in-harbor"]
+
+
+def test_the_pull_secret_is_logged_with_a_rewrite_and_only_where_it_is_added(server):
+    added = review(pod("nginx", namespace="apps"))
+    there = review(pod("nginx", namespace="apps", imagePullSecrets=[{"name": "harbor-pull"}]))
+    nothing = review(pod(AT_HARBOR, namespace="apps", imagePullSecrets=[{"name": "harbor-pull"}]))
+    for sent in (added, there, nothing):
+        mutate(server, sent)
+    mutate(server, last := review(pod("nginx")))
+    assert line_of(server, added)["pullSecret"] == "harbor-pull"
+    assert "pullSecret" not in line_of(server, there) and "pullSecret" not in line_of(server, last)
+    assert nothing["request"]["uid"] not in {line.get("uid") for line in server.events("review")}
+
+
 def test_a_workload_that_repeats_itself_is_logged_once(server):
     def crash(image="nginx"):
         return review(pod(image, owners=[owner("apps/v1", "ReplicaSet", "crash-1")]))
@@ -132,18 +188,48 @@ def test_a_minute_later_it_says_how_often(server):
 
 # --- hostile names ---
 
+def cut(text, size):
+    """As names and images are in a decision: a node takes none that is longer."""
+    return text.encode()[:size].decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("size", [MAX_NAME - 1, MAX_NAME, MAX_NAME + 1])
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u65e5", "\U0001f600"])
+def test_names_are_cut_to_text(server, letter, size):
+    """At so many bytes, wherever in a character that is."""
+    text = letter * (size // len(letter.encode())) + "y" * (size % len(letter.encode()) + 5)
+    sent = review(pod(container("a" + text, "nginx"), container(text, "registry.example.com/" + letter * MAX_IMAGE)))
+    mutate(server, sent)
+    for image, whole in zip(line_of(server, sent)["images"], ("a" + text, text)):
+        name = image["container"]
+        assert name.rstrip("\ufffd") == whole.encode()[:MAX_NAME].decode("utf-8", "ignore"), name
+        assert len(image["image"].encode()) <= MAX_IMAGE + 9
+
+
+@pytest.mark.parametrize("path", ["/mutate/enforce", "/mutate/audit"])
+def test_audit_annotations_stay_small(server, path):
+    """The API server writes them into its log, whatever the Pod holds."""
+    sent = review(pod(container("kept", "registry.example.com/" + "x" * 20000), container("y" * 20000, "nginx"),
+                      container("app", "nginx")))
+    response, _ = mutate(server, sent, path)
+    assert "image-app" in response["auditAnnotations"]
+    for key, value in response["auditAnnotations"].items():
+        assert len(key) <= 63 and len(value) < 4096, key
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 def test_names_cannot_break_a_line(server, what):
     text = HOSTILE[what]
     obj = pod(container(text), container(image=text), name=text,
               owners=[owner("apps/v1", "ReplicaSet", text)], volumes=[
                   {"name": text, "image": {"reference": "quay.io/a/b:1", "pullPolicy": text}}], annotations={text: text})
-    sent = review(obj, uid=f"{what} {text}", name=text)
+    sent = review(obj, uid=f"{what} {text[:100]}", name=text)
     _, after = mutate(server, sent)
     assert after["spec"]["containers"][0]["image"].startswith("harbor.example.com/")
     line = line_of(server, sent)
-    assert (line["pod"], line["owner"]) == (text, f"apps/ReplicaSet/{text}")
-    assert line["images"][0]["container"] == text
+    assert (line["pod"], line["owner"]) == (cut(text, MAX_NAME), cut(f"apps/ReplicaSet/{text}", MAX_NAME))
+    assert [(i.get("container") or i["volume"]) for i in line["images"]] == [cut(text, MAX_NAME), "app", cut(text, MAX_NAME)]
+    assert line["images"][1]["image"] == line["images"][1]["result"] == cut(text, MAX_IMAGE)
     raw = next(raw for raw in server.lines if json.loads(raw).get("uid") == sent["request"]["uid"])
     assert raw.endswith(b"}\n") and raw.startswith(b"{")
     assert not re.search("[\x00-\x1f\x7f\u2028\u2029]", raw[:-1].decode()), raw

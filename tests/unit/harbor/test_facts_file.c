@@ -54,7 +54,8 @@ static void test_artifacts(void **state)
         assert_true(facts_file_artifact(file, SLICE("h"), &key, &fact));
         check_number(name, "present", fact.present, cases[i].fact.present);
         check_number(name, "servable", fact.servable, cases[i].fact.servable);
-        check_number(name, "public", fact.public_, cases[i].fact.public_);
+        enum truth public_ = cases[i].fact.public_; /* a file that does not say so means: public */
+        check_number(name, "public", fact.public_, public_ ? public_ : TRUTH_YES);
         check_number(name, "unauthorized", fact.unauthorized, cases[i].fact.unauthorized);
         check_number(name, "outside the filter", fact.outside_filter, cases[i].fact.outside_filter);
         check_number(name, "refused", fact.refused_by_gate, cases[i].fact.refused_by_gate);

@@ -50,7 +50,8 @@ static void test_names_of_jobs(void **state)
         struct slice exact = copy_exact(inside);
         struct pod pod = job(inside), exact_pod = job(exact);
         struct policies *policies = load_right(SET(""));
-        request = (struct decide_request){.namespace_ = SLICE("apps"), .pod = &pod};
+        request =
+            (struct decide_request){.namespace_ = SLICE("apps"), .pod = &pod, .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
         check_text(cases[i].name, "the workload", decisions.workload, cases[i].workload);
         request.pod = &exact_pod;
@@ -79,8 +80,10 @@ static void test_the_longest_result(void **state)
             memcpy(image + path, ":tag", tagged ? sizeof(":tag") : 0);
             struct image_field field = {.name = SLICE("c"), .image = slice_from(image)};
             struct pod pod = {.images = &field, .image_count = 1};
-            struct decide_request request = {
-                .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+            struct decide_request request = {.subject = REVIEW_POD_CREATE,
+                                             .namespace_ = SLICE("apps"),
+                                             .pod = &pod,
+                                             .mode = MODE_ENFORCE};
             decide(policies, &request, &arena, &decisions);
             check_text(image, "the reason",
                        slice_from(decide_reason_name(decisions.items[0].reason)),
@@ -112,7 +115,8 @@ static void test_the_last_old_image(void **state)
         struct decide_request request = {.subject = REVIEW_EPHEMERAL_CONTAINERS,
                                          .namespace_ = SLICE("apps"),
                                          .pod = &pod,
-                                         .old_pod = &old_pod};
+                                         .old_pod = &old_pod,
+                                         .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
         check_number("ephemeral", "the images that are new", (long long)decisions.count,
                      2 - (long long)count);
@@ -146,8 +150,10 @@ static void test_the_pull_secret_of_who_is_just_in(void **state)
                           .controller = {SLICE("apps"), SLICE("StatefulSet"), SLICE("postgres")},
                           .images = &field,
                           .image_count = 1};
-        struct decide_request request = {
-            .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+        struct decide_request request = {.subject = REVIEW_POD_CREATE,
+                                         .namespace_ = SLICE("apps"),
+                                         .pod = &pod,
+                                         .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
         check_number(cases[i].image, "the bucket", decisions.bucket, 30);
         check_number(cases[i].image, "moved", decisions.rewrites == 1, cases[i].moved);
@@ -175,8 +181,10 @@ static void test_the_registry_of_an_image(void **state)
         struct decisions decisions;
         struct image_field field = {.name = SLICE("c"), .image = slice_from(cases[i].image)};
         struct pod pod = {.images = &field, .image_count = 1};
-        struct decide_request request = {
-            .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+        struct decide_request request = {.subject = REVIEW_POD_CREATE,
+                                         .namespace_ = SLICE("apps"),
+                                         .pod = &pod,
+                                         .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
         const struct registry *registry = decisions.items[0].registry;
         check_number(cases[i].image, "has a registry", registry != NULL, cases[i].registry != NULL);
@@ -209,8 +217,10 @@ static void test_the_first_exclusion(void **state)
         struct policies *policies = load_right(cases[i].set);
         struct image_field field = {.name = SLICE("c"), .image = SLICE("x:1")};
         struct pod pod = {.images = &field, .image_count = 1};
-        struct decide_request request = {
-            .subject = REVIEW_POD_CREATE, .namespace_ = SLICE("apps"), .pod = &pod};
+        struct decide_request request = {.subject = REVIEW_POD_CREATE,
+                                         .namespace_ = SLICE("apps"),
+                                         .pod = &pod,
+                                         .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
         const struct pattern *pattern = decisions.items[0].pattern;
         check_text(cases[i].set, "the pattern", pattern ? pattern->text : SLICE("none"),
