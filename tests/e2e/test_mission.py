@@ -29,7 +29,7 @@ def test_the_pods_hold_no_power(cluster):
     assert len(pods) == 2
     for item in pods:
         # neither a token nor anything else that the manifests do not name
-        assert {volume["name"] for volume in item["spec"]["volumes"]} == {"policies", "tls"}
+        assert {volume["name"] for volume in item["spec"]["volumes"]} == {"policies", "tls", "harbor"}
         pids = cluster.processes(item)
         assert len(pids) == 1
         status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pids[0]}/status").read_text().splitlines())
