@@ -19,28 +19,60 @@ static const struct template_path built_in[] = {
     {{"batch", 5}, {"CronJob", 7}, {"/spec/jobTemplate/spec/template", 31}},
 };
 
+static void read_metadata(struct json_scanner *s, struct arena *arena, struct object *ret)
+{
+    struct json_string key;
+    struct slice generate_name = {0};
+    if (json_peek(s) != JSON_OBJECT) {
+        json_skip(s);
+        return;
+    }
+    json_object_begin(s);
+    while (json_object_next(s, &key)) {
+        if (json_string_is(key, SLICE("name")))
+            json_read_text(s, arena, &ret->name);
+        else if (json_string_is(key, SLICE("generateName")))
+            json_read_text(s, arena, &generate_name);
+        else if (json_string_is(key, SLICE("namespace")))
+            json_read_text(s, arena, &ret->namespace_);
+        else
+            json_skip(s);
+    }
+    if (ret->name.len == 0)
+        ret->name = generate_name;
+}
+
 bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,
                  struct object *ret)
 {
-    struct slice version = json_find_text(json, "/apiVersion", arena);
-    struct slice kind = json_find_text(json, "/kind", arena);
-    size_t slash = slice_find(version, '/');
-    struct slice group = slash < version.len ? slice_head(version, slash) : (struct slice){0};
-    if (kind.len == 0) {
-        group = otherwise->group;
-        kind = otherwise->kind;
-    }
-    if (kind.len == 0)
+    struct json_scanner s;
+    struct json_string key;
+    struct object object = {.json = json};
+    struct slice version = {0};
+    json_scanner_init(&s, json);
+    if (json_peek(&s) != JSON_OBJECT)
         return false;
-    *ret = (struct object){
-        .group = group,
-        .kind = kind,
-        .name = json_find_text(json, "/metadata/name", arena),
-        .namespace_ = json_find_text(json, "/metadata/namespace", arena),
-        .json = json,
-    };
-    if (ret->name.len == 0)
-        ret->name = json_find_text(json, "/metadata/generateName", arena);
+    json_object_begin(&s);
+    while (json_object_next(&s, &key)) {
+        if (json_string_is(key, SLICE("apiVersion")))
+            json_read_text(&s, arena, &version);
+        else if (json_string_is(key, SLICE("kind")))
+            json_read_text(&s, arena, &object.kind);
+        else if (json_string_is(key, SLICE("metadata")))
+            read_metadata(&s, arena, &object);
+        else
+            json_skip(&s);
+    }
+    size_t slash = slice_find(version, '/');
+    if (slash < version.len)
+        object.group = slice_head(version, slash);
+    if (object.kind.len == 0) {
+        object.group = otherwise->group;
+        object.kind = otherwise->kind;
+    }
+    if (object.kind.len == 0)
+        return false;
+    *ret = object;
     return true;
 }
 
