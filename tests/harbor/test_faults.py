@@ -506,7 +506,10 @@ def test_heads_are_sent_at_a_limited_rate(places, fake, start):
     began = [request.began for request in fake.asked("manifest")]
     assert len(began) == 150
     assert max(began) - min(began) > 1.3, "100 of them at 50 a second, less what the first were late"
-    assert max(sum(1 for other in began if 0 <= other - one < 1) for one in began) < 125
+    for one in began:
+        # none before its turn; the first may have come late, and a busy machine lets some come together
+        allowed = 50 + 50 * (one - min(began) + 0.7)
+        assert sum(1 for other in began if other <= one) <= allowed, one - min(began)
 
 
 def test_two_harbors(places, fake, start):
