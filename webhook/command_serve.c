@@ -1,5 +1,6 @@
 /* `serve`: starts both ports, watches files and signals, drains at the end. */
 #include "webhook/admin.h"
+#include "webhook/clock.h"
 #include "webhook/commands.h"
 #include "webhook/listen.h"
 #include "webhook/log.h"
@@ -50,13 +51,6 @@ struct serve {
     time_t certificate_expiry;
     char certificate_complaint[ERROR_TEXT_SIZE]; /* said once, until it changes */
 };
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static long own_cores(void)
 {
@@ -290,10 +284,10 @@ static int open_port(const char *address, unsigned port, char *ret_name, struct 
  * Harbor that does not answer. The port is open already: who calls is served. */
 static void wait_until_warm(struct serve *serve)
 {
-    long long until = now_ms() + WARM_MS;
+    long long until = clock_monotonic_ms() + WARM_MS;
     if (!serve->invalid_until)
         state_set_not_ready(&serve->state, "starting: asking Harbor for its health and projects");
-    while (!facts_are_warm(serve->state.facts) && now_ms() < until)
+    while (!facts_are_warm(serve->state.facts) && clock_monotonic_ms() < until)
         nanosleep(&(struct timespec){.tv_nsec = WARM_POLL_MS * 1000000}, NULL);
 }
 
@@ -341,9 +335,9 @@ static int wait_for_signal(const sigset_t *signals, long long ms)
 /* Serves until SIGTERM or SIGINT. */
 static void run(struct serve *serve, const sigset_t *signals)
 {
-    long long next_watch = now_ms() + serve->watch_ms;
+    long long next_watch = clock_monotonic_ms() + serve->watch_ms;
     for (;;) {
-        long long now = now_ms(), until = next_watch;
+        long long now = clock_monotonic_ms(), until = next_watch;
         if (serve->invalid_until && now >= serve->invalid_until)
             serve->invalid_until = 0;
         if (!serve->invalid_until)
@@ -356,11 +350,11 @@ static void run(struct serve *serve, const sigset_t *signals)
         admin_expire(serve->admin);
         if (signal == SIGTERM || signal == SIGINT)
             return;
-        bool due = now_ms() >= next_watch;
+        bool due = clock_monotonic_ms() >= next_watch;
         if (signal == SIGHUP || due)
             reload(serve, signal == SIGHUP);
         if (due)
-            next_watch = now_ms() + serve->watch_ms;
+            next_watch = clock_monotonic_ms() + serve->watch_ms;
     }
 }
 
@@ -369,12 +363,12 @@ static void run(struct serve *serve, const sigset_t *signals)
  * ends it. */
 static void drain(struct serve *serve, const sigset_t *signals)
 {
-    long long deadline = now_ms() + serve->shutdown_ms;
+    long long deadline = clock_monotonic_ms() + serve->shutdown_ms;
     log_message(LOG_INFO, "draining", "ending: %u connections are open",
                 server_connections(serve->server));
     atomic_store(&serve->state.draining, true);
     state_set_not_ready(&serve->state, "draining: the server was told to end");
-    while (server_connections(serve->server) && now_ms() < deadline) {
+    while (server_connections(serve->server) && clock_monotonic_ms() < deadline) {
         int signal = wait_for_signal(signals, DRAIN_POLL_MS);
         server_expire(serve->server);
         admin_expire(serve->admin);
@@ -401,7 +395,7 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     if (!load_policies(serve)) {
         if (serve->strict)
             return EXIT_USAGE;
-        serve->invalid_until = now_ms() + INVALID_HOLD_MS;
+        serve->invalid_until = clock_monotonic_ms() + INVALID_HOLD_MS;
         state_set_not_ready(&serve->state,
                             "the policies are invalid: see the log; ready in spite of "
                             "it 30 s after the start, keeping every image");

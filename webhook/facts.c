@@ -1,8 +1,9 @@
 /* The facts of all Harbors: who waits for which, and until when. */
 #include "webhook/facts.h"
 
+#include "webhook/clock.h"
 #include "webhook/harbor_session.h"
-#include "webhook/log.h"
+#include "webhook/metrics.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,13 +39,6 @@ struct facts {
     unsigned long long hits, misses, late, waits;
     unsigned suspended;
 };
-
-long long facts_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct http_client *facts_client(struct facts *facts)
 {
@@ -119,7 +113,7 @@ static bool source_artifact(const struct fact_source *self, const struct harbor 
     struct session *session = find_session(facts, harbor);
     if (session) {
         const struct fact_entry *entry = fact_cache_find(&session->cache, make_key(key, text));
-        known = entry && is_known(entry, depth, facts_now_ms());
+        known = entry && is_known(entry, depth, clock_monotonic_ms());
         if (known) {
             const struct project_state *project = map_get(&session->projects, key->project);
             *ret = entry->fact;
@@ -187,7 +181,7 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
                     struct fact_waiter *waiter)
 {
     char text[ENTRY_KEY_MAX];
-    long long now = facts_now_ms();
+    long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = make_key(&question->key, text);
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
@@ -287,7 +281,7 @@ static void *watch_time(void *context)
     struct facts *facts = context;
     facts_lock(facts);
     while (!facts->stopping) {
-        long long now = facts_now_ms(), next = expire(facts, now);
+        long long now = clock_monotonic_ms(), next = expire(facts, now);
         for (struct session *session = facts->sessions; session; session = session->next) {
             long long poll = session->in_use ? session_poll(session, now) : next;
             if (poll < next)
@@ -409,24 +403,14 @@ void facts_stop(struct facts *facts)
 
 /* --- metrics --- */
 
-static void family(struct buffer *out, bool open_metrics, const char *name, const char *type,
-                   const char *help)
-{
-    size_t len = strlen(name);
-    if (open_metrics && strcmp(type, "counter") == 0)
-        len -= strlen("_total");
-    buffer_append_format(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len,
-                         name, type);
-}
-
 static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
 {
     static const char *const kinds[QUESTION_COUNT] = {"health",   "account",  "project",
                                                       "artifact", "manifest", "token"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
-    family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",
-           "Questions to Harbor, by kind and answer.");
+    metrics_family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",
+                   "Questions to Harbor, by kind and answer.");
     for (const struct session *s = facts->sessions; s; s = s->next)
         for (int kind = 0; kind < QUESTION_COUNT; kind++)
             for (int answer = 0; answer <= ANSWER_FAILED; answer++)
@@ -443,14 +427,14 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
 {
     facts_lock(facts);
     write_questions(facts, open_metrics, out);
-    family(out, open_metrics, "harborpilot_harbor_up", "gauge",
-           "1 when Harbor can serve pulls and knows the account, as far as is known.");
+    metrics_family(out, open_metrics, "harborpilot_harbor_up", "gauge",
+                   "1 when Harbor can serve pulls and knows the account, as far as is known.");
     for (const struct session *s = facts->sessions; s; s = s->next)
         if (s->in_use)
             buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
                                  SLICE_ARGS(s->name), session_health(s) == HEALTH_UP);
-    family(out, open_metrics, "harborpilot_facts_cached", "gauge",
-           "Artifacts that something is known of.");
+    metrics_family(out, open_metrics, "harborpilot_facts_cached", "gauge",
+                   "Artifacts that something is known of.");
     for (const struct session *s = facts->sessions; s; s = s->next)
         if (s->in_use)
             buffer_append_format(out, "harborpilot_facts_cached{harbor=\"%.*s\"} %zu\n",
@@ -471,7 +455,7 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
          http_client_pending(facts->client)},
     };
     for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
-        family(out, open_metrics, singles[i].name, singles[i].type, singles[i].help);
+        metrics_family(out, open_metrics, singles[i].name, singles[i].type, singles[i].help);
         buffer_append_format(out, "%s %llu\n", singles[i].name, singles[i].value);
     }
     facts_unlock(facts);

@@ -53,5 +53,3 @@ unsigned facts_pending(struct facts *facts);
 unsigned facts_suspended(struct facts *facts);
 
 void facts_stop(struct facts *facts);
-
-long long facts_now_ms(void);

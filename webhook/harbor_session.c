@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/digest.h"
+#include "webhook/clock.h"
 #include "webhook/facts.h"
 #include "webhook/files.h"
 #include "webhook/log.h"
@@ -186,7 +187,7 @@ static void send_artifact(struct ask *ask)
 /* How long this HEAD has to wait for its turn. */
 static long head_delay(struct session *session)
 {
-    long long now = facts_now_ms(), earliest = now - HEAD_BURST_MS;
+    long long now = clock_monotonic_ms(), earliest = now - HEAD_BURST_MS;
     if (session->next_head_ms < earliest)
         session->next_head_ms = earliest;
     session->next_head_ms += 1000 / HEADS_PER_SECOND;
@@ -294,7 +295,7 @@ static void take_poll(struct session *session, bool healthy, const char *why)
     bool calm = session->health == HEALTH_UP && session->polls_against == 0;
     if (healthy) /* one image that always fails, asked now and then, is not a Harbor that is down */
         session->failures = 0;
-    session->next_health_ms = facts_now_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+    session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
 }
 
 /* Real answers count too: several questions in a row without one, and Harbor is down. */
@@ -306,7 +307,7 @@ static void feed_breaker(struct session *session, enum harbor_answer answer, con
     }
     if (++session->failures >= BREAKER_FAILURES && session->health == HEALTH_UP) {
         set_health(session, HEALTH_DOWN, why);
-        session->next_health_ms = facts_now_ms() + HEALTH_POLL_ILL_MS;
+        session->next_health_ms = clock_monotonic_ms() + HEALTH_POLL_ILL_MS;
     }
 }
 
@@ -330,7 +331,7 @@ static void know(struct ask *ask, struct artifact_fact fact, enum fact_depth dep
     entry->depth = depth;
     entry->known = true;
     entry->failed = false;
-    entry->expires_ms = facts_now_ms() + ms;
+    entry->expires_ms = clock_monotonic_ms() + ms;
 }
 
 static void fail(struct ask *ask, long retry_after)
@@ -339,14 +340,14 @@ static void fail(struct ask *ask, long retry_after)
     long wait = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
     entry->failed = true;
     entry->known = false;
-    entry->expires_ms = facts_now_ms() + (wait ? wait * 1000 : FACT_FAILED_MS);
+    entry->expires_ms = clock_monotonic_ms() + (wait ? wait * 1000 : FACT_FAILED_MS);
 }
 
 /* When a 429 says that it may be asked again; capped, since anybody may have written it. */
 static long long quiet_until(long retry_after)
 {
     long seconds = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
-    return facts_now_ms() + seconds * 1000;
+    return clock_monotonic_ms() + seconds * 1000;
 }
 
 /* 401 to our account: it may be dead. Asked for at once, but not once for each image. */
@@ -363,7 +364,7 @@ static bool take_artifact(struct ask *ask, const struct http_reply *reply,
 {
     struct session *session = ask->session;
     const struct project_state *project = map_get(&session->projects, ask->key.project);
-    long long now = facts_now_ms();
+    long long now = clock_monotonic_ms();
     if (reply->status == 401 && session->authorization)
         doubt_account(session);
     switch (answer) {
@@ -472,7 +473,7 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
         session->next_account_ms = 0; /* the answer is about the account before */
         return ANSWER_FAILED;
     }
-    session->next_account_ms = facts_now_ms() + ACCOUNT_POLL_ILL_MS;
+    session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_ILL_MS;
     if (!harbor_read_systeminfo(reply, &ask->arena, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
@@ -484,7 +485,7 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
     bool refused = version.len == 0;
     session->account_tried = true;
     if (!refused)
-        session->next_account_ms = facts_now_ms() + ACCOUNT_POLL_MS;
+        session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_MS;
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
@@ -507,7 +508,7 @@ static enum harbor_answer take_project(struct ask *ask, const struct harbor_repl
     enum harbor_answer answer = harbor_read_project(reply, &ask->arena, &project);
     ask->project->tried = true;
     if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
-        long long again = facts_now_ms() + PROJECT_POLL_FAILED_MS;
+        long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
         if (session->next_project_ms > again)
             session->next_project_ms = again;
     }
@@ -573,7 +574,8 @@ static void done(void *context, const struct http_reply *reply)
         free(ask);
     }
     if (kind == QUESTION_HEALTH && session->in_use)
-        session_poll(session, facts_now_ms()); /* Harbor is back: the account and the projects */
+        session_poll(session,
+                     clock_monotonic_ms()); /* Harbor is back: the account and the projects */
     facts_unlock(session->facts);
 }
 

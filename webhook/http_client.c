@@ -1,6 +1,8 @@
 /* Drives libcurl's multi interface on a thread of its own. */
 #include "webhook/http_client.h"
 
+#include "webhook/clock.h"
+
 #include "base/buffer.h"
 #include "base/memory.h"
 
@@ -36,13 +38,6 @@ struct http_client {
     struct transfer *queue, **queue_end; /* not started; under the lock */
     bool stopping;
 };
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- one transfer --- */
 
@@ -168,7 +163,7 @@ static void finish(struct http_client *client, struct transfer *t, CURLcode code
 static int start_queued(struct http_client *client)
 {
     enum { LONGEST_WAIT_MS = 1000 };
-    long long now = now_ms(), wait = LONGEST_WAIT_MS;
+    long long now = clock_monotonic_ms(), wait = LONGEST_WAIT_MS;
     struct transfer *refused = NULL;
     pthread_mutex_lock(&client->lock);
     for (struct transfer **at = &client->queue; *at;) {
@@ -314,7 +309,7 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     t->urgent = question->urgent;
     t->by_name = question->by_name;
     t->timeout_ms = question->timeout_ms ? question->timeout_ms : HTTP_TIMEOUT_MS;
-    t->not_before = now_ms() + question->delay_ms;
+    t->not_before = clock_monotonic_ms() + question->delay_ms;
     t->body.limit = HTTP_MAX_BODY;
     t->done = done;
     t->context = context;

@@ -2,6 +2,7 @@
 #include "webhook/live_facts.h"
 
 #include "base/map.h"
+#include "webhook/clock.h"
 #include "webhook/log.h"
 #include "json/writer.h"
 
@@ -26,8 +27,8 @@ bool live_facts_start(struct live_facts *live, const struct policies *policies,
     if (!live->facts)
         return false;
     facts_configure(live->facts, policies);
-    long long until = facts_now_ms() + LIVE_WARM_MS;
-    while (!facts_are_warm(live->facts) && facts_now_ms() < until)
+    long long until = clock_monotonic_ms() + LIVE_WARM_MS;
+    while (!facts_are_warm(live->facts) && clock_monotonic_ms() < until)
         pause_ms(POLL_MS);
     return true;
 }
@@ -83,7 +84,7 @@ void live_facts_ask(struct live_facts *live)
     struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     bool terminal = isatty(STDERR_FILENO);
     struct fact_waiter *waiter = facts_ask(live->facts, live->questions, live->count,
-                                           facts_now_ms() + LIVE_QUESTION_MS, wake, &waiting);
+                                           clock_monotonic_ms() + LIVE_QUESTION_MS, wake, &waiting);
     if (!waiter)
         return;
     while (!wait_a_moment(&waiting))

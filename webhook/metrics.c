@@ -148,14 +148,19 @@ struct page {
     bool open_metrics;
 };
 
-/* HELP and TYPE. OpenMetrics names a counter's family without the `_total` of its samples. */
-static void family(struct page *p, const char *name, const char *type, const char *help)
+void metrics_family(struct buffer *out, bool open_metrics, const char *name, const char *type,
+                    const char *help)
 {
     size_t len = strlen(name);
-    if (p->open_metrics && strcmp(type, "counter") == 0)
+    if (open_metrics && strcmp(type, "counter") == 0)
         len -= strlen("_total");
-    buffer_append_format(p->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len,
+    buffer_append_format(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len,
                          name, type);
+}
+
+static void family(struct page *p, const char *name, const char *type, const char *help)
+{
+    metrics_family(p->out, p->open_metrics, name, type, help);
 }
 
 static void gauge(struct page *p, const char *name, const char *help, double value)

@@ -23,6 +23,11 @@ void metrics_set_reload(struct metrics *metrics, bool successful, time_t now);
 /* NotAfter of the serving certificate, seconds since 1970. */
 void metrics_set_certificate_expiry(struct metrics *metrics, time_t not_after);
 
+/* HELP and TYPE of a family whose samples have this name. OpenMetrics names a counter's family
+ * without the `_total` of its samples. */
+void metrics_family(struct buffer *out, bool open_metrics, const char *name, const char *type,
+                    const char *help);
+
 /* Appends its families in the Prometheus text format 0.0.4, or in OpenMetrics 1.0 without the EOF.
  * `connections` is what the admission port has open now. */
 void metrics_write(struct metrics *metrics, unsigned connections, bool open_metrics,

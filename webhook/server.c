@@ -1,6 +1,7 @@
 /* The admission port: routes, bodies, answers. */
 #include "webhook/server.h"
 
+#include "webhook/clock.h"
 #include "webhook/connections.h"
 #include "webhook/http.h"
 #include "webhook/options.h"
@@ -305,7 +306,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call->body.limit = SERVER_MAX_BODY;
         call->connection = connection;
         reserve_body(server, connection, call);
-        call->began_ms = facts_now_ms();
+        call->began_ms = clock_monotonic_ms();
         call->budget_ms = read_budget(connection);
         check_headers(server, connection, call, url, method);
         connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
