@@ -43,6 +43,7 @@ struct plan {
     struct plan_summary_row **row_list;
     size_t row_count, row_capacity;
     size_t images, reasons[REASON_COUNT];
+    size_t judged, outcomes[GATE_OUTCOMES], unavailable;
     size_t objects;
     struct timespec began;
 };
@@ -95,8 +96,14 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
     row->rewrite += decisions->rewrites;
     row->keep += decisions->count - decisions->rewrites;
     plan->images += decisions->count;
-    for (size_t i = 0; i < decisions->count; i++)
+    plan->judged += decisions->judged;
+    for (int i = 0; i < GATE_OUTCOMES; i++)
+        plan->outcomes[i] += decisions->outcomes[i];
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct gate *gate = &decisions->items[i].gate;
         plan->reasons[decisions->items[i].reason]++;
+        plan->unavailable += gate->judged && gate->reason == GATE_UNAVAILABLE;
+    }
 }
 
 /* --- one object --- */
@@ -162,6 +169,8 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     asked->request.mode = mode_of(plan, asked->namespace_);
     asked->request.facts =
         plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
+    asked->request.now = facts_option_now(&plan->facts);
+    asked->request.judge = true;
     asked->request.last_chance = !plan->collecting;
     decide(plan->set, &asked->request, arena, &decisions);
     if (plan->collecting)
@@ -198,8 +207,16 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         .at = manifest->at,
         .request = {.subject = review_subject(&review),
                     .pod = &review.pod,
-                    .old_pod = &review.old_pod},
+                    .old_pod = &review.old_pod,
+                    .owned = review.pod.has_controller,
+                    .user_name = review.user_name},
     };
+    struct pod template, old_template;
+    if (asked.request.subject == REVIEW_WORKLOAD) {
+        review_templates(&review, arena, &template, &old_template);
+        asked.request.pod = &template;
+        asked.request.old_pod = &old_template;
+    }
     if (asked.request.subject != REVIEW_OTHER)
         decide_and_show(plan, &asked, arena);
 }
@@ -225,7 +242,10 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         .pointer = workload.pointer,
         .document = document,
         .at = manifest->at,
-        .request = {.subject = REVIEW_POD_CREATE, .pod = &workload.pod},
+        .request = {.subject = workload.pointer.len ? REVIEW_WORKLOAD : REVIEW_POD_CREATE,
+                    .pod = &workload.pod,
+                    .owned = manifest->object.has_controller,
+                    .believe_owners = true}, /* nobody knows who will apply it */
     };
     decide_and_show(plan, &asked, arena);
 }
@@ -339,8 +359,8 @@ static void end_json(struct plan *plan)
     json_member_number(w, "images", (long long)plan->images);
     json_member_number(w, "rewrite", (long long)plan->reasons[REASON_REWRITTEN]);
     json_member_number(w, "keep", (long long)(plan->images - plan->reasons[REASON_REWRITTEN]));
-    json_member_number(w, "deny", 0); /* there is no gate yet */
-    json_member_number(w, "warn", 0);
+    json_member_number(w, "deny", (long long)plan->outcomes[GATE_DENY]);
+    json_member_number(w, "warn", (long long)plan->outcomes[GATE_WARN]);
     json_key(w, "reasons");
     json_begin_object(w);
     for (int i = 0; i < REASON_COUNT; i++)
@@ -368,9 +388,13 @@ static void end_table(struct plan *plan)
     if (plan->row_count)
         qsort(rows, plan->row_count, sizeof(*rows), compare_rows);
     plan_table_summary(&plan->table, rows, plan->row_count);
-    buffer_append_format(&plan->out, "\n%zu images: %zu rewritten, %zu kept\n", plan->images,
+    buffer_append_format(&plan->out, "\n%zu images: %zu rewritten, %zu kept", plan->images,
                          plan->reasons[REASON_REWRITTEN],
                          plan->images - plan->reasons[REASON_REWRITTEN]);
+    if (plan->judged)
+        buffer_append_format(&plan->out, "; the gate refuses %zu and warns about %zu",
+                             plan->outcomes[GATE_DENY], plan->outcomes[GATE_WARN]);
+    buffer_append_char(&plan->out, '\n');
 }
 
 /* Both passes over one input: first the Namespaces' labels of all inputs, then the decisions. */
@@ -437,8 +461,11 @@ static int finish(struct plan *plan)
         diagnostics_print(&plan->diagnostics);
     if (plan->diagnostics.errors)
         return EXIT_USAGE;
-    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME])
+    bool asked = plan->live || plan->facts_file;
+    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME] || (asked && plan->unavailable))
         return EXIT_UNKNOWN;
+    if (plan->outcomes[GATE_DENY])
+        return EXIT_BAD_ANSWER;
     return plan->expect_all_moved && moved < plan->images ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 

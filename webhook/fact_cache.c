@@ -9,6 +9,15 @@
 
 enum { KEY_MAX = 1024 };
 
+/* A scan in one piece of memory: the texts of its findings follow them. */
+struct scan_memory {
+    size_t size;
+    long long project_id;
+    struct slice digest;
+    struct scan scan;
+    struct finding findings[];
+};
+
 void fact_cache_init(struct fact_cache *cache, size_t limit)
 {
     *cache = (struct fact_cache){.limit = limit, .bucket_count = 1};
@@ -23,6 +32,7 @@ void fact_cache_done(struct fact_cache *cache)
 {
     for (struct fact_entry *entry = cache->newest, *older; entry; entry = older) {
         older = entry->older;
+        free(entry->scan);
         free(entry);
     }
     free(cache->buckets);
@@ -62,6 +72,14 @@ struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
     return entry;
 }
 
+static void forget_scan(struct fact_cache *cache, struct fact_entry *entry)
+{
+    if (entry->scan)
+        cache->scan_bytes -= entry->scan->size;
+    free(entry->scan);
+    entry->scan = NULL;
+}
+
 static void forget(struct fact_cache *cache, struct fact_entry *entry)
 {
     struct fact_entry **at = bucket_of(cache, entry->hash);
@@ -70,6 +88,7 @@ static void forget(struct fact_cache *cache, struct fact_entry *entry)
     *at = entry->chain;
     unlink_use(cache, entry);
     cache->count--;
+    forget_scan(cache, entry);
     free(entry);
 }
 
@@ -108,4 +127,93 @@ void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
     for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
         if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix))
             entry->expires_ms = 0;
+}
+
+/* --- facts --- */
+
+static struct slice put(char **at, struct slice text)
+{
+    struct slice copy = slice_of(*at, text.len);
+    if (text.len)
+        memcpy(*at, text.base, text.len);
+    *at += text.len;
+    return copy;
+}
+
+static struct scan_memory *pack(const struct artifact_fact *fact)
+{
+    const struct scan *scan = &fact->scan;
+    size_t list = scan->finding_count * sizeof(struct finding), texts = fact->digest.len;
+    for (size_t i = 0; i < scan->finding_count; i++)
+        texts +=
+            scan->findings[i].id.len + scan->findings[i].package.len + scan->findings[i].fix.len;
+    size_t size = sizeof(struct scan_memory) + list + texts;
+    struct scan_memory *memory = memory_allocate_zeroed(1, size);
+    char *at = (char *)memory->findings + list;
+    memory->size = size;
+    memory->project_id = fact->project_id;
+    memory->digest = put(&at, fact->digest);
+    memory->scan = *scan;
+    memory->scan.findings = memory->findings;
+    for (size_t i = 0; i < scan->finding_count; i++) {
+        struct finding *finding = &memory->findings[i];
+        *finding = scan->findings[i];
+        finding->id = put(&at, finding->id);
+        finding->package = put(&at, finding->package);
+        finding->fix = put(&at, finding->fix);
+    }
+    return memory;
+}
+
+/* Forgets what was longest unused until all scans fit. */
+static void bound_scans(struct fact_cache *cache, const struct fact_entry *kept)
+{
+    struct fact_entry *entry = cache->oldest, *newer;
+    for (; entry && cache->scan_bytes > FACT_CACHE_SCAN_BYTES; entry = newer) {
+        newer = entry->newer;
+        if (entry != kept && !entry->asking && entry->scan)
+            forget(cache, entry);
+    }
+}
+
+static bool former_stands(const struct fact_entry *entry, const struct artifact_fact *fact)
+{
+    return fact->scan.status == SCAN_RUNNING && entry->scan &&
+           entry->scan->scan.status == SCAN_DONE && slice_equal(entry->scan->digest, fact->digest);
+}
+
+void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
+                    const struct artifact_fact *fact)
+{
+    entry->present = fact->present;
+    entry->servable = fact->servable;
+    entry->unauthorized = fact->unauthorized;
+    entry->outside_filter = fact->outside_filter;
+    entry->refused_by_gate = fact->refused_by_gate;
+    entry->knows = knows;
+    entry->known = true;
+    entry->failed = false;
+    if (!(knows & FACT_SCAN) || former_stands(entry, fact))
+        return;
+    forget_scan(cache, entry);
+    entry->scan = pack(fact);
+    cache->scan_bytes += entry->scan->size;
+    bound_scans(cache, entry);
+}
+
+void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct artifact_fact *ret)
+{
+    *ret = (struct artifact_fact){
+        .present = entry->present,
+        .servable = entry->servable,
+        .unauthorized = entry->unauthorized,
+        .outside_filter = entry->outside_filter,
+        .refused_by_gate = entry->refused_by_gate,
+    };
+    if (!(entry->knows & FACT_SCAN) || !entry->scan)
+        return;
+    const struct scan_memory *memory = entry->scan;
+    ret->project_id = memory->project_id;
+    ret->digest = arena_copy(arena, memory->digest);
+    ret->scan = scan_copy(&memory->scan, arena);
 }

@@ -7,20 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FACT_CACHE_MAX = 100000 }; /* entries; about 300 bytes each */
+enum {
+    FACT_CACHE_MAX = 100000,                  /* entries; about 300 bytes each */
+    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024, /* of all scans */
+};
 
 struct fact_waiter_link;
+struct scan_memory;
 
 struct fact_entry {
     struct fact_entry *chain;         /* of its hash bucket */
     struct fact_entry *newer, *older; /* by last use */
     uint64_t hash;
-    long long expires_ms; /* monotonic; after it the fact counts as not known */
-    struct artifact_fact fact;
-    enum fact_depth depth; /* how deep it is known */
-    bool known, failed;    /* failed: asked a moment ago, without an answer */
-    bool asking;           /* a question is under way: never forgotten */
-    enum fact_depth asking_depth;
+    long long expires_ms;     /* monotonic; after it the fact counts as not known */
+    long long scan_again_ms;  /* Harbor is not asked to scan it before; 0: never asked */
+    struct scan_memory *scan; /* what its scan says, also while it is not known any more */
+    enum truth present, servable;
+    bool unauthorized, outside_filter, refused_by_gate;
+    bool known, failed; /* failed: asked a moment ago, without an answer */
+    bool asking;        /* a question is under way: never forgotten */
+    fact_needs knows, asking_needs;
     struct fact_waiter_link *waiters;
     unsigned short key_length;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
@@ -28,7 +34,7 @@ struct fact_entry {
 
 struct fact_cache {
     struct fact_entry **buckets;
-    size_t bucket_count, count, limit;
+    size_t bucket_count, count, limit, scan_bytes;
     struct fact_entry *newest, *oldest;
     uint64_t seed; /* of its hash: Pods' authors choose the keys */
 };
@@ -42,6 +48,16 @@ struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key);
 /* The entry, made where there is none; the one longest unused makes room. NULL where the key is
  * longer than an image reference can be, or all entries are being asked. */
 struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key);
+
+/* Keeps a fact; `knows` says what of it is known. Its scan is copied where `knows` has FACT_SCAN. A
+ * scan that is under way hides the verdict before it, which stands until the new one is there
+ * (CONTRACTS B5): then the former scan of the same digest is kept. */
+void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
+                    const struct artifact_fact *fact);
+
+/* The fact of an entry; findings are copied into the arena. What is known of its project is not in
+ * it. */
+void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct artifact_fact *ret);
 
 /* Makes all entries whose key starts with `prefix` count as not known (a hint that they changed).
  */

@@ -36,6 +36,7 @@ struct facts {
         *sessions; /* also those that no policy names any more: questions may be under way */
     struct fact_waiter *waiters;
     bool stopping, waking_all;
+    bool all_findings; /* also those below every threshold are kept */
     unsigned long long hits, misses, late, waits;
     unsigned suspended;
 };
@@ -97,27 +98,31 @@ static struct slice make_key(const struct artifact_key *key, char *text)
     return slice_of(text, len);
 }
 
-static bool is_known(const struct fact_entry *entry, enum fact_depth depth, long long now)
+static bool is_known(const struct fact_entry *entry, fact_needs needs, long long now)
 {
-    return entry->known && entry->depth >= depth && now < entry->expires_ms;
+    return entry->known && !(needs & ~entry->knows) && now < entry->expires_ms;
+}
+
+struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key)
+{
+    char text[ENTRY_KEY_MAX];
+    return fact_cache_find(&session->cache, make_key(key, text));
 }
 
 static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
-                            const struct artifact_key *key, enum fact_depth depth,
-                            struct artifact_fact *ret)
+                            const struct artifact_key *key, fact_needs needs, long long now,
+                            struct arena *arena, struct artifact_fact *ret)
 {
     struct facts *facts = facts_of(self);
-    char text[ENTRY_KEY_MAX];
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
     if (session) {
-        const struct fact_entry *entry = fact_cache_find(&session->cache, make_key(key, text));
-        known = entry && is_known(entry, depth, clock_monotonic_ms());
+        const struct fact_entry *entry = facts_find_entry(session, key);
+        known = entry && is_known(entry, needs, clock_monotonic_ms());
         if (known) {
-            const struct project_state *project = map_get(&session->projects, key->project);
-            *ret = entry->fact;
-            ret->public_ = project && project->known ? project->project.public_ : TRUTH_UNKNOWN;
+            fact_cache_get(entry, arena, ret);
+            session_add_project(session, key->project, now, ret);
         }
     }
     if (known)
@@ -185,7 +190,7 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
     struct session *session = find_session(facts, question->harbor);
     struct slice key = make_key(&question->key, text);
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
-    if (!entry || is_known(entry, question->depth, now))
+    if (!entry || is_known(entry, question->needs, now))
         return;
     if (entry->failed && !entry->asking && now < entry->expires_ms)
         return; /* asked a moment ago, and Harbor did not answer */
@@ -193,12 +198,11 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return; /* it said 429, and when it may be asked again */
     wait_for(entry, waiter);
     if (entry->asking) {
-        if (question->depth > entry->asking_depth)
-            entry->asking_depth = question->depth;
+        entry->asking_needs |= question->needs;
         return;
     }
     entry->asking = true;
-    entry->asking_depth = question->depth;
+    entry->asking_needs = question->needs | FACT_PRESENT;
     session_ask(session, entry, &question->key);
 }
 
@@ -317,6 +321,28 @@ struct facts *facts_start(struct error *reterr)
     return NULL;
 }
 
+/* What the Policies' gates ask of one Harbor. */
+static void set_gate(const struct facts *facts, struct session *session,
+                     const struct policies *policies, const struct harbor *harbor)
+{
+    bool gated = false;
+    enum severity from = SEVERITY_CRITICAL;
+    for (size_t i = 0; i < policies_count(policies); i++) {
+        const struct policy *policy = policies_at(policies, i);
+        if (!policy->gate.on || policy->harbor != harbor)
+            continue;
+        gated = true;
+        if (policy->gate.severity < from)
+            from = policy->gate.severity;
+    }
+    session_set_gate(session, gated, facts->all_findings ? SEVERITY_NONE : from);
+}
+
+void facts_keep_all_findings(struct facts *facts)
+{
+    facts->all_findings = true;
+}
+
 void facts_configure(struct facts *facts, const struct policies *policies)
 {
     facts_lock(facts);
@@ -334,8 +360,20 @@ void facts_configure(struct facts *facts, const struct policies *policies)
         }
         session->in_use = true;
         session_set_projects(session, harbor);
+        set_gate(facts, session, policies, harbor);
     }
     pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+void facts_request_scan(struct facts *facts, const struct harbor *harbor,
+                        const struct artifact_key *key)
+{
+    facts_lock(facts);
+    struct session *session = find_session(facts, harbor);
+    struct fact_entry *entry = session ? facts_find_entry(session, key) : NULL;
+    if (entry && !facts->waking_all)
+        session_request_scan(session, entry, key);
     facts_unlock(facts);
 }
 
@@ -368,14 +406,7 @@ bool facts_are_warm(struct facts *facts)
     bool warm = true;
     facts_lock(facts);
     for (const struct session *session = facts->sessions; session; session = session->next) {
-        if (!session->in_use)
-            continue;
-        warm &= session->health != HEALTH_UNKNOWN;
-        warm &= !session->authorization || session->account_tried || session->health == HEALTH_DOWN;
-        for (size_t i = 0; i < session->projects.capacity; i++) {
-            const struct project_state *project = session->projects.entries[i].value;
-            warm &= !project || project->tried || session->health == HEALTH_DOWN;
-        }
+        warm &= !session->in_use || session_is_warm(session);
     }
     facts_unlock(facts);
     return warm;
@@ -405,8 +436,9 @@ void facts_stop(struct facts *facts)
 
 static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
 {
-    static const char *const kinds[QUESTION_COUNT] = {"health",   "account",  "project",
-                                                      "artifact", "manifest", "token"};
+    static const char *const kinds[QUESTION_COUNT] = {
+        "health", "account", "project",   "artifact",  "manifest", "token",
+        "child",  "report",  "pull-gate", "allowlist", "scan"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     metrics_family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",

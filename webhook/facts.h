@@ -36,6 +36,14 @@ void facts_release(struct facts *facts, struct fact_waiter *waiter);
 /* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */
 void facts_wake_all(struct facts *facts);
 
+/* Asks Harbor to scan an artifact that is there and was never scanned: once, however often it is
+ * called. */
+void facts_request_scan(struct facts *facts, const struct harbor *harbor,
+                        const struct artifact_key *key);
+
+/* Before facts_configure: findings below every Policy's threshold are wanted, too. */
+void facts_keep_all_findings(struct facts *facts);
+
 /* Forgets what is known of a repository ("PROJECT/REPOSITORY"), in all Harbors: something changed.
  */
 void facts_forget(struct facts *facts, struct slice repository);

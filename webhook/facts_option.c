@@ -3,6 +3,8 @@
 
 #include "webhook/files.h"
 
+#include <time.h>
+
 bool facts_option_read(struct facts_option *option, const char *path, struct error *reterr)
 {
     struct buffer text = {0};
@@ -15,6 +17,12 @@ bool facts_option_read(struct facts_option *option, const char *path, struct err
     else
         error_set(reterr, "%s: %s", path, error.text);
     return read;
+}
+
+long long facts_option_now(const struct facts_option *option)
+{
+    long long recorded = option->file ? facts_file_recorded(option->file) : 0;
+    return recorded ? recorded : (long long)time(NULL);
 }
 
 void facts_option_done(struct facts_option *option)

@@ -19,4 +19,7 @@ static inline const struct fact_source *facts_option_source(const struct facts_o
     return option->file ? &option->known.source : NULL;
 }
 
+/* The time by which scans are old: when the facts were recorded, or now. Unix seconds. */
+long long facts_option_now(const struct facts_option *option);
+
 void facts_option_done(struct facts_option *option);

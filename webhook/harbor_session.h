@@ -25,12 +25,26 @@ enum {
     FACT_NEGATIVE_MS = 15000,   /* "not there" may mean "not now" (CONTRACTS B7.3) */
     FACT_FAILED_MS = 2000,      /* no answer: do not ask again for so long */
     FACT_RETRY_AFTER_MAX_S = 60,
+    FACT_SCAN_MS = 60000,        /* a verdict: replicas may disagree for so long */
+    FACT_SCAN_RUNNING_MS = 5000, /* a scan under way */
+    SCAN_AGAIN_MS = 3600000,     /* an artifact is not asked to be scanned again before */
+    SCAN_RETRY_MS = 300000,      /* where Harbor could not */
+    SCANS_PER_MINUTE = 60,
+    REPORTS_AT_ONCE = 2,
+    REPORT_MAX_BODY = 16 * 1024 * 1024,
+    ALLOWLIST_POLL_MS = 60000,
+    SESSION_MAX_PROJECTS = 10000,
+    BREAKER_HOLD_MOST_MS = 15000, /* that it stays open where it opens again and again */
+    HEAD_BURST_MS = 1000,
     HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
 };
 
 struct project_state {
-    struct harbor_project project; /* texts in the session's arena */
+    struct harbor_project project;
+    struct arena arena; /* of its texts */
+    bool named;         /* by the policies: it is polled; others are read when they are needed */
     bool known, tried;
+    long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
 
@@ -41,10 +55,16 @@ enum session_question {
     QUESTION_ARTIFACT,
     QUESTION_MANIFEST,
     QUESTION_TOKEN,
+    QUESTION_CHILD,     /* of an index */
+    QUESTION_REPORT,    /* of a scanner */
+    QUESTION_PULL_GATE, /* what is stored, by digest: does Harbor refuse it */
+    QUESTION_ALLOWLIST, /* of all projects that reuse it */
+    QUESTION_SCAN,      /* to scan an artifact */
     QUESTION_COUNT
 };
 
 struct facts;
+struct ask;
 
 struct session {
     struct session *next;
@@ -65,6 +85,17 @@ struct session {
     unsigned failures;           /* questions in a row without an answer */
     long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
     bool polling_health, polling_account, account_tried;
+    long long breaker_until_ms, breaker_hold_ms; /* polls do not close it before; how long */
+    bool gated;              /* a Policy has `findings`: scans and allowlists are asked for */
+    enum severity scan_from; /* findings of this severity and above are kept */
+    struct cve_allowlist allowlist; /* the system's */
+    struct arena allowlist_arena;
+    bool allowlist_known, allowlist_tried, polling_allowlist;
+    long long next_allowlist_ms;
+    unsigned reports;         /* being read */
+    struct ask *report_queue; /* wait for their turn */
+    long long scans_minute_ms;
+    unsigned scans_in_minute;
     char *realm, *service; /* of the token service, once a challenge named it */
     struct fact_cache cache;
     unsigned long long questions[QUESTION_COUNT][ANSWER_FAILED + 1];
@@ -79,6 +110,20 @@ bool session_matches(const struct session *session, const struct harbor *harbor)
 /* Takes over the projects that the Harbor's registries name. */
 void session_set_projects(struct session *session, const struct harbor *harbor);
 
+/* Whether scans will be asked for, and from which severity on findings are kept. */
+void session_set_gate(struct session *session, bool gated, enum severity from);
+
+/* Whether all is known, or was tried, that reviews will need. */
+bool session_is_warm(const struct session *session);
+
+/* Adds to a fact what its project says: whether it is public, which findings are accepted. */
+void session_add_project(const struct session *session, struct slice project, long long now,
+                         struct artifact_fact *fact);
+
+/* Asks Harbor to scan an artifact that is there, unless it was asked already. */
+void session_request_scan(struct session *session, struct fact_entry *entry,
+                          const struct artifact_key *key);
+
 /* Reads the account's files; a change makes it be tried at once. */
 void session_read_account(struct session *session);
 
@@ -90,6 +135,9 @@ void session_ask(struct session *session, struct fact_entry *entry, const struct
 
 /* The health that decide() sees. */
 enum harbor_health session_health(const struct session *session);
+
+/* Of facts.c: the entry of an artifact, or NULL. */
+struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key);
 
 /* Of facts.c: the entry has been answered or has failed; everybody who waits is told. With the lock
  * held. */

@@ -2,6 +2,7 @@
 #include "webhook/live_facts.h"
 
 #include "base/map.h"
+#include "base/rfc3339.h"
 #include "webhook/clock.h"
 #include "webhook/log.h"
 #include "json/writer.h"
@@ -26,6 +27,7 @@ bool live_facts_start(struct live_facts *live, const struct policies *policies,
     live->facts = facts_start(reterr);
     if (!live->facts)
         return false;
+    facts_keep_all_findings(live->facts); /* --record is for other thresholds, too */
     facts_configure(live->facts, policies);
     long long until = clock_monotonic_ms() + LIVE_WARM_MS;
     while (!facts_are_warm(live->facts) && clock_monotonic_ms() < until)
@@ -44,7 +46,7 @@ void live_facts_add(struct live_facts *live, const struct decisions *decisions)
             .key = {arena_copy(&live->arena, question->key.project),
                     arena_copy(&live->arena, question->key.repository),
                     arena_copy(&live->arena, question->key.reference)},
-            .depth = question->depth,
+            .needs = question->needs,
         };
     }
 }
@@ -96,9 +98,47 @@ void live_facts_ask(struct live_facts *live)
     facts_release(live->facts, waiter);
 }
 
+static void write_scan(struct json_writer *w, const struct scan *scan)
+{
+    static const char *const statuses[] = {
+        [SCAN_RUNNING] = "Running", [SCAN_FAILED] = "Error", [SCAN_DONE] = "Success"};
+    char time[RFC3339_SIZE];
+    json_key(w, "scan");
+    json_begin_object(w);
+    json_member_text(w, "status", statuses[scan->status]);
+    if (scan->finished) {
+        rfc3339_format(scan->finished, time);
+        json_member_text(w, "finished", time);
+    }
+    if (scan->partial)
+        json_member_bool(w, "partial", true);
+    json_key(w, "findings");
+    json_begin_array(w);
+    for (size_t i = 0; i < scan->finding_count; i++) {
+        const struct finding *finding = &scan->findings[i];
+        json_begin_object(w);
+        json_member(w, "id", finding->id);
+        json_member_text(w, "severity", severity_name(finding->severity));
+        json_member(w, "package", finding->package);
+        if (finding->fix.len)
+            json_member(w, "fix", finding->fix);
+        if (finding->allowlisted)
+            json_member_bool(w, "allowlisted", true);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
 static void write_fact(struct json_writer *w, const struct artifact_fact *fact)
 {
     json_begin_object(w);
+    if (fact->digest.len)
+        json_member(w, "digest", fact->digest);
+    if (fact->scan.status == SCAN_NOT_SCANNABLE)
+        json_member_bool(w, "scannable", false);
+    else if (fact->scan.status != SCAN_NONE && fact->scan.status != SCAN_UNKNOWN)
+        write_scan(w, &fact->scan);
     json_member_bool(w, "present", fact->present == TRUTH_YES);
     if (fact->servable != TRUTH_UNKNOWN)
         json_member_bool(w, "servable", fact->servable == TRUTH_YES);
@@ -119,6 +159,7 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
     const struct fact_source *source = facts_source(live->facts);
     enum harbor_health health = source->health(source, harbor);
     struct map written = {0};
+    long long now = (long long)time(NULL);
     json_key_slice(w, harbor->name);
     json_begin_object(w);
     json_member_bool(w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
@@ -136,7 +177,8 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
                                         slice_from(separator), question->key.reference},
                        5);
         if (question->harbor != harbor || map_get(&written, key) ||
-            !source->artifact(source, harbor, &question->key, FACT_PRESENT, &fact))
+            !source->artifact(source, harbor, &question->key, FACT_PRESENT, now, &live->arena,
+                              &fact))
             continue;
         *map_put(&written, key) = question;
         json_key_slice(w, key);
@@ -151,6 +193,9 @@ void live_facts_record(struct live_facts *live, const struct policies *policies,
 {
     struct json_writer w = {.out = out};
     json_begin_object(&w);
+    char now[RFC3339_SIZE];
+    rfc3339_format((long long)time(NULL), now);
+    json_member_text(&w, "recorded", now);
     json_key(&w, "harbors");
     json_begin_object(&w);
     for (size_t i = 0; i < policies_harbor_count(policies); i++)

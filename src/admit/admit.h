@@ -28,6 +28,7 @@ struct admit_request {
     enum mode mode; /* of the path */
     struct slice body;
     const struct fact_source *facts; /* as in struct decide_request */
+    long long now;                   /* Unix seconds */
     bool last_chance;
 };
 
@@ -37,9 +38,11 @@ struct admission {
     enum admit_webhook webhook;
     enum admit_result result;
     struct review review;
+    struct pod template, old_template; /* of a workload: what was decided about */
     struct decisions decisions;
-    bool decided;             /* the review was about images of a Pod */
-    bool applied;             /* what was decided is in the answer: false in audit mode */
+    bool decided; /* the review was about images of a Pod or a workload */
+    bool applied; /* what was decided is in the answer: false in audit mode */
+    bool denied;
     size_t patch_size;        /* bytes of the JSON Patch */
     bool adds_pull_secret;    /* the Policy's secret is appended, or in audit would be */
     bool originals_too_large; /* the annotation had to be left out */

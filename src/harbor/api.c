@@ -44,6 +44,24 @@ void harbor_artifact_path(const struct artifact_key *key, struct buffer *out)
     append_segment(out, key->reference, "%2F");
 }
 
+void harbor_artifact_scan_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "?with_scan_overview=true");
+}
+
+void harbor_report_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "/additions/vulnerabilities");
+}
+
+void harbor_scan_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "/scan");
+}
+
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out)
 {
     buffer_append_text(out, "/v2/");
@@ -142,6 +160,29 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
     return true;
 }
 
+/* A flag of a project's metadata, all of which are strings (Harbor src/pkg/project/models
+ * project.go: isTrue). */
+static bool metadata_flag(struct slice project, const char *pointer, bool absent)
+{
+    struct arena arena = {0};
+    struct slice value, text = json_find_text(project, pointer, &arena);
+    bool there = json_find(project, slice_from(pointer), &value);
+    bool flag = !there ? absent
+                       : slice_equal(text, SLICE("1")) ||
+                             (text.len == 4 && strncasecmp(text.base, "true", 4) == 0);
+    arena_done(&arena);
+    return flag;
+}
+
+static struct cve_allowlist project_allowlist(struct slice project, struct arena *arena)
+{
+    struct slice json;
+    struct cve_allowlist list = {0};
+    if (json_find(project, SLICE("/cve_allowlist"), &json))
+        cve_allowlist_read(arena_copy(arena, json), arena, &list);
+    return list;
+}
+
 enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
                                        struct harbor_project *ret)
 {
@@ -162,8 +203,50 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
                     registry.base[0] != '0' && registry.base[0] != 'n',
         .filter = json_find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
         .filter_kind = json_find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+        .prevent_vul = metadata_flag(reply->body, "/metadata/prevent_vul", false),
+        .auto_scan = metadata_flag(reply->body, "/metadata/auto_scan", false),
+        .reuse_system_allowlist =
+            metadata_flag(reply->body, "/metadata/reuse_sys_cve_allowlist", true),
+        .allowlist = project_allowlist(reply->body, arena),
     };
     return ANSWER_YES;
+}
+
+/* An error in Harbor's own words; its code is in `ret_denied` compared with DENIED, which Harbor
+ * says in read-only mode (9048). */
+static bool is_harbor_error(const struct harbor_reply *reply, bool *ret_denied)
+{
+    struct slice code;
+    *ret_denied = false;
+    if (!reply->json || !is_whole_json(reply->body) ||
+        !json_find(reply->body, SLICE("/errors/0/code"), &code))
+        return false;
+    *ret_denied = slice_equal(code, SLICE("\"DENIED\""));
+    return true;
+}
+
+enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply)
+{
+    bool denied, own = is_harbor_error(reply, &denied);
+    if (reply->status == 202)
+        return SCAN_REQUEST_ACCEPTED;
+    if (reply->status == 401 || reply->status == 403)
+        return denied ? SCAN_REQUEST_FAILED : SCAN_REQUEST_UNAUTHORIZED;
+    if (!own)
+        return SCAN_REQUEST_FAILED;
+    switch (reply->status) {
+    case 409:
+        return SCAN_REQUEST_UNDER_WAY;
+    case 400:
+    case 422:
+        return SCAN_REQUEST_UNSUPPORTED;
+    case 412:
+        return SCAN_REQUEST_NO_SCANNER;
+    case 404:
+        return SCAN_REQUEST_NOT_FOUND;
+    default:
+        return SCAN_REQUEST_FAILED;
+    }
 }
 
 bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,

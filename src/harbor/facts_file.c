@@ -2,6 +2,7 @@
 #include "harbor/facts_file.h"
 
 #include "base/map.h"
+#include "base/rfc3339.h"
 #include "json/scanner.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct harbor_facts {
 
 struct facts_file {
     struct arena arena;
+    long long recorded; /* Unix seconds; 0: it does not say */
     struct map harbors; /* name → struct harbor_facts * */
 };
 
@@ -72,11 +74,110 @@ static void read_pull_gate(struct reader *r, struct artifact_fact *fact)
     }
 }
 
-static void read_artifact(struct reader *r, struct artifact_fact *fact)
+/* A string; anything else is an error, and the empty slice. */
+static struct slice read_text(struct reader *r, const char *what)
+{
+    struct json_string value;
+    struct arena *arena = &r->file->arena;
+    if (json_peek(&r->s) != JSON_STRING)
+        fail(r, what, "text");
+    else if (json_read_string(&r->s, &value))
+        return arena_copy(arena, json_string_decode(value, arena));
+    return (struct slice){0};
+}
+
+static long long read_time(struct reader *r, const char *what)
+{
+    long long seconds = 0;
+    struct slice text = read_text(r, what);
+    if (text.len && !rfc3339_parse(text, &seconds))
+        fail_here(r, what, "a time such as \"2026-11-20T02:11:09Z\"");
+    return seconds;
+}
+
+static void read_finding(struct reader *r, struct finding *finding)
 {
     struct json_string key;
+    bool has_severity = false;
+    if (!enter(r, "a finding"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        if (json_string_is(key, SLICE("id")))
+            finding->id = read_text(r, "`id`");
+        else if (json_string_is(key, SLICE("severity")))
+            has_severity = severity_from_text(read_text(r, "`severity`"), &finding->severity);
+        else if (json_string_is(key, SLICE("package")))
+            finding->package = read_text(r, "`package`");
+        else if (json_string_is(key, SLICE("fix")))
+            finding->fix = read_text(r, "`fix`");
+        else if (json_string_is(key, SLICE("allowlisted")))
+            finding->allowlisted = read_truth(r, "`allowlisted`") == TRUTH_YES;
+        else
+            json_skip(&r->s);
+    }
+    if (finding->id.len == 0)
+        fail_here(r, "a finding without `id`", "one such as \"CVE-2026-1\"");
+    else if (!has_severity)
+        fail_here(r, "a finding's `severity`", "\"Low\", \"Medium\", \"High\" or \"Critical\"");
+}
+
+static void read_findings(struct reader *r, struct scan *scan)
+{
+    size_t capacity = 0;
+    if (json_peek(&r->s) != JSON_ARRAY) {
+        fail(r, "`findings`", "a list");
+        return;
+    }
+    json_array_begin(&r->s);
+    while (json_array_next(&r->s)) {
+        struct finding finding = {0};
+        read_finding(r, &finding);
+        scan->findings = arena_grow(&r->file->arena, scan->findings, scan->finding_count, &capacity,
+                                    sizeof(finding));
+        scan->findings[scan->finding_count++] = finding;
+    }
+}
+
+static void read_scan_status(struct reader *r, struct scan *scan)
+{
+    struct slice text = read_text(r, "`status`");
+    scan->status = scan_status_from_text(text);
+    if (text.len && scan->status == SCAN_UNKNOWN)
+        fail_here(r, "`status` of a scan",
+                  "\"Success\", \"Error\", \"Stopped\", \"Pending\", \"Scheduled\" or "
+                  "\"Running\"");
+}
+
+static void read_scan(struct reader *r, struct scan *scan)
+{
+    struct json_string key;
+    scan->status = SCAN_DONE;
+    scan->listed = true; /* a file holds all that there is */
+    if (!enter(r, "`scan`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        if (json_string_is(key, SLICE("status")))
+            read_scan_status(r, scan);
+        else if (json_string_is(key, SLICE("finished")))
+            scan->finished = read_time(r, "`finished`");
+        else if (json_string_is(key, SLICE("partial")))
+            scan->partial = read_truth(r, "`partial`") == TRUTH_YES;
+        else if (json_string_is(key, SLICE("findings")))
+            read_findings(r, scan);
+        else
+            json_skip(&r->s);
+    }
+    scan_set_findings(scan, SEVERITY_NONE, scan->findings, scan->finding_count, &r->file->arena);
+}
+
+static void read_artifact(struct reader *r, struct artifact_fact *fact)
+{
+    bool not_scannable = false;
+    struct json_string key;
     fact->present = TRUTH_NO;
-    fact->public_ = TRUTH_YES; /* a file that does not say so was written by hand */
+    fact->public_ = TRUTH_YES;      /* a file that does not say so was written by hand */
+    fact->has_allowlist = TRUTH_NO; /* each finding says whether it is allowlisted */
+    fact->scan.status = SCAN_NONE;
     if (!enter(r, "an artifact"))
         return;
     while (json_object_next(&r->s, &key)) {
@@ -92,9 +193,17 @@ static void read_artifact(struct reader *r, struct artifact_fact *fact)
             fact->outside_filter = read_truth(r, "`inProxyFilter`") == TRUTH_NO;
         else if (json_string_is(key, SLICE("pullGate")))
             read_pull_gate(r, fact);
+        else if (json_string_is(key, SLICE("digest")))
+            fact->digest = read_text(r, "`digest`");
+        else if (json_string_is(key, SLICE("scannable")))
+            not_scannable = read_truth(r, "`scannable`") == TRUTH_NO;
+        else if (json_string_is(key, SLICE("scan")))
+            read_scan(r, &fact->scan);
         else
-            json_skip(&r->s); /* digest, scan, scannable: the gate's */
+            json_skip(&r->s);
     }
+    if (not_scannable)
+        fact->scan.status = SCAN_NOT_SCANNABLE;
     if (fact->servable == TRUTH_UNKNOWN)
         fact->servable = fact->present;
 }
@@ -159,6 +268,8 @@ bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *
             if (json_string_is(key, SLICE("harbors"))) {
                 read_harbors(&r);
                 found = true;
+            } else if (json_string_is(key, SLICE("recorded"))) {
+                r.file->recorded = read_time(&r, "`recorded`");
             } else {
                 json_skip(&r.s);
             }
@@ -194,6 +305,11 @@ void facts_file_free(struct facts_file *file)
 }
 
 /* --- asking --- */
+
+long long facts_file_recorded(const struct facts_file *file)
+{
+    return file->recorded;
+}
 
 enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor)
 {

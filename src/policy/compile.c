@@ -183,6 +183,15 @@ static void compile_facts(struct compiler *c, const struct policy_document *docu
                 "`onHarborUnavailable` has no effect: Harbor `%.*s` has no "
                 "`api`, so nobody knows",
                 SLICE_ARGS(policy->harbor->name));
+    if (policy->gate.on && !has_api)
+        WARNING(c, document->findings_at,
+                "`findings` asks Harbor, but Harbor `%.*s` has no `api`: every image will be "
+                "`unavailable`",
+                SLICE_ARGS(policy->harbor->name));
+    if (policy->gate.on && policy->gate.unavailable == GATE_DENY)
+        WARNING(c, document->gate_unavailable_at,
+                "`unavailable: deny` refuses every new image while Harbor cannot be asked, at each "
+                "of its upgrades too");
 }
 
 static int compare_policies(const void *x, const void *y)

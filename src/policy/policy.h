@@ -32,6 +32,33 @@ enum require {
     REQUIRE_SERVABLE, /* that a pull would find it */
 };
 
+/* What the gate does with an image, in rising order. */
+enum gate_outcome {
+    GATE_ALLOW,
+    GATE_WARN,
+    GATE_DENY,
+    GATE_OUTCOMES,
+};
+
+/* A finding that a Policy lives with, for a time. */
+struct cve_exception {
+    struct slice id, reason;
+    struct position at;
+    long long ends; /* Unix seconds from which on it does not count; 0: never */
+};
+
+/* `findings` of a Policy. */
+struct gate_rules {
+    bool on;
+    enum severity severity; /* this and above count */
+    enum gate_outcome action, unscanned, unproxied, unavailable;
+    bool pods;                   /* enforceOn: pods; also a controller's Pods are refused */
+    bool fixable_only;           /* what nobody can repair does not count */
+    long long max_age;           /* seconds; an older scan counts as none */
+    struct cve_exception *allow; /* in the order of their ids */
+    size_t allow_count;
+};
+
 /* Where Harbor's API is and who we are there. */
 struct harbor_api {
     struct slice url; /* https://host[:port], without a path; empty: there is none */
@@ -93,6 +120,7 @@ struct policy {
     enum pull_policy pull_policy;
     enum require require;
     bool rewrite_when_down; /* onHarborUnavailable: rewrite */
+    struct gate_rules gate;
 };
 
 struct policies;
@@ -152,3 +180,4 @@ struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *
 bool policy_pattern_can_match(const struct pattern *pattern);
 
 const char *mode_name(enum mode mode);
+const char *gate_outcome_name(enum gate_outcome outcome);

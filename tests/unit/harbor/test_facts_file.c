@@ -38,7 +38,7 @@ static void test_artifacts(void **state)
         {"\"pullGate\": \"refused\"",
          {.present = TRUTH_NO, .servable = TRUTH_NO, .refused_by_gate = true}},
         {"\"pullGate\": \"passed\"", {.present = TRUTH_NO, .servable = TRUTH_NO}},
-        {"\"digest\": \"sha256:ab\", \"scannable\": false, \"scan\": {\"findings\": [{}]}, \"x\": "
+        {"\"digest\": \"sha256:ab\", \"scannable\": false, \"scan\": {\"findings\": []}, \"x\": "
          "[1]",
          {.present = TRUTH_NO, .servable = TRUTH_NO}},
     };

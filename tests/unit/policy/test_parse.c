@@ -182,8 +182,6 @@ static const struct field_case policy_fields[] = {
     {"  onHarborUnavailable: keep\n",
      "p.yaml:6:24: warning: `onHarborUnavailable` has no effect: Harbor `h` has no `api`, so nobody "
      "knows\n"},
-    {"  findings: {severity: Critical}\n",
-     "p.yaml:6:3: `findings` is not built yet, expected it to be left out\n"},
     {"  pullSecret: harbor-pull\n", ""},
     {"  pullSecret: Harbor\n",
      "p.yaml:6:15: `pullSecret` is `Harbor`, expected lower-case letters, digits, `-` and `.`\n"},
