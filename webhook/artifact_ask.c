@@ -85,6 +85,19 @@ static long head_delay(struct session *session)
     return session->next_head_ms > now ? (long)(session->next_head_ms - now) : 0;
 }
 
+/* What Harbor knows of the artifact's project, or NULL. */
+static struct project_state *project_of(const struct ask *ask)
+{
+    struct project_state *project = map_get(&ask->session->projects, ask->key.project);
+    return project && project->known ? project : NULL;
+}
+
+static bool has_filter(const struct ask *ask)
+{
+    const struct project_state *project = project_of(ask);
+    return project && project->project.filter.len;
+}
+
 /* HEADs ask->head_reference as `kind`, by way of the token service once its place is known. */
 static bool send_head(struct ask *ask, enum session_question kind)
 {
@@ -143,7 +156,11 @@ static bool take_manifest(struct ask *ask, const struct http_reply *reply,
         return finish(ask, FACT_SERVABLE_MS);
     case ANSWER_NO:
         ask->fact.servable = TRUTH_NO;
-        return finish(ask, FACT_NEGATIVE_MS);
+        if (!has_filter(ask))
+            return finish(ask, FACT_NEGATIVE_MS);
+        ask->kind = QUESTION_FILTER; /* a HEAD has no body that says why */
+        ask_send_filter(ask);
+        return true;
     case ANSWER_UNAUTHORIZED:
         return end_unauthorized(ask);
     case ANSWER_REFUSED:
@@ -159,14 +176,29 @@ static bool take_manifest(struct ask *ask, const struct http_reply *reply,
     return fail(ask, reply->retry_after);
 }
 
+static bool take_filter(struct ask *ask, const struct http_reply *reply,
+                        const struct harbor_reply *harbor_reply, enum harbor_answer *ret)
+{
+    if (harbor_reply->status != 404) {
+        *ret = ANSWER_FAILED;
+        return fail(ask, reply->retry_after);
+    }
+    *ret = ANSWER_NO;
+    ask->fact.outside_filter = harbor_says_filtered(harbor_reply);
+    return finish(ask, ask->fact.outside_filter ? FACT_SERVABLE_MS : FACT_NEGATIVE_MS);
+}
+
 /* What a node would pull from the database: the image, or the children of the index. Harbor's pull
- * gate passes indexes and refuses children (B7.6). */
+ * gate passes indexes and refuses children (B7.6); its proxy filter refuses what it stores, too. */
 static bool next_pull_gate(struct ask *ask)
 {
-    const struct project_state *project = map_get(&ask->session->projects, ask->key.project);
-    bool gated = project && project->known && project->project.prevent_vul;
+    const struct project_state *project = project_of(ask);
+    bool gated = project && project->project.prevent_vul, filtered = has_filter(ask);
     size_t leaves = ask->index ? ask->child_count : ask->fact.digest.len > 0;
-    if (!gated || ask->fact.refused_by_gate || ask->child_at >= leaves)
+    if (!gated && leaves > 1)
+        leaves = 1; /* one tells of the repository */
+    if ((!gated && !filtered) || ask->fact.refused_by_gate || ask->fact.outside_filter ||
+        ask->child_at >= leaves)
         return finish(ask, lifetime(ask));
     ask->head_reference = ask->index ? ask->children[ask->child_at] : ask->fact.digest;
     ask->child_at++;
@@ -180,6 +212,8 @@ static bool take_pull_gate(struct ask *ask, const struct http_reply *reply,
         return true;
     if (answer == ANSWER_REFUSED)
         ask->fact.refused_by_gate = true;
+    else if (answer == ANSWER_NO && has_filter(ask))
+        ask->fact.outside_filter = true; /* it is there, and Harbor says that it is not */
     else if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
         ask->short_lived = true; /* not known; nothing is refused that Harbor does not refuse */
     return next_pull_gate(ask);
@@ -442,12 +476,16 @@ bool artifact_ask_take(struct ask *ask, const struct http_reply *reply,
     case QUESTION_PULL_GATE:
         *ret = harbor_read_manifest(harbor_reply);
         return take_pull_gate(ask, reply, *ret);
+    case QUESTION_FILTER:
+        return take_filter(ask, reply, harbor_reply, ret);
     case QUESTION_TOKEN:
         return take_token(ask, harbor_reply, ret);
     case QUESTION_HEALTH:
     case QUESTION_ACCOUNT:
     case QUESTION_ALLOWLIST:
     case QUESTION_SCAN:
+    case QUESTION_PROJECTS:
+    case QUESTION_SUMMARY:
     case QUESTION_COUNT:
         break;
     }

@@ -345,11 +345,13 @@ static int run(struct explain *e)
         policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
-    if (!loaded)
+    if (!loaded || !facts_option_discover(&e->facts, &e->policies, &e->set))
         return EXIT_USAGE;
     if (e->live) {
         if (!live_facts_start(&e->asking, e->set, &error))
             return usage_error("%s", error.text);
+        if (!live_facts_discover(&e->asking, &e->policies, &e->set))
+            return EXIT_USAGE;
         question.facts = facts_source(e->asking.facts);
     }
     if (!question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error))

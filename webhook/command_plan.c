@@ -428,6 +428,8 @@ static int ask_harbor(struct plan *plan, struct input *inputs, size_t input_coun
     struct error error;
     if (!live_facts_start(&plan->asking, plan->set, &error))
         return usage_error("%s", error.text);
+    if (!live_facts_discover(&plan->asking, &plan->policies, &plan->set))
+        return EXIT_USAGE;
     plan->collecting = true;
     for (size_t i = 0; i < input_count; i++)
         manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen, handle,
@@ -485,7 +487,7 @@ static int run(struct plan *plan)
                                     &plan->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
-    if (!loaded)
+    if (!loaded || !facts_option_discover(&plan->facts, &plan->policies, &plan->set))
         return EXIT_USAGE;
     if (plan->files.count == 0)
         text_list_add(&plan->files, "-");

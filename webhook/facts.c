@@ -401,6 +401,47 @@ void facts_refresh_accounts(struct facts *facts)
     facts_unlock(facts);
 }
 
+struct discovered *facts_discovered(struct facts *facts, struct arena *arena, size_t *ret_count)
+{
+    size_t count = 0;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        count++;
+    struct discovered *found = arena_allocate(arena, count * sizeof(*found));
+    count = 0;
+    for (struct session *s = facts->sessions; s; s = s->next) {
+        if (!s->in_use || !s->discovers || !s->discovery.known)
+            continue;
+        s->discovery.taken = s->discovery.generation;
+        found[count].harbor = arena_copy(arena, s->name);
+        found[count].registries = discovery_registries(&s->discovery, arena, &found[count].count);
+        count++;
+    }
+    facts_unlock(facts);
+    *ret_count = count;
+    return found;
+}
+
+bool facts_discovery_changed(struct facts *facts)
+{
+    bool changed = false;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        changed |= s->in_use && s->discovers && s->discovery.generation != s->discovery.taken;
+    facts_unlock(facts);
+    return changed;
+}
+
+bool facts_are_found(struct facts *facts)
+{
+    bool found = true;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        found &= !s->in_use || session_is_found(s);
+    facts_unlock(facts);
+    return found;
+}
+
 bool facts_are_warm(struct facts *facts)
 {
     bool warm = true;
@@ -437,8 +478,8 @@ void facts_stop(struct facts *facts)
 static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
 {
     static const char *const kinds[QUESTION_COUNT] = {
-        "health", "account", "project",   "artifact",  "manifest", "token",
-        "child",  "report",  "pull-gate", "allowlist", "scan"};
+        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
+        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     metrics_family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",
@@ -455,6 +496,19 @@ static void write_questions(struct facts *facts, bool open_metrics, struct buffe
                         s->questions[kind][answer]);
 }
 
+static void write_upstreams(struct facts *facts, bool open_metrics, struct buffer *out)
+{
+    metrics_family(out, open_metrics, "harborpilot_harbor_upstream_up", "gauge",
+                   "1 when Harbor's own probe reaches what a proxy-cache project stands for.");
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        for (size_t i = 0; s->in_use && i < s->discovery.count; i++)
+            if (s->discovery.upstreams[i].healthy != TRUTH_UNKNOWN)
+                buffer_append_format(
+                    out, "harborpilot_harbor_upstream_up{harbor=\"%.*s\",project=\"%.*s\"} %d\n",
+                    SLICE_ARGS(s->name), SLICE_ARGS(s->discovery.upstreams[i].project),
+                    s->discovery.upstreams[i].healthy == TRUTH_YES);
+}
+
 void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *out)
 {
     facts_lock(facts);
@@ -465,6 +519,7 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
         if (s->in_use)
             buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
                                  SLICE_ARGS(s->name), session_health(s) == HEALTH_UP);
+    write_upstreams(facts, open_metrics, out);
     metrics_family(out, open_metrics, "harborpilot_facts_cached", "gauge",
                    "Artifacts that something is known of.");
     for (const struct session *s = facts->sessions; s; s = s->next)

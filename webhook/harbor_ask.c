@@ -58,7 +58,7 @@ void ask_send_post(struct ask *ask, const char *path, const char *json)
                                      .json = json});
 }
 
-void ask_send_manifest(struct ask *ask, long delay_ms)
+static void send_manifest(struct ask *ask, bool head, long delay_ms)
 {
     struct buffer url = {0};
     struct slice authorization = {0};
@@ -67,11 +67,21 @@ void ask_send_manifest(struct ask *ask, long delay_ms)
     harbor_manifest_path(&key, &url);
     if (ask->token.len)
         authorization = arena_format(&ask->arena, "Bearer %.*s", SLICE_ARGS(ask->token));
-    send(ask, (struct http_question){.head = true,
+    send(ask, (struct http_question){.head = head,
                                      .url = url.base,
                                      .authorization = authorization.base,
                                      .delay_ms = delay_ms});
     buffer_done(&url);
+}
+
+void ask_send_manifest(struct ask *ask, long delay_ms)
+{
+    send_manifest(ask, true, delay_ms);
+}
+
+void ask_send_filter(struct ask *ask)
+{
+    send_manifest(ask, false, 0);
 }
 
 /* Credentials go to the token service only where it is on the host that the policy names (E2). */

@@ -43,6 +43,8 @@ void ask_free(struct ask *ask);
 /* Sends a step; what it is for stands in ask->kind. The path is of Harbor's own host. */
 void ask_send_path(struct ask *ask, const char *path, long timeout_ms);
 void ask_send_manifest(struct ask *ask, long delay_ms);
+/* GETs what a HEAD said is not there: the body says whether a proxy filter refused it. */
+void ask_send_filter(struct ask *ask);
 void ask_send_token(struct ask *ask);
 void ask_send_report(struct ask *ask, const char *path);
 void ask_send_post(struct ask *ask, const char *path, const char *json);

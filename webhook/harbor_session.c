@@ -53,6 +53,7 @@ void session_free(struct session *session)
             arena_done(&project->arena);
     }
     map_done(&session->projects);
+    discovery_done(&session->discovery);
     arena_done(&session->allowlist_arena);
     fact_cache_done(&session->cache);
     arena_done(&session->arena);
@@ -68,6 +69,7 @@ bool session_matches(const struct session *session, const struct harbor *harbor)
 
 void session_set_projects(struct session *session, const struct harbor *harbor)
 {
+    session->discovers = harbor->discover;
     for (size_t i = 0; i < harbor->registry_count; i++) {
         struct slice project = harbor->registries[i].project;
         struct project_state *state = map_get(&session->projects, project);
@@ -91,16 +93,24 @@ void session_set_gate(struct session *session, bool gated, enum severity from)
     session->scan_from = from;
 }
 
-bool session_is_warm(const struct session *session)
+bool session_is_found(const struct session *session)
 {
-    bool warm = !session->authorization || session->account_tried;
+    bool found = !session->authorization || session->account_tried;
     if (session->health != HEALTH_UP)
         return session->health == HEALTH_DOWN;
     for (size_t i = 0; i < session->projects.capacity; i++) {
         const struct project_state *project = session->projects.entries[i].value;
-        warm &= !project || project->tried;
+        found &= !project || project->tried;
     }
-    return warm && (!session->gated || session->allowlist_tried);
+    found &= !session->discovers || session->discovery.tried;
+    return found && (!session->gated || session->allowlist_tried);
+}
+
+bool session_is_warm(const struct session *session)
+{
+    bool loaded = !session->discovers || session->health != HEALTH_UP ||
+                  session->discovery.generation == session->discovery.taken;
+    return loaded && session_is_found(session);
 }
 
 enum harbor_health session_health(const struct session *session)
@@ -455,6 +465,9 @@ static enum harbor_answer take_poll_answer(struct ask *ask, const struct harbor_
         return take_allowlist(ask, reply);
     case QUESTION_SCAN:
         return take_scan(ask, reply);
+    case QUESTION_PROJECTS:
+    case QUESTION_SUMMARY:
+    case QUESTION_FILTER:
     case QUESTION_ARTIFACT:
     case QUESTION_MANIFEST:
     case QUESTION_TOKEN:
@@ -491,6 +504,8 @@ void session_take_reply(void *context, const struct http_reply *reply)
     facts_lock(session->facts);
     if (ask->entry)
         on = artifact_ask_take(ask, reply, &harbor_reply, &answer);
+    else if (kind == QUESTION_PROJECTS || kind == QUESTION_SUMMARY)
+        on = discovery_take(ask, &harbor_reply, &answer);
     else
         answer = take_poll_answer(ask, &harbor_reply, reply->failure);
     session->questions[kind][answer]++;
@@ -570,7 +585,12 @@ long long session_poll(struct session *session, long long now)
         session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
         ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
     }
+    bool well = session->health == HEALTH_UP;
+    if (well && now >= session->discovery.next_ms && !session->discovery.running)
+        discovery_begin(session);
     long long next = session->next_project_ms;
+    if (well && !session->discovery.running && session->discovery.next_ms < next)
+        next = session->discovery.next_ms;
     if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
         next = session->next_allowlist_ms;
     if (!session->polling_health && session->next_health_ms < next)

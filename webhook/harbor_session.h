@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "harbor/api.h"
 #include "policy/policy.h"
+#include "webhook/discovery.h"
 #include "webhook/fact_cache.h"
 #include "webhook/http_client.h"
 
@@ -60,6 +61,9 @@ enum session_question {
     QUESTION_PULL_GATE, /* what is stored, by digest: does Harbor refuse it */
     QUESTION_ALLOWLIST, /* of all projects that reuse it */
     QUESTION_SCAN,      /* to scan an artifact */
+    QUESTION_FILTER,    /* why a manifest is not there, where the project has a filter */
+    QUESTION_PROJECTS,  /* which there are: discovery.c */
+    QUESTION_SUMMARY,
     QUESTION_COUNT
 };
 
@@ -92,6 +96,8 @@ struct session {
     struct arena allowlist_arena;
     bool allowlist_known, allowlist_tried, polling_allowlist;
     long long next_allowlist_ms;
+    struct discovery discovery;
+    bool discovers;           /* its registries are what discovery finds */
     unsigned reports;         /* being read */
     struct ask *report_queue; /* wait for their turn */
     long long scans_minute_ms;
@@ -107,13 +113,15 @@ void session_free(struct session *session);
 /* Whether the Harbor is still asked at the same place as the same account. */
 bool session_matches(const struct session *session, const struct harbor *harbor);
 
-/* Takes over the projects that the Harbor's registries name. */
+/* Takes over the projects that the Harbor's registries name, and whether it discovers them. */
 void session_set_projects(struct session *session, const struct harbor *harbor);
 
 /* Whether scans will be asked for, and from which severity on findings are kept. */
 void session_set_gate(struct session *session, bool gated, enum severity from);
 
-/* Whether all is known, or was tried, that reviews will need. */
+/* Whether all is known, or was tried, that reviews will need; warm: and the policies were loaded
+ * with what was discovered. */
+bool session_is_found(const struct session *session);
 bool session_is_warm(const struct session *session);
 
 /* Adds to a fact what its project says: whether it is public, which findings are accepted. */

@@ -5,6 +5,7 @@
 #include "base/rfc3339.h"
 #include "webhook/clock.h"
 #include "webhook/log.h"
+#include "webhook/policy_files.h"
 #include "json/writer.h"
 
 #include <pthread.h>
@@ -30,7 +31,34 @@ bool live_facts_start(struct live_facts *live, const struct policies *policies,
     facts_keep_all_findings(live->facts); /* --record is for other thresholds, too */
     facts_configure(live->facts, policies);
     long long until = clock_monotonic_ms() + LIVE_WARM_MS;
-    while (!facts_are_warm(live->facts) && clock_monotonic_ms() < until)
+    while (!facts_are_found(live->facts) && clock_monotonic_ms() < until)
+        pause_ms(POLL_MS);
+    return true;
+}
+
+bool live_facts_discover(struct live_facts *live, const struct text_list *paths,
+                         struct policies **set)
+{
+    struct arena arena = {0};
+    struct diagnostics diagnostics = {0};
+    struct policies *policies;
+    size_t count;
+    if (!facts_discovery_changed(live->facts))
+        return true;
+    const struct discovered *found = facts_discovered(live->facts, &arena, &count);
+    bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), found,
+                                               count, &diagnostics, &policies);
+    arena_done(&arena);
+    if (!loaded)
+        diagnostics_print(&diagnostics);
+    diagnostics_done(&diagnostics);
+    if (!loaded)
+        return false;
+    policies_unref(*set);
+    *set = policies;
+    facts_configure(live->facts, policies);
+    long long until = clock_monotonic_ms() + LIVE_WARM_MS; /* of the projects just found */
+    while (!facts_are_found(live->facts) && clock_monotonic_ms() < until)
         pause_ms(POLL_MS);
     return true;
 }
@@ -165,6 +193,15 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
     json_member_bool(w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
     if (health == HEALTH_UNAUTHORIZED)
         json_member_bool(w, "authorized", false);
+    if (harbor->discover) {
+        json_key(w, "registries");
+        json_begin_object(w);
+        for (size_t i = 0; i < harbor->registry_count; i++) {
+            json_key_slice(w, harbor->registries[i].domain);
+            json_slice(w, harbor->registries[i].project);
+        }
+        json_end_object(w);
+    }
     json_key(w, "artifacts");
     json_begin_object(w);
     for (size_t i = 0; i < live->count; i++) {

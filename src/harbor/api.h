@@ -59,6 +59,10 @@ enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply);
  * and no (5025, 5033) from the page of a portal or an ingress. */
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
 
+/* Whether the body of a 404 to a manifest says that the project's proxy filter refuses the
+ * repository (Harbor 2.16, src/server/middleware/repoproxy/proxy.go checkRepositoryFilter). */
+bool harbor_says_filtered(const struct harbor_reply *reply);
+
 /* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
@@ -76,6 +80,29 @@ struct harbor_project {
 
 enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
                                        struct harbor_project *ret);
+
+/* GET of a page of the projects that the account sees. */
+#define HARBOR_PROJECTS_PATH "/api/v2.0/projects?page_size=100&page="
+enum { HARBOR_PROJECTS_PAGE = 100 };
+
+/* Names of those on the page that are proxy-cache projects, in the arena; `ret_on_page` counts all.
+ * False for what is no such page. */
+bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
+                          struct slice **ret_names, size_t *ret_count, size_t *ret_on_page);
+
+/* /api/v2.0/projects/P/summary: it shows the endpoint also to accounts that may not read endpoints
+ * (3045, 4082). */
+void harbor_summary_path(struct slice project, struct buffer *out);
+
+/* What a proxy-cache project stands for. */
+struct harbor_upstream {
+    struct slice domain; /* as it stands in front of images: "docker.io", "registry:5000" */
+    enum truth healthy;  /* as Harbor's own probe, every five minutes, has it */
+};
+
+/* False where the answer names no endpoint with a URL. In the arena. */
+bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
+                         struct harbor_upstream *ret);
 
 /* POST of …/scan. */
 enum scan_request_answer {

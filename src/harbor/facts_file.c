@@ -9,6 +9,8 @@
 
 struct harbor_facts {
     enum harbor_health health;
+    struct facts_registry *registries;
+    size_t registry_count;
     struct map artifacts; /* key as written → struct artifact_fact * */
 };
 
@@ -221,6 +223,24 @@ static void read_artifacts(struct reader *r, struct harbor_facts *harbor)
     }
 }
 
+static void read_registries(struct reader *r, struct harbor_facts *harbor)
+{
+    struct arena *arena = &r->file->arena;
+    struct json_string key;
+    size_t capacity = 0;
+    harbor->registry_count = 0;
+    if (!enter(r, "`registries`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        struct facts_registry registry = {.domain =
+                                              arena_copy(arena, json_string_decode(key, arena))};
+        registry.project = read_text(r, "a project of `registries`");
+        harbor->registries = arena_grow(arena, harbor->registries, harbor->registry_count,
+                                        &capacity, sizeof(registry));
+        harbor->registries[harbor->registry_count++] = registry;
+    }
+}
+
 static void read_harbor(struct reader *r, struct harbor_facts *harbor)
 {
     struct json_string key;
@@ -234,6 +254,8 @@ static void read_harbor(struct reader *r, struct harbor_facts *harbor)
             authorized = read_truth(r, "`authorized`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("artifacts")))
             read_artifacts(r, harbor);
+        else if (json_string_is(key, SLICE("registries")))
+            read_registries(r, harbor);
         else
             json_skip(&r->s);
     }
@@ -305,6 +327,14 @@ void facts_file_free(struct facts_file *file)
 }
 
 /* --- asking --- */
+
+const struct facts_registry *facts_file_registries(const struct facts_file *file,
+                                                   struct slice harbor, size_t *ret_count)
+{
+    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
+    *ret_count = facts ? facts->registry_count : 0;
+    return facts ? facts->registries : NULL;
+}
 
 long long facts_file_recorded(const struct facts_file *file)
 {

@@ -99,25 +99,27 @@ static bool is_listed_already(const struct scan *scan, const struct finding *sor
     return same;
 }
 
-/* Makes the first `count` of joined findings, those of `from` and above, the list of a scan. Sorts
- * them. */
-static void set_list(struct scan *scan, enum severity from, struct finding *joined, size_t count,
+/* Makes the first `count` of joined findings the list of a scan: those of `from` and above, or,
+ * where they are too many, of the next severity from which on they are not. Sorts them. */
+static void set_list(struct scan *scan, unsigned from, struct finding *joined, size_t count,
                      struct arena *arena)
 {
-    while (count > 0 && joined[count - 1].severity < from)
+    while (count > 0 && (joined[count - 1].severity < from || count > SCAN_MAX_FINDINGS)) {
+        if (joined[count - 1].severity >= from)
+            from = joined[count - 1].severity + 1;
         count--;
-    if (count > SCAN_MAX_FINDINGS) {
+    }
+    if (from >= SEVERITY_COUNT) {
         clear_list(scan);
         return;
     }
     scan->listed = true;
-    scan->listed_from = from;
+    scan->listed_from = (enum severity)from;
     if (count > 1)
         qsort(joined, count, sizeof(*joined), compare_listed);
     if (is_listed_already(scan, joined, count))
         return; /* an index's children mostly share their findings */
-    clear_list(scan);
-    scan->listed = true;
+    scan->findings = NULL;
     scan->finding_count = count;
     if (count > 0) {
         scan->findings = arena_allocate(arena, count * sizeof(*joined));
@@ -172,36 +174,36 @@ static enum scan_status merged_status(unsigned merged)
     return merged & bit(SCAN_FAILED) ? SCAN_FAILED : SCAN_NOT_SCANNABLE;
 }
 
-/* Joins the child's findings to those of the children before it, `first` where none had any. */
-static void merge_lists(struct scan *whole, const struct scan *child, bool first,
-                        struct arena *arena)
+/* From which severity on all findings of a scan are known: that of its list, or that from which on
+ * it counts none. SEVERITY_COUNT: none are. */
+static unsigned known_from(const struct scan *scan)
 {
-    if (first) {
-        whole->listed = child->listed;
-        whole->listed_from = child->listed_from;
-        whole->findings = child->findings;
-        whole->finding_count = child->finding_count;
-        return;
-    }
-    enum severity from =
-        whole->listed_from > child->listed_from ? whole->listed_from : child->listed_from;
+    unsigned from = SEVERITY_COUNT;
+    if (scan->listed)
+        return scan->listed_from;
+    while (from > 0 && scan->counts[from - 1] == 0)
+        from--;
+    return from;
+}
+
+/* Joins the child's findings to those of the children before it, whose counts are those of `whole`
+ * still. */
+static void merge_lists(struct scan *whole, const struct scan *child, struct arena *arena)
+{
+    unsigned ours = known_from(whole), theirs = known_from(child);
     size_t count = whole->finding_count + child->finding_count;
-    if (!whole->listed || !child->listed) {
-        clear_list(whole);
-        return;
-    }
     struct finding *all = memory_allocate(count * sizeof(*all));
     for (size_t i = 0; i < count; i++)
         all[i] = i < whole->finding_count ? whole->findings[i]
                                           : child->findings[i - whole->finding_count];
-    set_list(whole, from, all, join_same(all, count), arena);
+    set_list(whole, ours > theirs ? ours : theirs, all, join_same(all, count), arena);
     free(all);
 }
 
 void scan_merge(struct scan *whole, const struct scan *child, struct arena *arena)
 {
-    unsigned before = whole->merged, theirs = merged_of(child);
-    whole->merged = before | theirs;
+    unsigned theirs = merged_of(child);
+    whole->merged |= theirs;
     whole->status = merged_status(whole->merged);
     whole->partial = whole->status == SCAN_DONE && (whole->merged & bit(SCAN_FAILED));
     if (child->finished > 0 && (whole->finished == 0 || child->finished < whole->finished))
@@ -210,9 +212,9 @@ void scan_merge(struct scan *whole, const struct scan *child, struct arena *aren
         whole->finished = 0;
     if (!(theirs & bit(SCAN_DONE)))
         return;
+    merge_lists(whole, child, arena);
     for (int i = 0; i < SEVERITY_COUNT; i++)
         scan_add_count(&whole->counts[i], child->counts[i]);
-    merge_lists(whole, child, !(before & bit(SCAN_DONE)), arena);
 }
 
 /* --- allowlists --- */

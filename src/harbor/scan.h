@@ -47,9 +47,9 @@ struct scan {
     unsigned merged; /* scan_merge's own: which statuses it has seen */
 };
 
-/* More than real reports hold at the severities that a gate asks for. A longer list counts as not
- * listed: what it would leave out could be what matters. Larger counts become SCAN_MAX_COUNT, so
- * that sums of them fit. */
+/* More than real reports hold at the severities that a gate asks for. A longer list begins at a
+ * higher severity, and is none where there are more critical findings alone: what it would leave
+ * out could be what matters. Larger counts become SCAN_MAX_COUNT, so that sums of them fit. */
 enum {
     SCAN_MAX_FINDINGS = 10000,
     SCAN_MAX_TEXT = 256, /* bytes */
@@ -80,17 +80,19 @@ enum scan_status scan_status_from_text(struct slice text);
 struct scan scan_copy(const struct scan *scan, struct arena *arena);
 
 /* Makes `findings` (which it sorts; their texts are not copied) those of a scan: each once per id,
- * package and severity, all of them counted, those of `from` and above listed. */
+ * package and severity, all of them counted, those of `from` and above listed (of a higher
+ * severity, `listed_from`, where they are too many; SEVERITY_COUNT lists none). */
 void scan_set_findings(struct scan *scan, enum severity from, struct finding *findings,
                        size_t count, struct arena *arena);
 
 /* Adds what was found in a child of an index to what is known of the index; the order of children
  * does not matter. The first call takes a zeroed `whole`. Counts of DONE children add up and their
- * findings are joined (once per id, package and severity), listed where all of them are; the oldest
- * `finished` counts, and is not known where that of a DONE child is not. Of statuses the worst wins
- * where they differ: RUNNING, UNKNOWN, FAILED, NONE, DONE, and NOT_SCANNABLE children do not count.
- * But FAILED children beside none but DONE ones give DONE and `partial`. Texts are not copied, nor
- * is a list that stays as it is. */
+ * findings are joined (once per id, package and severity), listed from where all are known: a child
+ * without a list knows all from where it counts none. The oldest `finished` counts, and is not
+ * known where that of a DONE child is not. Of statuses the worst wins where they differ: RUNNING,
+ * UNKNOWN, FAILED, NONE, DONE, and NOT_SCANNABLE children do not count. But FAILED children beside
+ * none but DONE ones give DONE and `partial`. Texts are not copied, nor is a list that stays as it
+ * is. */
 void scan_merge(struct scan *whole, const struct scan *child, struct arena *arena);
 
 /* What GET of an artifact says besides that it is there. */
@@ -112,9 +114,10 @@ struct artifact_details {
 bool artifact_details_read(struct slice body, struct arena *arena, struct artifact_details *ret);
 
 /* Reads a body of additions/vulnerabilities (200). `ret_there` is false, and `ret` untouched, for
- * `{}`: there is no report. Else `ret` is a SCAN_DONE with all findings of `from` and above, and
- * counts of all. False for what is no report. Texts, cut to SCAN_MAX_TEXT, are in the body or the
- * arena. They may hold control characters: a package's name comes out of the image. */
+ * `{}`: there is no report. Else `ret` is a SCAN_DONE with all findings of `from` and above (of
+ * `listed_from`, where they are too many), and counts of all. False for what is no report. Texts,
+ * cut to SCAN_MAX_TEXT, are in the body or the arena. They may hold control characters: a package's
+ * name comes out of the image. */
 bool vulnerability_report_read(struct slice body, enum severity from, struct arena *arena,
                                bool *ret_there, struct scan *ret);
 

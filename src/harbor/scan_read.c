@@ -424,19 +424,17 @@ static bool read_findings(struct json_scanner *s, struct arena *arena, struct co
     return good;
 }
 
+/* What was not compared is not listed: the list begins above it. */
 static void set_findings(const struct collected *all, enum severity from, struct arena *arena,
                          struct scan *scan)
 {
-    scan_set_findings(scan, from, all->items, all->count, arena);
-    for (int i = 0; i < SEVERITY_COUNT; i++) {
+    unsigned begin = from;
+    for (unsigned i = 0; i < SEVERITY_COUNT; i++)
+        if (i >= begin && all->uncompared[i] > 0)
+            begin = i + 1;
+    scan_set_findings(scan, (enum severity)begin, all->items, all->count, arena);
+    for (int i = 0; i < SEVERITY_COUNT; i++)
         scan_add_count(&scan->counts[i], all->uncompared[i]);
-        if ((enum severity)i >= from && all->uncompared[i] > 0)
-            scan->listed = false;
-    }
-    if (!scan->listed) {
-        scan->findings = NULL;
-        scan->finding_count = 0;
-    }
 }
 
 /* One report, vuln.Report. */

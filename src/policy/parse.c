@@ -68,6 +68,11 @@ static void read_registries(struct field_parser *p, const struct yaml_value *val
     }
 }
 
+static void read_discover(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    field_truth(p, value, "`discover`", &((struct harbor *)target)->discover);
+}
+
 static void read_protected(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     field_patterns(p, value, "`protected`", &((struct harbor *)target)->protected_);
@@ -152,7 +157,7 @@ static void read_api(struct field_parser *p, const struct yaml_value *value, voi
 static const struct field harbor_spec_fields[] = {
     {"host", read_host, true},
     {"registries", read_registries, true},
-    {"discover", NULL, false},
+    {"discover", read_discover, false},
     {"protected", read_protected, false},
     {"nodesHaveCredentials", read_nodes_have_credentials, false},
     {"trustedControllers", read_trusted_controllers, false},

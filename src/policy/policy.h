@@ -139,6 +139,20 @@ struct policy_source {
 bool policies_load(const struct policy_source *sources, size_t count, struct slice own_namespace,
                    struct diagnostics *diagnostics, struct policies **ret);
 
+/* The proxy-cache projects that a Harbor was found to have, by upstream domain. */
+struct discovered {
+    struct slice harbor; /* the name of its document */
+    struct registry *registries;
+    size_t count;
+};
+
+/* The same, with what is known of the Harbors that say `discover: true`; one that nothing is known
+ * of has no registries yet. */
+bool policies_load_discovered(const struct policy_source *sources, size_t count,
+                              struct slice own_namespace, const struct discovered *discovered,
+                              size_t discovered_count, struct diagnostics *diagnostics,
+                              struct policies **ret);
+
 /* Shares the set, and gives a share back; the last one frees it. NULL is fine. Thread-safe. */
 struct policies *policies_ref(struct policies *policies);
 void policies_unref(struct policies *policies);

@@ -217,6 +217,7 @@ static void check_equal(const struct scan *a, const struct scan *b)
     assert_int_equal(a->partial, b->partial);
     assert_int_equal(a->finished, b->finished);
     assert_int_equal(a->listed, b->listed);
+    assert_true(!a->listed || a->listed_from == b->listed_from);
     assert_memory_equal(a->counts, b->counts, sizeof(a->counts));
     assert_int_equal(a->finding_count, b->finding_count);
     for (size_t i = 0; i < a->finding_count; i++) {
@@ -251,11 +252,30 @@ static void check_members(const struct scan *whole, const struct scan *children,
         return;
     for (size_t c = 0; c < count; c++)
         for (size_t j = 0; j < children[c].finding_count; j++) {
-            bool there = false;
+            bool there = children[c].findings[j].severity < whole->listed_from;
             for (size_t i = 0; i < found; i++)
                 there |= is_same(&whole->findings[i], &children[c].findings[j]);
             assert_true(there);
         }
+}
+
+/* From which severity on the findings of all children are known. */
+static void check_listed_from(const struct scan *whole, const struct scan *children, size_t count)
+{
+    int known = 0;
+    bool done = false;
+    for (size_t c = 0; c < count; c++) {
+        if (children[c].status != SCAN_DONE)
+            continue;
+        done = true;
+        int from = children[c].listed ? (int)children[c].listed_from : SEVERITY_COUNT;
+        while (!children[c].listed && from > 0 && children[c].counts[from - 1] == 0)
+            from--;
+        known = from > known ? from : known;
+    }
+    assert_int_equal(whole->listed, done && known < SEVERITY_COUNT);
+    if (whole->listed)
+        assert_int_equal(whole->listed_from, known);
 }
 
 static void test_random_children(void **state)
@@ -280,6 +300,7 @@ static void test_random_children(void **state)
             }
             check_list(&whole);
             check_members(&whole, children, count);
+            check_listed_from(&whole, children, count);
             if (shuffle == 0)
                 first = whole;
             check_equal(&first, &whole);
@@ -330,21 +351,59 @@ static void test_long_lists(void **state)
     const struct finding *list = whole.findings;
     scan_merge(&whole, &most, &arena);
     assert_ptr_equal(whole.findings, list);
-    scan_merge(&whole, &one_more, &arena);
-    assert_false(whole.listed);
-    assert_null(whole.findings);
+    scan_merge(&whole, &one_more,
+               &arena); /* too many: those that are worse, of which there is none */
+    assert_true(whole.listed);
+    assert_int_equal(whole.listed_from, SEVERITY_CRITICAL);
     assert_int_equal(whole.finding_count, 0);
     /* for good: what was left out is not there any more */
     scan_merge(&whole, &one_more, &arena);
-    assert_false(whole.listed);
+    assert_int_equal(whole.listed_from, SEVERITY_CRITICAL);
 
     whole = none;
     scan_merge(&whole, &one_more, &arena);
     scan_merge(&whole, &most, &arena);
-    assert_true(whole.listed);
+    assert_int_equal(whole.listed_from, SEVERITY_LOW);
     scan_merge(&whole, &rest, &arena);
-    assert_false(whole.listed);
+    assert_int_equal(whole.listed_from, SEVERITY_CRITICAL);
     arena_done(&arena);
+}
+
+/* A child of which only the overview is known, as it has nothing that matters, takes nothing from
+ * what is known of the others. */
+static void test_without_list(void **state)
+{
+    (void)state;
+    struct finding critical = {.id = SLICE("a"), .severity = SEVERITY_CRITICAL};
+    static const struct {
+        unsigned counts[SEVERITY_COUNT]; /* of the child without a list */
+        int from;                        /* of the whole; SEVERITY_COUNT: not listed */
+        size_t findings;
+    } cases[] = {
+        {{0}, SEVERITY_MEDIUM, 1},
+        {{5, 5, 5}, SEVERITY_MEDIUM, 1},
+        {{0, 0, 0, 5}, SEVERITY_HIGH, 1},
+        {{0, 0, 0, 0, 5}, SEVERITY_CRITICAL, 1},
+        {{0, 0, 0, 0, 0, 5}, SEVERITY_COUNT, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (int order = 0; order < 2; order++) {
+            struct arena arena = {0};
+            struct scan listed = {.status = SCAN_DONE}, other = listed, whole = {0};
+            scan_set_findings(&listed, SEVERITY_MEDIUM, &critical, 1, &arena);
+            memcpy(other.counts, cases[i].counts, sizeof(other.counts));
+            scan_merge(&whole, order ? &listed : &other, &arena);
+            scan_merge(&whole, order ? &other : &listed, &arena);
+            const char *name = arena_format(&arena, "case %zu", i).base;
+            check_number(name, "listed", whole.listed, cases[i].from < SEVERITY_COUNT);
+            if (whole.listed)
+                check_number(name, "listed from", whole.listed_from, cases[i].from);
+            check_number(name, "findings", (long long)whole.finding_count,
+                         (long long)cases[i].findings);
+            check_number(name, "critical ones", whole.counts[SEVERITY_CRITICAL],
+                         1 + cases[i].counts[SEVERITY_CRITICAL]);
+            arena_done(&arena);
+        }
 }
 
 /* Lists that begin at different severities have in common what is of the higher one and above. */
@@ -425,13 +484,10 @@ static void test_status_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses),
-        cmocka_unit_test(test_finished),
-        cmocka_unit_test(test_random_children),
-        cmocka_unit_test(test_long_lists),
-        cmocka_unit_test(test_different_beginnings),
-        cmocka_unit_test(test_large_counts),
-        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_statuses),        cmocka_unit_test(test_finished),
+        cmocka_unit_test(test_random_children), cmocka_unit_test(test_long_lists),
+        cmocka_unit_test(test_without_list),    cmocka_unit_test(test_different_beginnings),
+        cmocka_unit_test(test_large_counts),    cmocka_unit_test(test_copy),
         cmocka_unit_test(test_status_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
