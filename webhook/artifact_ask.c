@@ -232,6 +232,9 @@ static bool next_child(struct ask *ask)
 {
     struct buffer path = {0};
     if (ask->child_at >= ask->child_count) {
+        const struct scan unread = {.status = SCAN_FAILED};
+        if (ask->more_children)
+            scan_merge(&ask->fact.scan, &unread, &ask->arena);
         ask->child_at = 0;
         return next_pull_gate(ask);
     }
@@ -348,10 +351,12 @@ static bool take_child(struct ask *ask, const struct http_reply *reply, enum har
         return end_unauthorized(ask);
     if (answer != ANSWER_YES && answer != ANSWER_NO)
         return fail(ask, reply->retry_after);
-    if (answer == ANSWER_NO || !artifact_details_read(reply->body, &ask->arena, &details))
-        ask->part = (struct scan){.status = SCAN_NONE}; /* it has never been pulled */
-    else
+    if (answer == ANSWER_YES && !artifact_details_read(reply->body, &ask->arena, &details))
+        return fail(ask, 0);
+    if (answer == ANSWER_YES)
         ask->part = details.scan;
+    else
+        ask->part = (struct scan){.status = SCAN_NONE}; /* it has never been pulled */
     return take_overview(ask);
 }
 
@@ -361,6 +366,7 @@ static void copy_children(struct ask *ask, const struct artifact_details *detail
 {
     ask->index = details->child_count > 0;
     ask->child_count = details->child_count;
+    ask->more_children = details->more_children;
     ask->child_at = 0;
     ask->children = arena_allocate(&ask->arena, details->child_count * sizeof(*ask->children));
     for (size_t i = 0; i < details->child_count; i++)

@@ -9,6 +9,7 @@
 #include "webhook/version.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -420,6 +421,14 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     return EXIT_FINE;
 }
 
+/* glibc raises both limits with each large block that is freed, and so keeps the memory of one
+ * large review for good. */
+static void bound_malloc(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
 int command_serve(int argc, char **argv)
 {
     struct serve serve = {.threads = own_cores(),
@@ -433,6 +442,7 @@ int command_serve(int argc, char **argv)
     int status = result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     if (result == OPTIONS_GO) {
         sigset_t signals;
+        bound_malloc();
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);

@@ -12,7 +12,7 @@ enum { KEY_MAX = 1024 };
 /* A scan in one piece of memory: the texts of its findings follow them. */
 struct scan_memory {
     size_t size;
-    long long project_id;
+    long long project_id, scan_again_ms;
     struct slice digest;
     struct scan scan;
     struct finding findings[];
@@ -53,14 +53,14 @@ static void link_newest(struct fact_cache *cache, struct fact_entry *entry)
     cache->newest = entry;
 }
 
-static struct fact_entry **bucket_of(const struct fact_cache *cache, uint64_t hash)
+static struct fact_entry **bucket_of(const struct fact_cache *cache, uint32_t hash)
 {
     return &cache->buckets[hash & (cache->bucket_count - 1)];
 }
 
 struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
 {
-    uint64_t hash = map_hash(key, cache->seed);
+    uint32_t hash = (uint32_t)map_hash(key, cache->seed);
     struct fact_entry *entry = *bucket_of(cache, hash);
     while (entry &&
            !(entry->hash == hash && slice_equal(slice_of(entry->key, entry->key_length), key)))
@@ -110,8 +110,8 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
         return entry;
     if (key.len > KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
         return NULL;
-    entry = memory_allocate_zeroed(1, sizeof(*entry) + key.len);
-    entry->hash = map_hash(key, cache->seed);
+    entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
+    entry->hash = (uint32_t)map_hash(key, cache->seed);
     entry->key_length = (unsigned short)key.len;
     memcpy(entry->key, key.base, key.len);
     struct fact_entry **bucket = bucket_of(cache, entry->hash);
@@ -176,6 +176,11 @@ static void bound_scans(struct fact_cache *cache, const struct fact_entry *kept)
     }
 }
 
+long long *fact_entry_scan_again(struct fact_entry *entry)
+{
+    return entry->scan ? &entry->scan->scan_again_ms : NULL;
+}
+
 static bool former_stands(const struct fact_entry *entry, const struct artifact_fact *fact)
 {
     return fact->scan.status == SCAN_RUNNING && entry->scan &&
@@ -185,18 +190,21 @@ static bool former_stands(const struct fact_entry *entry, const struct artifact_
 void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
                     const struct artifact_fact *fact)
 {
-    entry->present = fact->present;
-    entry->servable = fact->servable;
+    entry->present = fact->present & 3;
+    entry->servable = fact->servable & 3;
     entry->unauthorized = fact->unauthorized;
     entry->outside_filter = fact->outside_filter;
     entry->refused_by_gate = fact->refused_by_gate;
-    entry->knows = knows;
+    entry->knows = knows & 7;
     entry->known = true;
     entry->failed = false;
     if (!(knows & FACT_SCAN) || former_stands(entry, fact))
         return;
+    const long long *again = fact_entry_scan_again(entry);
+    struct scan_memory *memory = pack(fact);
+    memory->scan_again_ms = again ? *again : 0;
     forget_scan(cache, entry);
-    entry->scan = pack(fact);
+    entry->scan = memory;
     cache->scan_bytes += entry->scan->size;
     bound_scans(cache, entry);
 }

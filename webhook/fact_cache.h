@@ -8,26 +8,26 @@
 #include <stdint.h>
 
 enum {
-    FACT_CACHE_MAX = 100000,                  /* entries; about 300 bytes each */
+    FACT_CACHE_MAX = 100000,                  /* entries; about 120 bytes each */
     FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024, /* of all scans */
 };
 
 struct fact_waiter_link;
 struct scan_memory;
 
+/* In bits: very many are kept. */
 struct fact_entry {
     struct fact_entry *chain;         /* of its hash bucket */
     struct fact_entry *newer, *older; /* by last use */
-    uint64_t hash;
-    long long expires_ms;     /* monotonic; after it the fact counts as not known */
-    long long scan_again_ms;  /* Harbor is not asked to scan it before; 0: never asked */
-    struct scan_memory *scan; /* what its scan says, also while it is not known any more */
-    enum truth present, servable;
-    bool unauthorized, outside_filter, refused_by_gate;
-    bool known, failed; /* failed: asked a moment ago, without an answer */
-    bool asking;        /* a question is under way: never forgotten */
-    fact_needs knows, asking_needs;
+    long long expires_ms;             /* monotonic; after it the fact counts as not known */
+    struct scan_memory *scan;         /* what its scan says, also while it is not known any more */
     struct fact_waiter_link *waiters;
+    uint32_t hash;
+    enum truth present : 2, servable : 2;
+    bool unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
+    bool known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
+    bool asking : 1;            /* a question is under way: never forgotten */
+    fact_needs knows : 3, asking_needs : 3;
     unsigned short key_length;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };
@@ -58,6 +58,11 @@ void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_nee
 /* The fact of an entry; findings are copied into the arena. What is known of its project is not in
  * it. */
 void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct artifact_fact *ret);
+
+/* Monotonic ms before which Harbor is not asked to scan it again; where its scan is known, else
+ * NULL.
+ */
+long long *fact_entry_scan_again(struct fact_entry *entry);
 
 /* Makes all entries whose key starts with `prefix` count as not known (a hint that they changed).
  */

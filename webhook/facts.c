@@ -198,11 +198,11 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return; /* it said 429, and when it may be asked again */
     wait_for(entry, waiter);
     if (entry->asking) {
-        entry->asking_needs |= question->needs;
+        entry->asking_needs |= question->needs & 7;
         return;
     }
     entry->asking = true;
-    entry->asking_needs = question->needs | FACT_PRESENT;
+    entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
     session_ask(session, entry, &question->key);
 }
 

@@ -6,9 +6,13 @@
 
 #include <stdlib.h>
 
+/* Thousands may wait for their turn: a key, and little more. */
+enum { FIRST_BLOCK = 256 };
+
 struct ask *ask_new(struct session *session, enum session_question kind)
 {
     struct ask *ask = memory_allocate_zeroed(1, sizeof(*ask));
+    ask->arena.first_block = FIRST_BLOCK;
     ask->session = session;
     ask->kind = kind;
     ask->account_generation = session->account_generation;
@@ -30,32 +34,32 @@ static void send(struct ask *ask, struct http_question question)
     http_client_ask(facts_client(session->facts), &question, session_take_reply, ask);
 }
 
-static struct slice url_of(struct ask *ask, const char *path)
+static void send_to(struct ask *ask, const char *path, struct http_question question)
 {
-    return arena_format(&ask->arena, "%s%s", ask->session->url.base, path);
+    struct buffer url = {0};
+    buffer_append(&url, ask->session->url);
+    buffer_append_text(&url, path);
+    question.url = url.base;
+    /* health needs no account, and with a dead one Harbor takes 1.5 s longer (1009) */
+    if (ask->kind != QUESTION_HEALTH)
+        question.authorization = ask->session->authorization;
+    send(ask, question);
+    buffer_done(&url);
 }
 
 void ask_send_path(struct ask *ask, const char *path, long timeout_ms)
 {
-    /* health needs no account, and with a dead one Harbor takes 1.5 s longer (1009) */
-    const char *account = ask->kind == QUESTION_HEALTH ? NULL : ask->session->authorization;
-    send(ask, (struct http_question){.url = url_of(ask, path).base,
-                                     .authorization = account,
-                                     .timeout_ms = timeout_ms});
+    send_to(ask, path, (struct http_question){.timeout_ms = timeout_ms});
 }
 
 void ask_send_report(struct ask *ask, const char *path)
 {
-    send(ask, (struct http_question){.url = url_of(ask, path).base,
-                                     .authorization = ask->session->authorization,
-                                     .max_body = REPORT_MAX_BODY});
+    send_to(ask, path, (struct http_question){.max_body = REPORT_MAX_BODY});
 }
 
 void ask_send_post(struct ask *ask, const char *path, const char *json)
 {
-    send(ask, (struct http_question){.url = url_of(ask, path).base,
-                                     .authorization = ask->session->authorization,
-                                     .json = json});
+    send_to(ask, path, (struct http_question){.json = json});
 }
 
 static void send_manifest(struct ask *ask, bool head, long delay_ms)

@@ -26,7 +26,8 @@ struct ask {
     struct artifact_fact fact; /* what is known of it so far */
     enum ask_target target;
     struct scan part;       /* of the target */
-    bool index;             /* it has children */
+    bool index;             /* it has children, */
+    bool more_children;     /* and more than are looked at */
     bool short_lived;       /* something could not be found out: ask again soon */
     struct slice *children; /* digests */
     size_t child_count, child_at;

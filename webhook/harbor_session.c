@@ -199,11 +199,12 @@ void session_request_scan(struct session *session, struct fact_entry *entry,
 {
     long long now = clock_monotonic_ms();
     struct buffer path = {0};
-    if ((entry->scan_again_ms && now < entry->scan_again_ms) || entry->asking ||
+    long long *again = fact_entry_scan_again(entry);
+    if (!again || (*again && now < *again) || entry->asking ||
         session_health(session) != HEALTH_UP || !may_scan(session, now))
         return;
     struct ask *ask = ask_new(session, QUESTION_SCAN);
-    entry->scan_again_ms = now + SCAN_RETRY_MS; /* until Harbor has said yes */
+    *again = now + SCAN_RETRY_MS; /* until Harbor has said yes */
     copy_key(ask, key);
     harbor_scan_path(&ask->key, &path);
     ask_send_post(ask, path.base, "{\"scan_type\":\"vulnerability\"}");
@@ -416,11 +417,12 @@ static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *
     struct session *session = ask->session;
     struct fact_entry *entry = facts_find_entry(session, &ask->key);
     long long now = clock_monotonic_ms();
+    long long *again = entry ? fact_entry_scan_again(entry) : NULL;
     switch (harbor_read_scan_request(reply)) {
     case SCAN_REQUEST_ACCEPTED:
     case SCAN_REQUEST_UNDER_WAY:
-        if (entry) {
-            entry->scan_again_ms = now + SCAN_AGAIN_MS;
+        if (again) {
+            *again = now + SCAN_AGAIN_MS;
             if (entry->expires_ms > now + FACT_SCAN_RUNNING_MS)
                 entry->expires_ms = now + FACT_SCAN_RUNNING_MS;
         }

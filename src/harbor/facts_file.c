@@ -126,6 +126,8 @@ static void read_finding(struct reader *r, struct finding *finding)
 static void read_findings(struct reader *r, struct scan *scan)
 {
     size_t capacity = 0;
+    scan->findings = NULL; /* a key that stands twice: the last counts */
+    scan->finding_count = 0;
     if (json_peek(&r->s) != JSON_ARRAY) {
         fail(r, "`findings`", "a list");
         return;
@@ -153,8 +155,7 @@ static void read_scan_status(struct reader *r, struct scan *scan)
 static void read_scan(struct reader *r, struct scan *scan)
 {
     struct json_string key;
-    scan->status = SCAN_DONE;
-    scan->listed = true; /* a file holds all that there is */
+    *scan = (struct scan){.status = SCAN_DONE, .listed = true}; /* a file holds all there is */
     if (!enter(r, "`scan`"))
         return;
     while (json_object_next(&r->s, &key)) {

@@ -29,20 +29,21 @@ struct known {
     long long age;
     const char *findings;
     int listed_from; /* the list holds this severity and above; COUNTS_ONLY: it cannot be read */
-    enum truth has_allowlist;
+    enum { LIST_EMPTY, LIST_USED, LIST_UNKNOWN } allowlist; /* Harbor's, of CVEs */
     enum gate_reason by_default; /* what a Policy with `findings: {}` is told, by hand */
 };
 
 #define UP      .health = HEALTH_UP
-#define HERE    UP, .present = TRUTH_YES, .has_allowlist = TRUTH_NO
-#define SCANNED HERE, .status = SCAN_DONE, .age = 60
+#define HERE    UP, .present = TRUTH_YES
+#define SCANNED HERE, .status = SCAN_DONE
+#define DONE    .present = TRUTH_YES, .status = SCAN_DONE
 
 static const struct known rows[] = {
     {"down", .health = HEALTH_DOWN, .present = TRUTH_YES, .by_default = GATE_UNAVAILABLE},
-    {"down, and it was clean", SCANNED, .health = HEALTH_DOWN, .findings = "",
+    {"down, and it was clean", DONE, .health = HEALTH_DOWN, .findings = "",
      .by_default = GATE_UNAVAILABLE},
     {"our account", .health = HEALTH_UNAUTHORIZED, .by_default = GATE_UNAVAILABLE},
-    {"health unknown, and in time", SCANNED, .health = HEALTH_UNKNOWN, .findings = "C",
+    {"health unknown, and in time", DONE, .health = HEALTH_UNKNOWN, .findings = "C",
      .by_default = GATE_FINDINGS},
     {"health unknown, and too late", .health = HEALTH_UNKNOWN, .silent = true,
      .by_default = GATE_UNAVAILABLE},
@@ -79,14 +80,12 @@ static const struct known rows[] = {
     {"a child's is accepted, one is running", HERE, .status = SCAN_RUNNING, .findings = "C*",
      .by_default = GATE_SCANNING},
     {"a child's may be accepted, one failed", HERE, .status = SCAN_FAILED, .findings = "C",
-     .has_allowlist = TRUTH_UNKNOWN, .by_default = GATE_SCAN_FAILED},
+     .allowlist = LIST_UNKNOWN, .by_default = GATE_SCAN_FAILED},
     {"a child is critical by counts, one is unscanned", HERE, .status = SCAN_NONE, .findings = "C",
      .listed_from = COUNTS_ONLY, .by_default = GATE_FINDINGS},
     {"clean", SCANNED, .findings = "", .by_default = GATE_CLEAN},
-    {"clean at the last second", SCANNED, .findings = "", .age = MAX_AGE,
-     .by_default = GATE_CLEAN},
-    {"clean, and too old", SCANNED, .findings = "", .age = MAX_AGE + 1,
-     .by_default = GATE_TOO_OLD},
+    {"clean at the last second", SCANNED, .findings = "", .age = MAX_AGE, .by_default = GATE_CLEAN},
+    {"clean, and too old", SCANNED, .findings = "", .age = MAX_AGE + 1, .by_default = GATE_TOO_OLD},
     {"critical at the last second", SCANNED, .findings = "C", .age = MAX_AGE,
      .by_default = GATE_FINDINGS},
     {"critical, and too old", SCANNED, .findings = "C", .age = MAX_AGE + 1,
@@ -100,22 +99,21 @@ static const struct known rows[] = {
     {"unknown", SCANNED, .findings = "U", .by_default = GATE_BELOW_THRESHOLD},
     {"critical", SCANNED, .findings = "CH", .by_default = GATE_FINDINGS},
     {"critical without a fix", SCANNED, .findings = "ch", .by_default = GATE_FINDINGS},
-    {"Harbor accepts it", SCANNED, .findings = "C*", .has_allowlist = TRUTH_YES,
+    {"Harbor accepts it", SCANNED, .findings = "C*", .allowlist = LIST_USED,
      .by_default = GATE_ALLOWLISTED},
-    {"Harbor accepts one of two", SCANNED, .findings = "C*c", .has_allowlist = TRUTH_YES,
+    {"Harbor accepts one of two", SCANNED, .findings = "C*c", .allowlist = LIST_USED,
      .by_default = GATE_FINDINGS},
-    {"the allowlist is not known", SCANNED, .findings = "C", .has_allowlist = TRUTH_UNKNOWN,
+    {"the allowlist is not known", SCANNED, .findings = "C", .allowlist = LIST_UNKNOWN,
      .by_default = GATE_UNAVAILABLE},
     {"the allowlist is not known and not needed", SCANNED, .findings = "H",
-     .has_allowlist = TRUTH_UNKNOWN, .by_default = GATE_BELOW_THRESHOLD},
-    {"counts", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY,
-     .by_default = GATE_FINDINGS},
+     .allowlist = LIST_UNKNOWN, .by_default = GATE_BELOW_THRESHOLD},
+    {"counts", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY, .by_default = GATE_FINDINGS},
     {"counts, an allowlist", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY,
-     .has_allowlist = TRUTH_YES, .by_default = GATE_UNAVAILABLE},
+     .allowlist = LIST_USED, .by_default = GATE_UNAVAILABLE},
     {"counts, the allowlist is not known", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY,
-     .has_allowlist = TRUTH_UNKNOWN, .by_default = GATE_UNAVAILABLE},
+     .allowlist = LIST_UNKNOWN, .by_default = GATE_UNAVAILABLE},
     {"counts, below", SCANNED, .findings = "HN", .listed_from = COUNTS_ONLY,
-     .has_allowlist = TRUTH_UNKNOWN, .by_default = GATE_BELOW_THRESHOLD},
+     .allowlist = LIST_UNKNOWN, .by_default = GATE_BELOW_THRESHOLD},
     {"counts, clean", SCANNED, .findings = "", .listed_from = COUNTS_ONLY,
      .by_default = GATE_CLEAN},
     {"counts, too old", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY, .age = MAX_AGE + 1,
@@ -130,7 +128,7 @@ static const struct known rows[] = {
     {"partial, too old", SCANNED, .partial = true, .findings = "", .age = MAX_AGE + 1,
      .by_default = GATE_TOO_OLD},
     {"partial, nobody knows what is accepted", SCANNED, .partial = true, .findings = "C",
-     .has_allowlist = TRUTH_UNKNOWN, .by_default = GATE_UNAVAILABLE},
+     .allowlist = LIST_UNKNOWN, .by_default = GATE_UNAVAILABLE},
 };
 
 static enum severity severity_of(char letter)
@@ -152,9 +150,9 @@ static void set_findings(const struct known *known, struct arena *arena, struct 
             continue;
         }
         bool fixed = *text < 'a';
-        findings[count++] = (struct finding){arena_format(arena, "CVE-%c", *text), SLICE("package"),
-                                             fixed ? SLICE("1.2") : (struct slice){0},
-                                             severity_of(*text), false};
+        findings[count++] =
+            (struct finding){arena_format(arena, "CVE-%c", *text), SLICE("package"),
+                             fixed ? SLICE("1.2") : (struct slice){0}, severity_of(*text), false};
     }
     enum severity from =
         known->listed_from == COUNTS_ONLY ? SEVERITY_NONE : (enum severity)known->listed_from;
@@ -174,7 +172,9 @@ static struct artifact_fact fact_of(const struct known *known, struct arena *are
                                  .unauthorized = known->unauthorized,
                                  .outside_filter = known->outside_filter,
                                  .refused_by_gate = known->refused,
-                                 .has_allowlist = known->has_allowlist,
+                                 .has_allowlist = known->allowlist == LIST_UNKNOWN ? TRUTH_UNKNOWN
+                                                  : known->allowlist == LIST_USED  ? TRUTH_YES
+                                                                                   : TRUTH_NO,
                                  .digest = SLICE("sha256:d"),
                                  .project_id = 7};
     fact.scan.status = known->status;
@@ -297,11 +297,11 @@ static enum gate_reason expected_verdict(const struct settings *s, const struct 
         return GATE_BELOW_THRESHOLD;
     if (known->listed_from == COUNTS_ONLY || known->listed_from > (int)s->severity) {
         /* a number says nothing of what is accepted or can be repaired */
-        bool any_may_not_count = s->fixable_only || s->exceptions != NO_EXCEPTIONS ||
-                                 known->has_allowlist != TRUTH_NO;
+        bool any_may_not_count =
+            s->fixable_only || s->exceptions != NO_EXCEPTIONS || known->allowlist != LIST_EMPTY;
         return any_may_not_count ? GATE_UNAVAILABLE : GATE_FINDINGS;
     }
-    if (bad && known->has_allowlist == TRUTH_UNKNOWN)
+    if (bad && known->allowlist == LIST_UNKNOWN)
         return GATE_UNAVAILABLE;
     *ret_bad = bad;
     return bad ? GATE_FINDINGS : accepted ? GATE_ALLOWLISTED : GATE_BELOW_THRESHOLD;
@@ -431,19 +431,19 @@ static int tear_down(void **state)
 static struct decide_request request_of(struct slice namespace_, const struct fact_source *facts,
                                         bool controlled)
 {
-    return (struct decide_request){
-        .mode = MODE_ENFORCE,
-        .subject = REVIEW_POD_CREATE,
-        .namespace_ = namespace_,
-        .pod = the_pod,
-        .facts = facts,
-        .now = NOW,
-        .spare_upstream = true,
-        .judge = true,
-        .gate_only = true,
-        .owned = controlled,
-        .user_name = controlled ? SLICE("system:kube-controller-manager") : SLICE("alice"),
-        .last_chance = true};
+    return (struct decide_request){.mode = MODE_ENFORCE,
+                                   .subject = REVIEW_POD_CREATE,
+                                   .namespace_ = namespace_,
+                                   .pod = the_pod,
+                                   .facts = facts,
+                                   .now = NOW,
+                                   .spare_upstream = true,
+                                   .judge = true,
+                                   .gate_only = true,
+                                   .owned = controlled,
+                                   .user_name = controlled ? SLICE("system:kube-controller-manager")
+                                                           : SLICE("alice"),
+                                   .last_chance = true};
 }
 
 /* --- the cross product --- */
@@ -456,7 +456,7 @@ static void describe(const struct known *known, unsigned number, char *text, siz
              "%s, action %s, unscanned %s, unproxied %s, unavailable %s, %s, fixableOnly %d, "
              "exceptions %d",
              known->name, known->status, known->partial ? " partial" : "", known->age,
-             known->findings ? known->findings : "", known->listed_from, known->has_allowlist,
+             known->findings ? known->findings : "", known->listed_from, known->allowlist,
              severity_name(s.severity), words[s.action], words[s.unscanned], words[s.unproxied],
              words[s.unavailable], s.pods ? "pods" : "workloads", s.fixable_only, s.exceptions);
 }
@@ -488,8 +488,8 @@ static void check_one(const struct known *known, const struct artifact_fact *fac
         (gate->scan != NULL) != (knows_scan || reason == GATE_FINDINGS)) {
         char text[500];
         describe(known, number, text, sizeof(text));
-        CHECK_FAIL("%s, %s:\n  %s, %s%s, %zu named, %s a scan\nexpected\n  %s, %s%s, %zu named", text,
-                   controlled ? "controlled" : "by a person", gate_reason_name(gate->reason),
+        CHECK_FAIL("%s, %s:\n  %s, %s%s, %zu named, %s a scan\nexpected\n  %s, %s%s, %zu named",
+                   text, controlled ? "controlled" : "by a person", gate_reason_name(gate->reason),
                    words[gate->outcome], gate->spared ? " (spared)" : "", gate->bad_count,
                    gate->scan ? "with" : "without", gate_reason_name(reason), words[outcome],
                    spared ? " (spared)" : "", bad);
@@ -527,13 +527,13 @@ static void test_rows_under_all_settings(void **state)
 static void test_all_scans(void **state)
 {
     (void)state;
-    static const enum scan_status statuses[] = {SCAN_UNKNOWN, SCAN_NONE, SCAN_RUNNING, SCAN_FAILED,
-                                                SCAN_NOT_SCANNABLE, SCAN_DONE};
-    static const char *const findings[] = {"",   "N",   "U",   "L",   "m",  "H",    "h",   "h*",
-                                           "C",  "c",   "C*",  "c*",  "Ch", "C*h*", "cH*", "C*c",
-                                           "HM", "CHMLUN", "c*h*m*l*"};
-    static const int listings[] = {SEVERITY_NONE, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH,
-                                   SEVERITY_CRITICAL, COUNTS_ONLY};
+    static const enum scan_status statuses[] = {SCAN_UNKNOWN, SCAN_NONE,          SCAN_RUNNING,
+                                                SCAN_FAILED,  SCAN_NOT_SCANNABLE, SCAN_DONE};
+    static const char *const findings[] = {"",    "N",   "U",  "L",      "m",       "H",  "h",
+                                           "h*",  "C",   "c",  "C*",     "c*",      "Ch", "C*h*",
+                                           "cH*", "C*c", "HM", "CHMLUN", "c*h*m*l*"};
+    static const int listings[] = {SEVERITY_NONE, SEVERITY_LOW,      SEVERITY_MEDIUM,
+                                   SEVERITY_HIGH, SEVERITY_CRITICAL, COUNTS_ONLY};
     static const long long ages[] = {60, 0, MAX_AGE, MAX_AGE + 1, AGE_UNKNOWN};
     size_t checked = 0;
     unsigned turn = 0;
@@ -543,7 +543,7 @@ static void test_all_scans(void **state)
         known.status = statuses[digit(&rest, COUNT(statuses))];
         known.findings = findings[digit(&rest, COUNT(findings))];
         known.listed_from = listings[digit(&rest, COUNT(listings))];
-        known.has_allowlist = (enum truth)digit(&rest, 3);
+        known.allowlist = digit(&rest, 3);
         known.age = ages[digit(&rest, COUNT(ages))];
         known.partial = digit(&rest, 2);
         if (rest)
@@ -572,8 +572,13 @@ static void test_defaults(void **state)
                           "metadata: {name: p}\nspec:\n  namespaces: [apps]\n  findings: {}\n");
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct arena arena = {0};
-        struct fake_facts fake = {{fake_health, fake_artifact}, rows[i].health, rows[i].silent,
-                                  fact_of(&rows[i], &arena), 0, 0, {{0}, {0}, {0}}};
+        struct fake_facts fake = {{fake_health, fake_artifact},
+                                  rows[i].health,
+                                  rows[i].silent,
+                                  fact_of(&rows[i], &arena),
+                                  0,
+                                  0,
+                                  {{0}, {0}, {0}}};
         struct decide_request request = request_of(SLICE("apps"), &fake.source, false);
         struct decisions decisions;
         decide(policies, &request, &arena, &decisions);
@@ -592,15 +597,13 @@ static void test_defaults(void **state)
 static void test_an_exception_ends_at_midnight(void **state)
 {
     (void)state;
-    static const struct known critical = {"critical", SCANNED, .findings = "C", .age = 0};
+    static const struct known critical = {"critical", SCANNED, .findings = "C"};
     static const struct {
         long long now;
         enum gate_reason reason;
     } cases[] = {
-        {NOW, GATE_ALLOWLISTED},
-        {NOW + HALF_DAY - 1, GATE_ALLOWLISTED}, /* 23:59:59 */
-        {NOW + HALF_DAY, GATE_FINDINGS},
-        {NOW + HALF_DAY + 1, GATE_FINDINGS},
+        {NOW, GATE_ALLOWLISTED},         {NOW + HALF_DAY - 1, GATE_ALLOWLISTED}, /* 23:59:59 */
+        {NOW + HALF_DAY, GATE_FINDINGS}, {NOW + HALF_DAY + 1, GATE_FINDINGS},
         {0, GATE_ALLOWLISTED},
     };
     struct gate_rules rules = {.on = true,
@@ -635,8 +638,11 @@ static void test_each_exception_is_found(void **state)
     struct cve_exception allow[MOST];
     char names[MOST][8];
     for (int count = 0; count <= MOST; count++) {
-        struct gate_rules rules = {.on = true, .severity = SEVERITY_LOW, .action = GATE_DENY,
-                                   .max_age = MAX_AGE, .allow = allow,
+        struct gate_rules rules = {.on = true,
+                                   .severity = SEVERITY_LOW,
+                                   .action = GATE_DENY,
+                                   .max_age = MAX_AGE,
+                                   .allow = allow,
                                    .allow_count = (size_t)count};
         for (int i = 0; i < count; i++) {
             snprintf(names[i], sizeof(names[i]), "C-%02d", i * 2);
@@ -665,8 +671,11 @@ static void test_ids_are_whole(void **state)
     (void)state;
     static const char *const others[] = {"cve-1", "CVE-11", "CVE-", "", "CVE-1 "};
     struct cve_exception allow = {.id = SLICE("CVE-1")};
-    struct gate_rules rules = {.on = true, .severity = SEVERITY_LOW, .max_age = MAX_AGE,
-                               .allow = &allow, .allow_count = 1};
+    struct gate_rules rules = {.on = true,
+                               .severity = SEVERITY_LOW,
+                               .max_age = MAX_AGE,
+                               .allow = &allow,
+                               .allow_count = 1};
     for (size_t i = 0; i < COUNT(others); i++) {
         struct arena arena = {0};
         struct finding finding = {.id = slice_from(others[i]), .severity = SEVERITY_HIGH};
@@ -706,9 +715,8 @@ static void test_questions(void **state)
         for (size_t h = 0; h < COUNT(healths); h++)
             for (int last = 0; last < 2; last++) {
                 struct arena arena = {0};
-                struct fake_facts fake = {.source = {fake_health, fake_artifact},
-                                          .health = healths[h],
-                                          .silent = true};
+                struct fake_facts fake = {
+                    .source = {fake_health, fake_artifact}, .health = healths[h], .silent = true};
                 struct decide_request request = request_of(SLICE("n-0"), &fake.source, false);
                 struct decisions decisions;
                 request.pod = read_pod(
@@ -755,9 +763,8 @@ static void test_who_asks_what(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
-        struct fake_facts fake = {.source = {fake_health, fake_artifact},
-                                  .health = HEALTH_UP,
-                                  .silent = true};
+        struct fake_facts fake = {
+            .source = {fake_health, fake_artifact}, .health = HEALTH_UP, .silent = true};
         struct decide_request request = request_of(SLICE("n-0"), &fake.source, false);
         struct decisions decisions;
         request.judge = cases[i].judge;
@@ -850,7 +857,7 @@ static const struct gate_rules strict = {.on = true,
                                          .max_age = MAX_AGE};
 
 #define GATE(members) "{\"gate\":{" members "},\"more\":true}"
-#define SCAN_WRITTEN  "\"digest\":\"sha256:d\",\"scanned\":\"2026-11-20T11:59:00Z\","
+#define SCAN_WRITTEN  "\"digest\":\"sha256:d\",\"scanned\":\"2026-11-20T12:00:00Z\","
 
 static void test_as_json(void **state)
 {
@@ -938,10 +945,10 @@ static void test_ten_are_named(void **state)
 static void test_reason_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "clean",    "below-threshold", "allowlisted", "findings",    "unscanned",
-        "scanning", "scan-failed",     "not-scannable", "too-old",   "unproxied",
-        "unavailable", "refused-by-harbor"};
+    static const char *const names[] = {"clean",       "below-threshold", "allowlisted",
+                                        "findings",    "unscanned",       "scanning",
+                                        "scan-failed", "not-scannable",   "too-old",
+                                        "unproxied",   "unavailable",     "refused-by-harbor"};
     assert_int_equal(COUNT(names), GATE_REASONS);
     for (size_t i = 0; i < COUNT(names); i++)
         assert_string_equal(gate_reason_name((enum gate_reason)i), names[i]);
