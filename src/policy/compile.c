@@ -39,10 +39,12 @@ static void set_discovered(struct compiler *c, struct harbor *harbor)
         ERROR(c, harbor->at, "Harbor `%.*s` has `discover: true`, expected an `api` to ask",
               SLICE_ARGS(harbor->name));
     harbor->registry_count = 0;
+    harbor->undiscovered = true;
     for (size_t i = 0; i < c->discovered_count; i++) {
         const struct discovered *found = &c->discovered[i];
         if (!slice_equal(found->harbor, harbor->name))
             continue;
+        harbor->undiscovered = false;
         harbor->registries =
             arena_allocate(&c->set->arena, found->count * sizeof(*harbor->registries));
         for (size_t j = 0; j < found->count; j++) {

@@ -286,6 +286,10 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
         return REASON_UNPARSEABLE;
     if (decision->at_harbor)
         return REASON_ALREADY_IN_HARBOR;
+    if (harbor->undiscovered) {
+        decision->detail = "which registries Harbor proxies is not known yet";
+        return REASON_HARBOR_DOWN;
+    }
     if (!decision->registry || !policy->moves[decision->registry - harbor->registries])
         return REASON_REGISTRY_NOT_PROXIED;
     decision->pattern = find_exclusion(d, reference);
@@ -366,7 +370,9 @@ static void judge(const struct decider *d, struct decision *decision)
     if (is_placeholder(decision->field))
         return;
     if (!judged_key(decision, &gate->key)) {
-        gate_set(&policy->gate, GATE_UNPROXIED, NULL, gate);
+        bool undiscovered = policy->harbor->undiscovered && decision->parsed;
+        gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
+                 undiscovered ? "which registries Harbor proxies is not known yet" : NULL, gate);
     } else if (!facts) {
         gate_set(&policy->gate, GATE_UNAVAILABLE, "no facts are given", gate);
     } else {

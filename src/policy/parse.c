@@ -156,7 +156,7 @@ static void read_api(struct field_parser *p, const struct yaml_value *value, voi
 
 static const struct field harbor_spec_fields[] = {
     {"host", read_host, true},
-    {"registries", read_registries, true},
+    {"registries", read_registries, false},
     {"discover", read_discover, false},
     {"protected", read_protected, false},
     {"nodesHaveCredentials", read_nodes_have_credentials, false},
@@ -369,6 +369,20 @@ static void keep_spec(struct field_parser *p, const struct yaml_value *value, vo
     ((struct header *)target)->spec = value;
 }
 
+/* `registries` is required where they are not discovered. */
+static void require_registries(struct field_parser *p, const struct yaml_value *spec,
+                               const struct harbor *harbor)
+{
+    if (harbor->discover || spec->kind != YAML_MAP)
+        return;
+    for (size_t i = 0; i < spec->count; i++)
+        if (field_is_scalar(spec->pairs[i].key) &&
+            slice_equal(spec->pairs[i].key->text, SLICE("registries")) &&
+            spec->pairs[i].value->kind != YAML_NULL)
+            return;
+    FIELD_ERROR(p, spec, "`spec` has no `registries`, expected one");
+}
+
 static void add_harbor(struct field_parser *p, const struct yaml_value *root,
                        const struct header *header)
 {
@@ -383,6 +397,7 @@ static void add_harbor(struct field_parser *p, const struct yaml_value *root,
             (struct pattern){.text = slice_from(standard[i]), .at = root->at};
     fields_read(p, header->spec, "`spec`", harbor_spec_fields,
                 sizeof(harbor_spec_fields) / sizeof(*harbor_spec_fields), &harbor);
+    require_registries(p, header->spec, &harbor);
     d->harbors =
         arena_grow(p->arena, d->harbors, d->harbor_count, &d->harbor_capacity, sizeof(*d->harbors));
     d->harbors[d->harbor_count++] = harbor;

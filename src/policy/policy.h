@@ -99,7 +99,8 @@ struct harbor {
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;
-    bool discover; /* registries are Harbor's own proxy projects */
+    bool discover;     /* registries are Harbor's own proxy projects, */
+    bool undiscovered; /* which are not known yet */
 };
 
 struct policy {
