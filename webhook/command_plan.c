@@ -213,7 +213,7 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
     };
     struct pod template, old_template;
     if (asked.request.subject == REVIEW_WORKLOAD) {
-        review_templates(&review, arena, &template, &old_template);
+        review_templates(&review, arena, &template, &old_template, &asked.pointer);
         asked.request.pod = &template;
         asked.request.old_pod = &old_template;
     }

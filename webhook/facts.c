@@ -268,6 +268,7 @@ unsigned facts_suspended(struct facts *facts)
 static long long expire(struct facts *facts, long long now)
 {
     long long next = now + TICK_MAX_MS;
+    unsigned long long late = facts->late;
     for (struct fact_waiter *waiter = facts->waiters, *after; waiter; waiter = after) {
         after = waiter->next;
         if (waiter->deadline_ms <= now) {
@@ -277,6 +278,8 @@ static long long expire(struct facts *facts, long long now)
             next = waiter->deadline_ms;
         }
     }
+    for (struct session *s = facts->sessions; s && facts->late != late; s = s->next)
+        session_doubt_health(s);
     return next;
 }
 

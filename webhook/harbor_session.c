@@ -251,9 +251,14 @@ static void take_poll(struct session *session, bool healthy, const char *why)
         session->failures = 0;
     }
     bool calm = session->health == HEALTH_UP && session->polls_against == 0;
-    if (healthy) /* one image that always fails, asked now and then, is not a Harbor that is down */
-        session->failures = 0;
     session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+}
+
+void session_doubt_health(struct session *session)
+{
+    long long earliest = session->health_asked_ms + HEALTH_POLL_ILL_MS;
+    if (session->next_health_ms > earliest)
+        session->next_health_ms = earliest;
 }
 
 /* Real answers count too: several questions in a row without one, and Harbor is down. */
@@ -263,9 +268,15 @@ static void feed_breaker(struct session *session, enum harbor_answer answer, con
         session->failures = 0;
         return;
     }
-    if (++session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
-        return;
     long long now = clock_monotonic_ms();
+    session_doubt_health(session);
+    /* one image that always fails, asked now and then, is not a Harbor that is down */
+    if (now - session->failures_began_ms > HEALTH_POLL_MS && session->polls_against == 0)
+        session->failures = 0;
+    if (session->failures++ == 0)
+        session->failures_began_ms = now;
+    if (session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
+        return;
     bool again = now < session->breaker_until_ms + BREAKER_HOLD_MOST_MS;
     session->breaker_hold_ms = again ? 2 * session->breaker_hold_ms : HEALTH_POLL_ILL_MS;
     if (session->breaker_hold_ms > BREAKER_HOLD_MOST_MS)
@@ -569,6 +580,7 @@ long long session_poll(struct session *session, long long now)
 {
     if (now >= session->next_health_ms && !session->polling_health) {
         session->polling_health = true;
+        session->health_asked_ms = now;
         session->next_health_ms = now + HEALTH_POLL_MS;
         ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
     }

@@ -84,9 +84,11 @@ struct session {
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account */
     long long account_asked_ms;  /* when it was last asked for */
+    long long health_asked_ms;
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no question before */
     unsigned polls_against;      /* in a row that speak against the state */
-    unsigned failures;           /* questions in a row without an answer */
+    unsigned failures;           /* questions in a row without an answer, */
+    long long failures_began_ms; /* since then; they count for one poll's interval */
     long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
     bool polling_health, polling_account, account_tried;
     long long breaker_until_ms, breaker_hold_ms; /* polls do not close it before; how long */
@@ -140,6 +142,10 @@ long long session_poll(struct session *session, long long now);
 
 /* Asks for an entry of the cache, whose `asking` the caller has set. */
 void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key);
+
+/* A question was not answered, or not in time: Harbor may be ill. Its health is asked for at once,
+ * but not once for each question. */
+void session_doubt_health(struct session *session);
 
 /* The health that decide() sees. */
 enum harbor_health session_health(const struct session *session);

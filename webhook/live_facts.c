@@ -126,10 +126,24 @@ void live_facts_ask(struct live_facts *live)
     facts_release(live->facts, waiter);
 }
 
+/* Where the list cannot be read. */
+static void write_counts(struct json_writer *w, const struct scan *scan)
+{
+    json_key(w, "counts");
+    json_begin_object(w);
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        if (scan->counts[severity])
+            json_member_number(w, severity_name((enum severity)severity), scan->counts[severity]);
+    json_end_object(w);
+}
+
 static void write_scan(struct json_writer *w, const struct scan *scan)
 {
-    static const char *const statuses[] = {
-        [SCAN_RUNNING] = "Running", [SCAN_FAILED] = "Error", [SCAN_DONE] = "Success"};
+    static const char *const statuses[] = {[SCAN_UNKNOWN] = "Unknown",
+                                           [SCAN_NONE] = "None",
+                                           [SCAN_RUNNING] = "Running",
+                                           [SCAN_FAILED] = "Error",
+                                           [SCAN_DONE] = "Success"};
     char time[RFC3339_SIZE];
     json_key(w, "scan");
     json_begin_object(w);
@@ -140,6 +154,14 @@ static void write_scan(struct json_writer *w, const struct scan *scan)
     }
     if (scan->partial)
         json_member_bool(w, "partial", true);
+    bool counted = false;
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        counted |= scan->counts[severity] > 0;
+    if (!scan->listed && counted) {
+        write_counts(w, scan);
+        json_end_object(w);
+        return;
+    }
     json_key(w, "findings");
     json_begin_array(w);
     for (size_t i = 0; i < scan->finding_count; i++) {
@@ -158,20 +180,25 @@ static void write_scan(struct json_writer *w, const struct scan *scan)
     json_end_object(w);
 }
 
-static void write_fact(struct json_writer *w, const struct artifact_fact *fact)
+static void write_fact(struct json_writer *w, const struct artifact_fact *fact, bool scanned)
 {
     json_begin_object(w);
     if (fact->digest.len)
         json_member(w, "digest", fact->digest);
     if (fact->scan.status == SCAN_NOT_SCANNABLE)
         json_member_bool(w, "scannable", false);
-    else if (fact->scan.status != SCAN_NONE && fact->scan.status != SCAN_UNKNOWN)
+    else if (scanned && fact->present == TRUTH_YES)
         write_scan(w, &fact->scan);
+    if (scanned && fact->has_allowlist == TRUTH_UNKNOWN)
+        json_member_text(w, "allowlist", "unknown");
     json_member_bool(w, "present", fact->present == TRUTH_YES);
     if (fact->servable != TRUTH_UNKNOWN)
         json_member_bool(w, "servable", fact->servable == TRUTH_YES);
-    if (fact->public_ != TRUTH_UNKNOWN)
-        json_member_bool(w, "public", fact->public_ == TRUTH_YES);
+    json_key(w, "public");
+    if (fact->public_ == TRUTH_UNKNOWN)
+        json_write_null(w);
+    else
+        json_bool(w, fact->public_ == TRUTH_YES);
     if (fact->unauthorized)
         json_member_bool(w, "authorized", false);
     if (fact->outside_filter)
@@ -213,13 +240,16 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
                        (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
                                         slice_from(separator), question->key.reference},
                        5);
-        if (question->harbor != harbor || map_get(&written, key) ||
-            !source->artifact(source, harbor, &question->key, FACT_PRESENT, now, &live->arena,
-                              &fact))
+        if (question->harbor != harbor || map_get(&written, key))
+            continue;
+        bool scanned = source->artifact(source, harbor, &question->key, FACT_PRESENT | FACT_SCAN,
+                                        now, &live->arena, &fact);
+        if (!scanned && !source->artifact(source, harbor, &question->key, FACT_PRESENT, now,
+                                          &live->arena, &fact))
             continue;
         *map_put(&written, key) = question;
         json_key_slice(w, key);
-        write_fact(w, &fact);
+        write_fact(w, &fact, scanned);
     }
     json_end_object(w);
     json_end_object(w);

@@ -115,7 +115,7 @@ static void write_line(const struct admission *admission, double seconds, unsign
     for (size_t i = 0; i < decisions->count; i++) {
         json_begin_object(w);
         decision_write_members(w, decisions, &decisions->items[i],
-                               admission_field(&decisions->items[i], arena));
+                               admission_field(admission, &decisions->items[i], arena));
         json_end_object(w);
     }
     json_end_array(w);
@@ -162,7 +162,9 @@ void review_log(const struct admission *admission, double seconds, struct arena 
     if (admission->too_many_images) {
         uint64_t hash = map_hash(admission->review.namespace_, (uint64_t)admission->webhook + 1);
         if (take_turn(hash, &repeated))
-            write_failed(admission, "a Pod has too many images and is left alone",
+            write_failed(admission,
+                         admission->denied ? "it has too many images and is refused"
+                                           : "a Pod has too many images and is left alone",
                          "more than 4096 images", repeated);
         return;
     }

@@ -19,9 +19,13 @@ const char *admit_result_name(enum admit_result result)
     return names[result];
 }
 
-struct slice admission_field(const struct decision *decision, struct arena *arena)
+struct slice admission_field(const struct admission *admission, const struct decision *decision,
+                             struct arena *arena)
 {
-    return pod_field_pointer(decision->field, arena);
+    struct slice field = pod_field_pointer(decision->field, arena);
+    return admission->pointer.len
+               ? arena_join(arena, (struct slice[]){admission->pointer, field}, 2)
+               : field;
 }
 
 /* --- the patch --- */
@@ -93,13 +97,14 @@ static struct slice annotation_key(const struct image_field *field, struct arena
     return arena_format(arena, "%s%.*s-%.*s", prefix, KEPT, field->name.base, HEX, hex);
 }
 
-static struct slice annotation_value(const struct decisions *decisions,
+static struct slice annotation_value(const struct admission *admission,
                                      const struct decision *decision, struct arena *arena)
 {
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
-    decision_write_members(&w, decisions, decision, admission_field(decision, arena));
+    decision_write_members(&w, &admission->decisions, decision,
+                           admission_field(admission, decision, arena));
     json_end_object(&w);
     struct slice value = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
@@ -116,10 +121,12 @@ static bool is_noted(enum admit_webhook webhook, const struct decision *decision
 }
 
 /* The Policy, and each image that there is something to tell of. */
-static size_t annotate(enum admit_webhook webhook, const struct decisions *decisions,
-                       struct arena *arena, struct audit_annotation **ret)
+static size_t annotate(const struct admission *admission, struct arena *arena,
+                       struct audit_annotation **ret)
 {
     size_t count = 0;
+    const enum admit_webhook webhook = admission->webhook;
+    const struct decisions *decisions = &admission->decisions;
     struct audit_annotation *annotations =
         arena_allocate(arena, (decisions->count + 1) * sizeof(*annotations));
     if (decisions->policy && (webhook == ADMIT_MUTATE || decisions->judged))
@@ -129,7 +136,7 @@ static size_t annotate(enum admit_webhook webhook, const struct decisions *decis
         if (is_noted(webhook, decision) && is_label(decision->field->name))
             annotations[count++] =
                 (struct audit_annotation){annotation_key(decision->field, arena),
-                                          annotation_value(decisions, decision, arena)};
+                                          annotation_value(admission, decision, arena)};
     }
     *ret = annotations;
     return count;
@@ -158,6 +165,27 @@ static void answer_validate(struct arena *arena, struct admission *ret, struct r
     response->warnings = warnings;
 }
 
+/* More images than are looked at. It is left alone; but to be too large is no way round the gate.
+ */
+static void answer_too_many(const struct admit_request *asked, const struct decide_request *request,
+                            struct arena *arena, struct admission *ret, struct response *response)
+{
+    if (asked->webhook != ADMIT_VALIDATE)
+        return;
+    decide(asked->policies, request, arena, &ret->decisions);
+    const struct decisions *decisions = &ret->decisions;
+    ret->applied = decisions->mode == MODE_ENFORCE;
+    ret->denied = ret->applied && decisions->gated && !decisions->spared;
+    response->allowed = !ret->denied;
+    if (ret->denied)
+        response->message =
+            arena_format(arena,
+                         "there are more than %d images, which Policy `%.*s` (%.*s:%d) cannot "
+                         "judge; expected fewer",
+                         POD_MAX_IMAGES, SLICE_ARGS(decisions->policy->name),
+                         SLICE_ARGS(decisions->policy->at.file), decisions->policy->at.line);
+}
+
 /* Decides about the Pod, or the Pods of the workload, that the review brings. */
 static void answer(const struct admit_request *asked, struct arena *arena, struct admission *ret,
                    struct response *response)
@@ -183,13 +211,15 @@ static void answer(const struct admit_request *asked, struct arena *arena, struc
     if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
         return;
     if (request.subject == REVIEW_WORKLOAD) {
-        review_templates(review, arena, &ret->template, &ret->old_template);
+        review_templates(review, arena, &ret->template, &ret->old_template, &ret->pointer);
         request.pod = &ret->template;
         request.old_pod = &ret->old_template;
     }
     ret->too_many_images = request.pod->too_many_images;
-    if (ret->too_many_images)
+    if (ret->too_many_images) {
+        answer_too_many(asked, &request, arena, ret, response);
         return;
+    }
     decide(asked->policies, &request, arena, &ret->decisions);
     ret->waiting = ret->decisions.missing_count > 0;
     if (ret->waiting)
@@ -200,7 +230,7 @@ static void answer(const struct admit_request *asked, struct arena *arena, struc
         answer_validate(arena, ret, response);
     else
         answer_mutate(&request, arena, ret, response);
-    response->annotation_count = annotate(asked->webhook, &ret->decisions, arena, &annotations);
+    response->annotation_count = annotate(ret, arena, &annotations);
     response->annotations = annotations;
 }
 

@@ -181,6 +181,26 @@ static enum gate_reason advice_of(enum gate_reason reason)
                : reason;
 }
 
+static bool is_denied(const struct gate *gate)
+{
+    return gate->judged && gate->outcome == GATE_DENY;
+}
+
+/* Whether an image before this one gets the same advice. */
+static bool is_advised(const struct decisions *decisions, size_t index)
+{
+    const struct gate *gate = &decisions->items[index].gate;
+    enum gate_reason advice = advice_of(gate->reason);
+    bool names_project = advice == GATE_FINDINGS || advice == GATE_REFUSED_BY_HARBOR;
+    for (size_t i = 0; i < index; i++) {
+        const struct gate *other = &decisions->items[i].gate;
+        if (is_denied(other) && advice_of(other->reason) == advice &&
+            (!names_project || slice_equal(other->key.project, gate->key.project)))
+            return true;
+    }
+    return false;
+}
+
 struct slice refusal_reason(const struct decisions *decisions, const struct decision *decision,
                             size_t most_cves, struct arena *arena)
 {
@@ -204,14 +224,13 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
 {
     struct buffer out = {0};
     const struct policy *policy = decisions->policy;
-    size_t denied = decisions->outcomes[GATE_DENY], shown = 0;
-    bool advised[GATE_REASONS] = {false};
+    size_t denied = decisions->outcomes[GATE_DENY], shown = 0, advised = 0;
     buffer_append_format(&out, "%zu image%s refused by Policy `%.*s` (%.*s:%d):", denied,
                          denied == 1 ? " is" : "s are", SLICE_ARGS(policy->name),
                          SLICE_ARGS(policy->at.file), policy->at.line);
     for (size_t i = 0; i < decisions->count && shown < REFUSAL_MAX_IMAGES; i++) {
         const struct decision *decision = &decisions->items[i];
-        if (!decision->gate.judged || decision->gate.outcome != GATE_DENY)
+        if (!is_denied(&decision->gate))
             continue;
         shown++;
         buffer_append_text(&out, "\n- ");
@@ -221,14 +240,14 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
             append_page(&out, policy->harbor, &decision->gate);
     }
     if (denied > shown)
-        buffer_append_format(&out, "\n- and %zu more images", denied - shown);
+        buffer_append_format(&out, "\n- and %zu more image%s", denied - shown,
+                             denied - shown == 1 ? "" : "s");
     buffer_append_text(&out, "\nWhat can be done:");
-    for (size_t i = 0; i < decisions->count; i++) {
+    for (size_t i = 0; i < decisions->count && advised < REFUSAL_MAX_IMAGES; i++) {
         const struct gate *gate = &decisions->items[i].gate;
-        enum gate_reason advice = advice_of(gate->reason);
-        if (!gate->judged || gate->outcome != GATE_DENY || advised[advice])
+        if (!is_denied(gate) || is_advised(decisions, i))
             continue;
-        advised[advice] = true;
+        advised++;
         buffer_append_text(&out, "\n- ");
         append_advice(&out, gate);
     }

@@ -92,7 +92,7 @@ static long long read_time(struct reader *r, const char *what)
 {
     long long seconds = 0;
     struct slice text = read_text(r, what);
-    if (text.len && !rfc3339_parse(text, &seconds))
+    if (!r->failed && !rfc3339_parse(text, &seconds))
         fail_here(r, what, "a time such as \"2026-11-20T02:11:09Z\"");
     return seconds;
 }
@@ -145,11 +145,29 @@ static void read_findings(struct reader *r, struct scan *scan)
 static void read_scan_status(struct reader *r, struct scan *scan)
 {
     struct slice text = read_text(r, "`status`");
-    scan->status = scan_status_from_text(text);
-    if (text.len && scan->status == SCAN_UNKNOWN)
+    scan->status = slice_equal(text, SLICE("None")) ? SCAN_NONE : scan_status_from_text(text);
+    if (!r->failed && scan->status == SCAN_UNKNOWN && !slice_equal(text, SLICE("Unknown")))
         fail_here(r, "`status` of a scan",
-                  "\"Success\", \"Error\", \"Stopped\", \"Pending\", \"Scheduled\" or "
-                  "\"Running\"");
+                  "\"Success\", \"Error\", \"Stopped\", \"Pending\", \"Scheduled\", "
+                  "\"Running\", or \"None\" or \"Unknown\"");
+}
+
+/* Numbers by severity, where there is no list. */
+static void read_counts(struct reader *r, struct scan *scan)
+{
+    struct json_string key;
+    if (!enter(r, "`counts`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        enum severity severity;
+        struct slice number;
+        bool known = severity_from_text(json_string_decode(key, &r->file->arena), &severity);
+        if (!known || json_peek(&r->s) != JSON_NUMBER)
+            fail(r, "`counts`", "numbers by severity, such as {\"Critical\": 2}");
+        else if (json_skip_slice(&r->s, &number))
+            scan->counts[severity] = scan_count_from_text(number);
+    }
+    scan->listed = false;
 }
 
 static void read_scan(struct reader *r, struct scan *scan)
@@ -167,10 +185,31 @@ static void read_scan(struct reader *r, struct scan *scan)
             scan->partial = read_truth(r, "`partial`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("findings")))
             read_findings(r, scan);
+        else if (json_string_is(key, SLICE("counts")))
+            read_counts(r, scan);
         else
             json_skip(&r->s);
     }
-    scan_set_findings(scan, SEVERITY_NONE, scan->findings, scan->finding_count, &r->file->arena);
+    if (scan->listed)
+        scan_set_findings(scan, SEVERITY_NONE, scan->findings, scan->finding_count,
+                          &r->file->arena);
+}
+
+static enum truth read_truth_or_null(struct reader *r, const char *what)
+{
+    if (json_peek(&r->s) != JSON_NULL)
+        return read_truth(r, what);
+    json_skip(&r->s);
+    return TRUTH_UNKNOWN;
+}
+
+static void read_allowlist(struct reader *r, struct artifact_fact *fact)
+{
+    if (!slice_equal(read_text(r, "`allowlist`"), SLICE("unknown")))
+        fail_here(r, "`allowlist`",
+                  "\"unknown\", or nothing: each finding says whether it is "
+                  "`allowlisted`");
+    fact->has_allowlist = TRUTH_UNKNOWN;
 }
 
 static void read_artifact(struct reader *r, struct artifact_fact *fact)
@@ -189,7 +228,9 @@ static void read_artifact(struct reader *r, struct artifact_fact *fact)
         else if (json_string_is(key, SLICE("servable")))
             fact->servable = read_truth(r, "`servable`");
         else if (json_string_is(key, SLICE("public")))
-            fact->public_ = read_truth(r, "`public`");
+            fact->public_ = read_truth_or_null(r, "`public`");
+        else if (json_string_is(key, SLICE("allowlist")))
+            read_allowlist(r, fact);
         else if (json_string_is(key, SLICE("authorized")))
             fact->unauthorized = read_truth(r, "`authorized`") == TRUTH_NO;
         else if (json_string_is(key, SLICE("inProxyFilter")))

@@ -76,6 +76,9 @@ bool severity_from_text(struct slice text, enum severity *ret);
 /* "Success", "Error", "Running", …, as Harbor writes it; SCAN_UNKNOWN for other words. */
 enum scan_status scan_status_from_text(struct slice text);
 
+/* A number of findings as JSON writes it; SCAN_MAX_COUNT at most, 0 for what is no whole number. */
+unsigned scan_count_from_text(struct slice text);
+
 /* The same scan in the arena, with its findings and their texts. */
 struct scan scan_copy(const struct scan *scan, struct arena *arena);
 

@@ -37,6 +37,13 @@ static void read_number(struct json_scanner *s, long long *ret)
     *ret = (long long)number;
 }
 
+unsigned scan_count_from_text(struct slice text)
+{
+    unsigned long long number = 0;
+    parse_whole(text, SCAN_MAX_COUNT, &number);
+    return (unsigned)number;
+}
+
 static bool read_count(struct json_scanner *s, unsigned *ret)
 {
     struct slice text;

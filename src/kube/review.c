@@ -188,7 +188,7 @@ enum review_subject review_subject(const struct review *review)
 
 /* The Pod of a template in the object's text; one without images where there is none. */
 static void read_template(const struct review *review, struct slice text, struct arena *arena,
-                          struct pod *ret)
+                          struct pod *ret, struct slice *ret_pointer)
 {
     const struct object nameless = {.group = review->group, .kind = review->kind};
     struct object object;
@@ -199,15 +199,19 @@ static void read_template(const struct review *review, struct slice text, struct
         return;
     object.group = review->group; /* what the API server calls it, whatever the text says */
     object.kind = review->kind;
-    if (workload_read(&object, NULL, 0, arena, &workload, &missing))
+    if (workload_read(&object, NULL, 0, arena, &workload, &missing)) {
         *ret = workload.pod;
+        *ret_pointer = workload.pointer;
+    }
 }
 
 void review_templates(const struct review *review, struct arena *arena, struct pod *ret,
-                      struct pod *ret_old)
+                      struct pod *ret_old, struct slice *ret_pointer)
 {
-    read_template(review, review->object, arena, ret);
+    struct slice old_pointer;
+    *ret_pointer = (struct slice){0};
+    read_template(review, review->object, arena, ret, ret_pointer);
     *ret_old = (struct pod){0};
     if (review->old_object.len)
-        read_template(review, review->old_object, arena, ret_old);
+        read_template(review, review->old_object, arena, ret_old, &old_pointer);
 }

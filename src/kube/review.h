@@ -39,6 +39,7 @@ bool review_parse(struct slice body, struct arena *arena, struct review *ret, st
 enum review_subject review_subject(const struct review *review);
 
 /* The Pods that the templates of a REVIEW_WORKLOAD make, of the object and of the old one, as
- * workload_read has them; without images where there is none. In the arena and the body. */
+ * workload_read has them; without images where there is none. `ret_pointer` is the JSON Pointer of
+ * the object's template. In the arena and the body. */
 void review_templates(const struct review *review, struct arena *arena, struct pod *ret,
-                      struct pod *ret_old);
+                      struct pod *ret_old, struct slice *ret_pointer);

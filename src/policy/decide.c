@@ -353,8 +353,10 @@ static bool judged_key(const struct decision *decision, struct artifact_key *ret
         size_t slash = slice_find(reference.path, '/');
         struct registry own = {.project = slice_head(reference.path, slash)};
         reference.path = slice_from_index(reference.path, slash + 1);
+        if (reference.path.len == 0)
+            return false;
         *ret = artifact_key(&own, &reference);
-        return reference.path.len > 0;
+        return true;
     }
     if (!decision->registry)
         return false;
@@ -387,7 +389,7 @@ static void judge(const struct decider *d, struct decision *decision)
             gate_set(&policy->gate, GATE_UNAVAILABLE, "Harbor did not say in time", gate);
     }
     /* a CVE published overnight must not keep a drained node's Pods from coming back */
-    if (gate->outcome == GATE_DENY && d->is_controlled && !policy->gate.pods) {
+    if (gate->outcome == GATE_DENY && d->ret->spared) {
         gate->outcome = GATE_WARN;
         gate->spared = true;
     }
@@ -425,6 +427,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->policy && request->owned &&
         (request->believe_owners || is_controller_user(ret->policy->harbor, request->user_name));
     bool gate = has_gate(&d, whole);
+    ret->gated = gate;
+    ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
     if (request->facts) /* of each image: for the rewrite, and for the gate */
         ret->missing = arena_allocate(arena, 2 * pod->image_count * sizeof(*ret->missing));

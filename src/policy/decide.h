@@ -86,7 +86,9 @@ struct decisions {
     struct slice workload;       /* "namespace/Kind/name": what the bucket is made of */
     struct decision *items;      /* for each image that the request is about */
     size_t count;
-    size_t rewrites;                        /* how many of them have REASON_REWRITTEN */
+    size_t rewrites; /* how many of them have REASON_REWRITTEN */
+    bool gated;      /* the gate judges the object's images, */
+    bool spared;     /* but a controller made it: it is warned about where it would be refused */
     size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
     struct fact_question
         *missing; /* to be asked; the decisions are provisional while there are any */

@@ -75,8 +75,8 @@ static void read_fixable_only(struct field_parser *p, const struct yaml_value *v
 static void read_max_age(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     long long milliseconds;
-    if (field_is_scalar(value) && duration_parse(value->text.base, &milliseconds) &&
-        milliseconds >= 1000)
+    if (field_is_scalar(value) && strlen(value->text.base) == value->text.len &&
+        duration_parse(value->text.base, &milliseconds) && milliseconds >= 1000)
         rules_of(target)->max_age = milliseconds / 1000;
     else
         FIELD_ERROR(p, value,
@@ -106,10 +106,12 @@ static void read_exception_until(struct field_parser *p, const struct yaml_value
         ((struct cve_exception *)target)->ends = begin + SECONDS_PER_DAY;
     else
         FIELD_ERROR(p, value,
-                    "`until` is %.*s, expected the last day on which the finding is accepted "
+                    "`until` is %s%.*s%s, expected the last day on which the finding is accepted "
                     "(UTC), such as `2027-01-31`",
+                    field_is_scalar(value) ? "`" : "",
                     SLICE_ARGS(field_is_scalar(value) ? slice_head(value->text, 40)
-                                                      : slice_from(yaml_kind_name(value))));
+                                                      : slice_from(yaml_kind_name(value))),
+                    field_is_scalar(value) ? "`" : "");
 }
 
 static void read_exception_reason(struct field_parser *p, const struct yaml_value *value,

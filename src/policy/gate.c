@@ -58,6 +58,11 @@ void gate_set(const struct gate_rules *rules, enum gate_reason reason, const cha
 
 /* --- findings --- */
 
+static bool is_alive(const struct cve_exception *exception, long long now)
+{
+    return exception->ends == 0 || now < exception->ends;
+}
+
 static bool is_excepted(const struct gate_rules *rules, struct slice id, long long now)
 {
     size_t low = 0, high = rules->allow_count;
@@ -65,7 +70,7 @@ static bool is_excepted(const struct gate_rules *rules, struct slice id, long lo
         size_t middle = low + (high - low) / 2;
         int order = slice_compare(rules->allow[middle].id, id);
         if (order == 0)
-            return rules->allow[middle].ends == 0 || now < rules->allow[middle].ends;
+            return is_alive(&rules->allow[middle], now);
         if (order < 0)
             low = middle + 1;
         else
@@ -74,19 +79,29 @@ static bool is_excepted(const struct gate_rules *rules, struct slice id, long lo
     return false;
 }
 
-static unsigned count_from(const struct scan *scan, enum severity from)
+static bool may_except(const struct gate_rules *rules, long long now)
+{
+    bool alive = false;
+    for (size_t i = 0; i < rules->allow_count && !alive; i++)
+        alive = is_alive(&rules->allow[i], now);
+    return alive;
+}
+
+/* Findings from one severity up to below another. */
+static unsigned count_between(const struct scan *scan, enum severity from, int below)
 {
     unsigned count = 0;
-    for (int severity = (int)from; severity < SEVERITY_COUNT; severity++)
+    for (int severity = (int)from; severity < below; severity++)
         count += scan->counts[severity];
     return count;
 }
 
-/* Findings of the threshold and above, of which only the numbers are known. */
+/* Findings that count, of which only the number is known. */
 static enum gate_reason judge_counts(const struct gate_rules *rules,
-                                     const struct artifact_fact *fact, const char **ret_detail)
+                                     const struct artifact_fact *fact, long long now,
+                                     const char **ret_detail)
 {
-    if (rules->fixable_only || rules->allow_count || fact->has_allowlist != TRUTH_NO) {
+    if (rules->fixable_only || may_except(rules, now) || fact->has_allowlist != TRUTH_NO) {
         *ret_detail = "the list of findings cannot be read, so nobody knows which are accepted or "
                       "fixable (does the account have artifact-addition:read?)";
         return GATE_UNAVAILABLE;
@@ -101,14 +116,13 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
 {
     const struct scan *scan = &fact->scan;
     size_t accepted = 0;
-    if (count_from(scan, SEVERITY_NONE) == 0)
+    int listed_from = scan->listed ? (int)scan->listed_from : SEVERITY_COUNT;
+    if (count_between(scan, SEVERITY_NONE, SEVERITY_COUNT) == 0)
         return GATE_CLEAN;
-    if (count_from(scan, rules->severity) == 0)
+    if (count_between(scan, rules->severity, SEVERITY_COUNT) == 0)
         return GATE_BELOW_THRESHOLD;
-    if (!scan->listed || scan->listed_from > rules->severity)
-        return judge_counts(rules, fact, &ret->detail);
     ret->bad = arena_allocate(arena, scan->finding_count * sizeof(*ret->bad));
-    for (size_t i = 0; i < scan->finding_count; i++) {
+    for (size_t i = 0; scan->listed && i < scan->finding_count; i++) {
         const struct finding *finding = &scan->findings[i];
         if (finding->severity < rules->severity || (rules->fixable_only && finding->fix.len == 0))
             continue;
@@ -125,10 +139,17 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
     }
     if (ret->bad_count)
         return GATE_FINDINGS;
+    if (count_between(scan, rules->severity, listed_from))
+        return judge_counts(rules, fact, now, &ret->detail);
     if (accepted == 0)
         ret->detail = "no version repairs what was found, and the Policy counts only what can be "
                       "repaired";
     return accepted ? GATE_ALLOWLISTED : GATE_BELOW_THRESHOLD;
+}
+
+static bool is_old(const struct gate_rules *rules, const struct scan *scan, long long now)
+{
+    return scan->finished && now - scan->finished > rules->max_age;
 }
 
 /* What a scan that is not there means; of an index, other platforms may have been scanned, and what
@@ -138,6 +159,8 @@ static enum gate_reason judge_missing(const struct gate_rules *rules,
                                       long long now, struct arena *arena, struct gate *ret)
 {
     struct gate others = *ret;
+    if (is_old(rules, &fact->scan, now))
+        return reason;
     if (judge_findings(rules, fact, now, arena, &others) != GATE_FINDINGS)
         return reason;
     *ret = others;
@@ -148,7 +171,7 @@ static enum gate_reason judge_done(const struct gate_rules *rules, const struct 
                                    long long now, struct arena *arena, struct gate *ret)
 {
     const struct scan *scan = &fact->scan;
-    if (scan->finished && now - scan->finished > rules->max_age)
+    if (is_old(rules, scan, now))
         return GATE_TOO_OLD;
     enum gate_reason reason = judge_findings(rules, fact, now, arena, ret);
     /* what the failed child holds is not known; what the others hold is bad enough */
