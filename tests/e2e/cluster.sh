@@ -8,6 +8,7 @@
 #   cluster.sh up [--node]        starts it and prints the KUBECONFIG to use: about 5 s
 #   cluster.sh image REF...       pushes a tiny image for each REF that runs until told to stop (argument "once": ends)
 #   cluster.sh load ARCHIVE...    imports image archives (OCI or docker) into the node
+#   cluster.sh registry NAME DO   what goes wrong with a registry and is over again: stop, start; hang, resume
 #   cluster.sh env                prints where things are, as shell assignments
 #   cluster.sh down               ends all of it, leaves the logs
 #
@@ -31,7 +32,9 @@ node=$run/node
 readonly API_PORT=17443 ETCD_PORT=27379 ETCD_PEER_PORT=27380 KUBELET_PORT=17250 KUBELET_HEALTH_PORT=17248
 # The node is named by its address, so that the API server finds it there (kubectl logs, exec).
 readonly NODE_NAME=127.0.0.1
-readonly POD_NETWORK=10.213.77.0/24 SERVICE_NETWORK=10.213.78.0/24 BRIDGE=hp-e2e0
+readonly POD_NETWORK=10.213.72.0/22 SERVICE_NETWORK=10.213.78.0/24 BRIDGE=hp-e2e0
+# this machine as Pods reach it; the bridge has it from the first Pod on
+readonly GATEWAY=10.213.72.1
 # "harbor" stands in for Harbor, "upstream" for docker.io, ghcr.io, quay.io and registry.k8s.io as the node reaches
 # them, "private" for a Harbor that wants a password.
 readonly HARBOR=127.0.0.1:25000 UPSTREAM=127.0.0.1:25001 PRIVATE=127.0.0.1:25002
@@ -179,7 +182,7 @@ build() {
 start() {
   local name=$1
   shift
-  setsid "$@" >"$logs/$name.log" 2>&1 8>&- 9>&- &
+  setsid "$@" >>"$logs/$name.log" 2>&1 8>&- 9>&- &
   echo "$! $(started $!)" >"$run/$name.pid"
 }
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
@@ -277,7 +280,26 @@ start_registry() {
     printf 'http: {addr: "%s", secret: none}\n' "$2"
     [ -z "${3:-}" ] || printf 'auth: {htpasswd: {realm: "%s", path: "%s"}}\n' "$1" "$3"
   } >"$node/$1.yaml"
-  start "$1" env OTEL_TRACES_EXPORTER=none "$bin/registry" serve "$node/$1.yaml"
+  serve_registry "$1"
+}
+serve_registry() { start "$1" env OTEL_TRACES_EXPORTER=none "$bin/registry" serve "$node/$1.yaml"; }
+
+# registry NAME stop|start|hang|resume: a registry that hangs accepts connections, since the kernel does, and never answers.
+registry() {
+  local address pid=""
+  case ${1:-} in harbor) address=$HARBOR ;; upstream) address=$UPSTREAM ;; private) address=$PRIVATE ;; *) fail "no registry ${1:-}" ;; esac
+  alive "$1" || [ "${2:-}" = start ] || fail "the registry $1 does not run"
+  case ${2:-} in
+    stop) stop "$1" ;;
+    start)
+      if alive "$1"; then fail "the registry $1 runs"; fi
+      serve_registry "$1"
+      wait_for "the registry on $address" 30 answers "$address"
+      ;;
+    hang) kill -s STOP "$pid" ;;
+    resume) kill -s CONT "$pid" ;;
+    *) fail "registry ${1:-}: stop, start, hang or resume" ;;
+  esac
 }
 
 start_node() {
@@ -355,7 +377,7 @@ makeIPTablesUtilChains: false
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%", imagefs.inodesFree: "0%"}
-maxPods: 250
+maxPods: 500
 podLogsDir: $node/podlogs
 volumePluginDir: $node/volumeplugins
 resolvConf: $node/resolv.conf
@@ -428,6 +450,7 @@ print_env() {
 BIN=$bin
 LOGS=$logs
 KUBECONFIG=$run/kubeconfig
+GATEWAY=$GATEWAY
 HARBOR=$HARBOR
 UPSTREAM=$UPSTREAM
 PRIVATE=$PRIVATE
@@ -447,7 +470,7 @@ down() {
 }
 
 case ${1:-} in
-  build | up | image | load | down | inside) "$@" ;;
+  build | up | image | load | registry | down | inside) "$@" ;;
   env) print_env ;;
   *) sed -n '/^#   cluster.sh/s/^# *//p' "$self" >&2; exit 2 ;;
 esac

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from harbor import Harbor
 from harness import HERE, PROJECT, CannotRun, Cluster, Webhook, wait
 
 
@@ -115,6 +116,38 @@ def certificates(binary, work):
     subprocess.run([binary, "certs", "init", "--directory", directory, "--dns-name", "localhost",
                     "--ip-address", "127.0.0.1"], check=True, capture_output=True)
     return directory
+
+
+@pytest.fixture(scope="session")
+def harbor(cluster, binary, work):
+    """The Harbor that can be asked, with harbor-pilot's account there. No policy names it yet."""
+    directory = work / "harbor"
+    subprocess.run([binary, "certs", "init", "--directory", directory, "--dns-name", "harbor.test",
+                    "--ip-address", cluster.env["GATEWAY"]], check=True, capture_output=True)
+    one = Harbor(cluster, directory)
+    cluster.api.create("/api/v1/namespaces/harbor-pilot/secrets", one.secret)
+    yield one
+    cluster.api.delete("/api/v1/namespaces/harbor-pilot/secrets/harbor-pilot-harbor")
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def load_asked(cluster, install, harbor, work):
+    """load_asked(TEXT): loads Policies of the Harbor that can be asked, besides the first ones, until the module is
+    over; returns when Harbor is known to be up."""
+    loaded = []
+
+    def load(text):
+        directory = pathlib.Path(tempfile.mkdtemp(dir=work)) / "policies"
+        shutil.copytree(install.policies, directory)
+        (directory / "50-asked.yaml").write_text(harbor.document + text)
+        cluster.load_policies(directory)
+        loaded.append(directory)
+        wait("Harbor to be known as up", harbor.is_up, 60)
+    yield load
+    harbor.come_back()
+    if loaded:
+        cluster.load_policies(install.policies)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ CANNOT_RUN_HERE = 75  # cluster.sh's exit status
 PROJECTS = {"docker.io": "docker-hub-proxy", "ghcr.io": "ghcr-proxy", "quay.io": "quay-proxy"}  # policies/10-harbor.yaml
 MODE_LABEL = "harbor-pilot.io/mode"
 ORIGINAL_IMAGES = "harbor-pilot.io/original-images"
+MANIFEST_TYPES = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 
 Pull = collections.namedtuple("Pull", "method repository reference status")
 
@@ -104,6 +105,17 @@ class Cluster:
             assert done.returncode == 0, f"kubectl {shlex.join(arguments)}: {done.stderr}{done.stdout}"
         return done
 
+    def apply(self, namespace, *items, dry_run=False):
+        """`kubectl apply`, as a person or a pipeline does it: the finished process. Its stderr is what they see of a refusal,
+        and of warnings."""
+        return self.kubectl("-n", namespace, "apply", *(["--dry-run=server"] if dry_run else []), "-f", "-", check=False, input={
+            "apiVersion": "v1", "kind": "List", "items": items})
+
+    def debug(self, namespace, pod_name, image, container, check=True):
+        """`kubectl debug`: an ephemeral container."""
+        return self.kubectl("-n", namespace, "debug", pod_name, f"--image={image}", "--container", container, "--profile=general",
+                            check=check)
+
     # ---- images and what the registries saw ----
 
     def rewritten(self, image):
@@ -115,6 +127,22 @@ class Cluster:
         """Makes images that the node can pull as they are written, and from the registry in Harbor's place."""
         self.script("image", *(ref for image in images
                                for ref in (f"{self.upstream}/{split_image(image)[1]}", self.rewritten(image))))
+
+    def tag(self, image, *tags):
+        """Gives an image that was pushed further tags, in both registries."""
+        for reference in (f"{self.upstream}/{split_image(image)[1]}", self.rewritten(image)):
+            host, _, path = reference.partition("/")
+            repository, _, first = path.rpartition(":")
+            connection = http.client.HTTPConnection(host, timeout=30)
+            connection.request("GET", f"/v2/{repository}/manifests/{first}", headers={"Accept": ", ".join(MANIFEST_TYPES)})
+            response = connection.getresponse()
+            manifest, content_type = response.read(), response.headers["Content-Type"]
+            for name in tags:
+                connection.request("PUT", f"/v2/{repository}/manifests/{name}", manifest, {"Content-Type": content_type})
+                response = connection.getresponse()
+                assert response.status == 201, f"{repository}:{name}: {response.status} {response.read()}"
+                response.read()
+            connection.close()
 
     def log_positions(self):
         return {name: (self.logs / f"{name}.log").stat().st_size for name in ("harbor", "upstream", "private")}
@@ -176,19 +204,26 @@ class Cluster:
         return "".join(self.kubectl(*arguments, "-n", namespace, check=False).stdout for arguments in (
             ["get", "pods", "-o", "wide"], ["get", "events", "--sort-by=.lastTimestamp"]))
 
-    def audit_events(self, namespace, name=None, verb="create"):
-        """The API server's record of finished requests for that namespace's Pods, oldest first."""
+    def audit_events(self, namespace, name=None, verb="create", resource="pods"):
+        """The API server's record of finished requests for that namespace's objects, oldest first; also of refused ones,
+        whose responseStatus says so."""
         events = []
         with open(self.audit_log, encoding="utf-8") as log:
             for line in log:
                 if f'"namespace":"{namespace}"' not in line or not line.endswith("\n"):
                     continue
                 event = json.loads(line)
-                pod_name = event.get("responseObject", {}).get("metadata", {}).get("name")
-                if (event["objectRef"].get("namespace") == namespace and event["verb"] == verb
-                        and event["stage"] == "ResponseComplete" and name in (None, pod_name)):
+                about = event["objectRef"]
+                found = event.get("responseObject", {}).get("metadata", {}).get("name") or about.get("name")
+                if (about.get("namespace") == namespace and about["resource"] == resource and event["verb"] == verb
+                        and event["stage"] == "ResponseComplete" and name in (None, found)):
                     events.append(event)
         return events
+
+    def failed_open(self, namespace):
+        """The names of the Pods for which the API server says that it gave up on the webhook."""
+        return {event["responseObject"]["metadata"]["name"] for event in self.audit_events(namespace)
+                if any(key.startswith("failed-open.mutation.webhook.admission.k8s.io/") for key in event.get("annotations", {}))}
 
     # ---- harbor-pilot's own Pods ----
 
@@ -223,8 +258,46 @@ class Cluster:
         finally:
             connection.close()
 
-    def metric(self, pod, name):
-        return float(re.search(rf"^{name} (\S+)$", self.admin(pod, "/metrics")[1], re.MULTILINE).group(1))
+    def metric(self, pod, name, *default):
+        """One value; name is the series with its labels, as it is written there. Without a default it has to be there."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin(pod, "/metrics")[1], re.MULTILINE)
+        if not found and default:
+            return default[0]
+        assert found, f"{name} is not among the metrics of {pod['metadata']['name']}"
+        return float(found.group(1))
+
+    def total(self, name, **labels):
+        """The sum over all of harbor-pilot's Pods and over all series of that name with these labels."""
+        total = 0
+        for pod in self.harbor_pilot_pods():
+            for found, value in re.findall(rf"^{name}{{(.*)}} (\S+)$", self.admin(pod, "/metrics")[1], re.MULTILINE):
+                if labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', found)).items():
+                    total += float(value)
+        return total
+
+    def replace_harbor_pilot(self):
+        """Other Pods serve, which know nothing yet, and the old ones have ended: at once, where a rollout would let them drain
+        for as long as the API server keeps its idle connections."""
+        old = self.harbor_pilot_pods()
+        for item in old:
+            self.api.delete(f"/api/v1/namespaces/harbor-pilot/pods/{item['metadata']['name']}", gracePeriodSeconds=0)
+        wait("the old Pods' programs to end", lambda: not any(self.processes(item) for item in old), 60)
+        self.running("harbor-pilot", len(old), 60, **{"app.kubernetes.io/name": "harbor-pilot"})
+
+    def load_policies(self, directory):
+        """What harbor-pilot's Pods, which go on running, read; returns when all of them have taken it up."""
+        pods = self.harbor_pilot_pods()
+        before = {item["metadata"]["name"]: self.metric(item, "harborpilot_policy_generation") for item in pods}
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=harbor-pilot-install", "-f", "-",
+                     input=self.kubectl("-n", "harbor-pilot", "create", "configmap", "harbor-pilot-policies", "--dry-run=client",
+                                        "-o", "yaml", f"--from-file={directory}").stdout)
+        wait("all Pods to take up the new policies", lambda: all(
+            self.metric(item, "harborpilot_policy_generation") > before[item["metadata"]["name"]] for item in pods), 60)
+
+    def harbor_pilot_events(self, pod, event):
+        """The lines of that kind in a Pod's log, as objects."""
+        lines = self.kubectl("-n", "harbor-pilot", "logs", pod["metadata"]["name"]).stdout.splitlines()
+        return [line for line in map(json.loads, lines) if line["event"] == event]
 
 
 class Api:
@@ -283,6 +356,12 @@ def pod_spec(*images, **fields):
     return {"containers": containers, "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False, **fields}
 
 
+def controlled_by(owner):
+    """A Pod's ownerReferences, as a controller of that object would write them; anybody else can as well."""
+    return [{"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
+             "uid": owner["metadata"]["uid"], "controller": True, "blockOwnerDeletion": True}]
+
+
 def once(name, image, **fields):
     """A container that ends at once, with success."""
     return {"name": name, "image": image, "args": ["once"], **fields}
@@ -296,10 +375,23 @@ def pod(name, spec, annotations=None, **metadata):
 
 
 def workload(kind, name, spec, **fields):
-    """A Deployment, StatefulSet or DaemonSet of that Pod spec."""
+    """A Deployment, ReplicaSet, StatefulSet or DaemonSet of that Pod spec."""
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name},
             "spec": {"selector": {"matchLabels": {"app": name}},
                      "template": {"metadata": {"labels": {"app": name}}, "spec": spec}, **fields}}
+
+
+def batch(kind, name, spec):
+    """A Job, or a CronJob that does not run while anybody looks."""
+    job = {"template": {"spec": {**spec, "restartPolicy": "Never"}}}
+    if kind == "CronJob":
+        job = {"schedule": "0 0 29 2 *", "jobTemplate": {"spec": job}}
+    return {"apiVersion": "batch/v1", "kind": kind, "metadata": {"name": name}, "spec": job}
+
+
+def replication_controller(name, spec):
+    return {"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": name}, "spec": {
+        "selector": {"app": name}, "template": {"metadata": {"labels": {"app": name}}, "spec": spec}}}
 
 
 def nobody_schedules(spec):
@@ -321,6 +413,33 @@ def originals(pod):
     """What the Pod's annotation says its images were; None without one."""
     text = pod["metadata"].get("annotations", {}).get(ORIGINAL_IMAGES)
     return None if text is None else json.loads(text)
+
+
+class Creator(threading.Thread):
+    """Creates one object after the other, until told to stop or until make() returns None. Each is an entry (began, ended,
+    status, answer)."""
+
+    def __init__(self, cluster, namespace, make, pause=0.0):
+        super().__init__(daemon=True)
+        self.cluster, self.namespace, self.make, self.pause = cluster, namespace, make, pause
+        self.made, self.over = [], threading.Event()
+
+    def run(self):
+        while not self.over.is_set() and (item := self.make()):
+            began = time.monotonic()
+            try:
+                status, answer = self.cluster.api.ask("POST", path_of(self.namespace, item), item)
+            except Exception as error:  # a request that got no answer is a failure of the test's promise, too
+                status, answer = 0, {"message": repr(error)}
+            self.made.append((began, time.monotonic(), status, answer))
+            self.over.wait(self.pause)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        failed = [(status, answer.get("message")) for _, _, status, answer in self.made if status != 201]
+        assert not failed, f"{len(failed)} of {len(self.made)} creates failed: {failed[:3]}"
+        return self.made
 
 
 class Webhook:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import (images, nobody_schedules, once, originals, pod, pod_spec, wait, workload)
+from harness import Creator, images, nobody_schedules, once, originals, pod, pod_spec, wait, workload
 
 WEB, API, SETUP, SINGLE, TOOL = ("web:1", "ghcr.io/team/api:2.0", "quay.io/team/setup:1", "docker.io/library/single:1",
                                  "example/tools/tool:1")
@@ -164,32 +164,6 @@ def test_audit_changes_nothing_and_leaves_evidence(cluster):
                    for key, value in event.get("annotations", {}).items())
 
 
-class Creator(threading.Thread):
-    """Creates Pods one after the other until told to stop. Each is an entry (began, ended, status, answer)."""
-
-    def __init__(self, cluster, namespace, make, pause=0.0):
-        super().__init__(daemon=True)
-        self.cluster, self.path, self.make, self.pause = cluster, f"/api/v1/namespaces/{namespace}/pods", make, pause
-        self.made, self.over = [], threading.Event()
-
-    def run(self):
-        while not self.over.is_set():
-            began = time.monotonic()
-            try:
-                status, answer = self.cluster.api.ask("POST", self.path, self.make())
-            except Exception as error:  # a request that got no answer is a failure of the test's promise, too
-                status, answer = 0, {"message": repr(error)}
-            self.made.append((began, time.monotonic(), status, answer))
-            time.sleep(self.pause)
-
-    def stop(self):
-        self.over.set()
-        self.join()
-        failed = [(status, answer.get("message")) for _, _, status, answer in self.made if status != 201]
-        assert not failed, f"{len(failed)} of {len(self.made)} creates failed: {failed[:3]}"
-        return self.made
-
-
 def test_label_on_and_off_while_pods_are_created(cluster):
     """absent, audit, enforce, absent: each stage in force at once, no create fails, and what runs moves, there and back,
     when it is next created; its Deployment stays as it was."""
@@ -261,12 +235,6 @@ def created_during(cluster, namespace, count, workers, at, action):
     return [answer for _, answer in answers]
 
 
-def failed_open(cluster, namespace):
-    """The names of the Pods for which the API server says that it gave up on the webhook."""
-    return {event["responseObject"]["metadata"]["name"] for event in cluster.audit_events(namespace)
-            if any(key.startswith("failed-open.mutation.webhook.admission.k8s.io/") for key in event.get("annotations", {}))}
-
-
 def test_killed_during_a_thousand_creates(cluster):
     namespace = cluster.namespace("e2e-killed", "enforce")
     victims = cluster.harbor_pilot_pods()
@@ -280,7 +248,7 @@ def test_killed_during_a_thousand_creates(cluster):
     made = created_during(cluster, namespace, 1000, 4, 0.3, kill)
     assert killed
     counts = collections.Counter(images(item)["app"] for item in made)
-    gone = failed_open(cluster, namespace)
+    gone = cluster.failed_open(namespace)
     # it did hit: some were created while nobody answered. They are as they were written, and all others are rewritten
     assert gone and counts == {cluster.rewritten(WEB): 1000 - len(gone), WEB: len(gone)}
     assert {item["metadata"]["name"] for item in made if images(item)["app"] == WEB} == gone
@@ -328,5 +296,5 @@ def test_an_upgrade_with_a_new_certificate_loses_no_answer(cluster, install):
     made = creator.stop()
     assert ca_bundle(cluster) != bundle
     assert not before & {item["metadata"]["name"] for item in cluster.harbor_pilot_pods()}
-    assert not failed_open(cluster, namespace)
+    assert not cluster.failed_open(namespace)
     assert collections.Counter(images(answer)["app"] for *_, answer in made) == {cluster.rewritten(WEB): len(made)}

@@ -56,13 +56,7 @@ def more_policies(cluster, install, binary, certificates, work):
         pytest.fail(f"the policies of the tests are refused: {text}", pytrace=False)
     asked.kill()
 
-    pods = cluster.harbor_pilot_pods()
-    before = {item["metadata"]["name"]: cluster.metric(item, "harborpilot_policy_generation") for item in pods}
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=harbor-pilot-install", "-f", "-",
-                    input=cluster.kubectl("-n", "harbor-pilot", "create", "configmap", "harbor-pilot-policies", "--dry-run=client",
-                                          "-o", "yaml", f"--from-file={directory}").stdout)
-    wait("both Pods to take up the new policies", lambda: all(
-        cluster.metric(item, "harborpilot_policy_generation") > before[item["metadata"]["name"]] for item in pods), 60)
+    cluster.load_policies(directory)
 
 
 def rollout_done(cluster, namespace, *what):
@@ -132,7 +126,7 @@ def test_kubectl_debug(cluster):
     cluster.running(namespace)
     since = cluster.log_positions()
     for name in ("first", "second"):  # the second request carries the first's container as well
-        cluster.kubectl("-n", namespace, "debug", "web", f"--image={DEBUGGER}", "--container", name, "--profile=general")
+        cluster.debug(namespace, "web", DEBUGGER, name)
 
     def running():
         (item,) = cluster.pods(namespace)
