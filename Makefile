@@ -37,7 +37,7 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
-.PHONY: all help deps run test check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects
+.PHONY: all help deps run test test-harbor check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects
 
 ## make            build/harbor-pilot
 all: $(BINARY)
@@ -106,6 +106,13 @@ test:
 check:
 	@bash tests/deps.sh test
 	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py check
+
+## make test-harbor   tests/harbor on a real Harbor: HARBOR_URL=https://… HARBOR_USER=admin HARBOR_PASSWORD=… and,
+##                 where needed, HARBOR_CA=ca.crt, HARBOR_UPSTREAM_ADDRESS=this machine's as Harbor sees it.
+##                 What it makes there is named harbor-pilot-test-… and removed at the end
+test-harbor: $(BINARY)
+	@bash tests/deps.sh test
+	@HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 -m pytest -rs -p no:cacheprovider tests/harbor --real-harbor
 
 ## make lint       layers, banned functions, format, documentation; and the longest functions
 lint:

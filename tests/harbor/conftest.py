@@ -1,7 +1,12 @@
-"""Starts the real program beside a fake Harbor. HARBOR_PILOT names the program."""
+"""Starts the real program beside a fake Harbor. HARBOR_PILOT names the program.
 
+With --real-harbor (`make test-harbor`) HARBOR_URL, HARBOR_USER, HARBOR_PASSWORD and HARBOR_CA name a real one: the tests
+that take the fixture `harbor` run on it, the others are about the fake and are left out by name."""
+
+import collections
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import threading
@@ -12,17 +17,20 @@ HERE = pathlib.Path(__file__).parent
 sys.path.append(str(HERE.parent / "server"))
 
 from fake_harbor import GOOD_ACCOUNT, FakeHarbor  # noqa: E402
+from real import RealHarbor, Settings  # noqa: E402
+from recorded import RecordedHarbor  # noqa: E402
 from serverlib import Certificates, Server  # noqa: E402
 
 HOST = "registry.example.com"
 REQUIRE, UNAVAILABLE = ("never", "cached", "servable"), ("keep", "rewrite")
+REGISTRIES = {"docker.io": "docker-hub-proxy", "private.example.com": "private-proxy"}
 HARBOR = """\
 apiVersion: harbor-pilot.io/v1alpha1
 kind: Harbor
 metadata: {{name: default}}
 spec:
   host: {host}
-  registries: {{docker.io: docker-hub-proxy, private.example.com: private-proxy{more}}}
+  registries: {{{registries}}}
   api: {{url: "{url}"{credentials}{ca}}}
 """
 POLICY = """\
@@ -64,19 +72,49 @@ class Places:
             os.rename(directory / (name + ".new"), directory / name)
         return directory
 
-    def write_policies(self, url, directory=None, ca="", account=GOOD_ACCOUNT, more=""):
-        """A file with one Policy for each pair of settings; its name is the namespace's: `servable-keep`."""
+    def write_policies(self, url, directory=None, ca="", account=GOOD_ACCOUNT, registries=REGISTRIES, more=""):
+        """A file with one Policy for each pair of settings; its name is the namespace's: `servable-keep`. `more`:
+        documents of a test's own."""
         directory = directory or self.new_directory()
         ca = self.harbor_certificates.ca if ca == "" else ca
         if account:
             self.write_account(directory, account)
-        text = HARBOR.format(host=HOST, url=url, more=more, ca=f', caFile: "{ca}"' if ca else "",
+        projects = ", ".join(f"{domain}: '{project}'" for domain, project in registries.items())
+        text = HARBOR.format(host=HOST, url=url, registries=projects, ca=f', caFile: "{ca}"' if ca else "",
                              credentials=f', credentialsDirectory: "{directory}"' if account else "")
         for require in REQUIRE:
             for unavailable in UNAVAILABLE:
                 text += POLICY.format(name=f"{require}-{unavailable}", require=require, unavailable=unavailable)
-        (directory / "policies.yaml").write_text(text)
+        (directory / "policies.yaml").write_text(text + more)
         return directory / "policies.yaml"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--real-harbor", action="store_true", help="run on the Harbor that HARBOR_URL and the others name")
+
+
+def pytest_configure(config):
+    config.harbor_settings, config.left_out, config.harbor_version = None, collections.Counter(), "unknown"
+    if config.option.real_harbor:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then, what was made is removed
+        try:
+            config.harbor_settings = Settings.of_environment()
+        except (ValueError, OSError) as error:
+            pytest.exit(f"--real-harbor: {error}", returncode=2)
+
+
+def pytest_report_header(config):
+    settings = config.harbor_settings
+    return settings and f"harbor: {settings.url} as {settings.user}; its upstream: {settings.upstream_address}"
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.harbor_settings:
+        terminalreporter.write_line(f"Harbor {config.harbor_version} at {config.harbor_settings.url}")
+    if config.left_out:
+        files = ", ".join(f"{name} {count}" for name, count in sorted(config.left_out.items()))
+        terminalreporter.write_line(f"left out: {sum(config.left_out.values())} tests that tell the fake what to answer, "
+                                    f"or count what it was asked ({files}): `make test` runs them")
 
 
 def pytest_collection_finish(session):
@@ -139,7 +177,12 @@ class Background:
             raise self.error
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if config.harbor_settings:
+        left_out = [item for item in items if "harbor" not in item.fixturenames]
+        config.left_out.update(item.path.name for item in left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if "harbor" in item.fixturenames]
     items.sort(key=lambda item: item.get_closest_marker("background") is not None)
 
 
@@ -168,3 +211,25 @@ def start(places):
     starter = Starter(places)
     yield starter
     starter.stop()
+
+
+@pytest.fixture(scope="session")
+def harbor(places, request):
+    """A Harbor, real or not, that a test may ask for images in every state: see harbors.py."""
+    settings = request.config.harbor_settings
+    one = RealHarbor(places, settings) if settings else RecordedHarbor(places)
+    try:
+        one.begin()
+    except (AssertionError, OSError) as error:  # said once, not for each test
+        pytest.exit(f"{one.url} cannot be used: {error}", returncode=2)
+    request.config.harbor_version = one.version
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="session")
+def on_harbor(places, harbor):
+    """A server that asks it."""
+    server = Server(places.binary, places.certificates, harbor.policies()).await_ready()
+    yield server
+    server.stop()

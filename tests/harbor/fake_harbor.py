@@ -21,7 +21,7 @@ WRONG_SECRET_SECONDS = 1.5  # what a wrong, disabled or expired robot costs on e
 
 @dataclasses.dataclass
 class Request:
-    kind: str        # health, account, project, artifact, manifest, token, other
+    kind: str        # health, account, project, artifact, vulnerabilities, manifest, token, other
     method: str
     target: str      # path and query as they came
     headers: dict    # names in lower case
@@ -49,9 +49,10 @@ def parse_target(target):
         return "token", match and match[1], match and match[2], None
     if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)", path):
         return "project", urllib.parse.unquote(match[1]), None, None
-    if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)/repositories/([^/]+)/artifacts/([^/]+)", path):
+    if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)/repositories/([^/]+)/artifacts/([^/]+)"
+                             r"(/additions/vulnerabilities)?", path):
         twice = urllib.parse.unquote(urllib.parse.unquote(match[2]))
-        return "artifact", urllib.parse.unquote(match[1]), twice, urllib.parse.unquote(match[3])
+        return "vulnerabilities" if match[4] else "artifact", urllib.parse.unquote(match[1]), twice, urllib.parse.unquote(match[3])
     if match := re.fullmatch(r"/v2/([^/]+)/(.+)/manifests/([^/]+)", path):
         return "manifest", match[1], match[2], match[3]
     return "other", None, None, None
@@ -421,6 +422,8 @@ class FakeHarbor:
 
     def _artifact(self, request, alive):
         return play(4034) if request.project == "private-proxy" and not alive else ABSENT
+
+    _vulnerabilities = _artifact
 
     def _token(self, request, alive):
         return NO_RIGHTS if request.project == "private-proxy" and not alive else TOKEN

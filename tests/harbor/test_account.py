@@ -8,7 +8,7 @@ import pytest
 
 import fake_harbor as f
 from asking import ask, reason_of, tags
-from conftest import HOST
+from conftest import HOST, REGISTRIES
 from fake_harbor import GOOD_ACCOUNT
 from serverlib import wait
 
@@ -236,7 +236,7 @@ def test_a_project_whose_name_is_a_number_is_asked_for_by_name(places, fake, sta
     """/projects/2026 would be the one with that id (3024); a header says what is meant (3025)."""
     fake.projects["2026"] = lambda talk: f.play(
         3025 if talk.request.headers.get("x-is-resource-name") == "true" else 3024)(talk)
-    server = start(places.write_policies(fake.url, more=", quay.io: '2026'")).await_ready()
+    server = start(places.write_policies(fake.url, registries={**REGISTRIES, "quay.io": "2026"})).await_ready()
     assert server.metric("harborpilot_harbor_questions_total", kind="project", answer="no") == 0
     assert server.metric("harborpilot_harbor_questions_total", kind="project", answer="yes") == 3
 

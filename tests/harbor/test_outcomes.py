@@ -2,25 +2,22 @@
 × onHarborUnavailable × mode × dryRun)."""
 
 import collections
-import itertools
 
 import pytest
 
 import fake_harbor as f
 from asking import Asker, in_parallel, reason_of, reasons, tags
-from conftest import HOST, REQUIRE, UNAVAILABLE
+from conftest import HOST
+from outcomes import (AUTH, GATE, LATE, NO, SECRET, SETTINGS, YES, check_counts, check_row, check_rows,
+                      expected_of)
 from serverlib import Server
 
-SETTINGS = list(itertools.product(REQUIRE, UNAVAILABLE, ("enforce", "audit"), (False, True)))
-NOT_ASKED = "not in Harbor yet; enforce would ask whether its upstream has it"
 DOWN = "Harbor is down, and the Policy rewrites all the same"
 
 # --- one image ---
 #
 # What Harbor answers about it, and the reason under `cached`, under `servable` where it may ask its upstream (enforce, no dry
 # run), and under `servable` where it may not. `never` rewrites. onHarborUnavailable says nothing about a single image.
-YES, NO, LATE, AUTH = "rewritten", "not-in-harbor", "not-known-in-time", "harbor-auth"
-SECRET, GATE = "pull-secret-missing", "refused-by-harbor"
 API, HEAD, TOKEN = "artifact", "manifest", "token"
 
 EXPIRED = object()  # once 401 to a token, then served
@@ -103,62 +100,22 @@ def shared(places):
         fake.stop()
 
 
-def check_row(outcome, reason, result, image, mode, detail):
-    """What is wrong with one answer, or None."""
-    applied = mode == "enforce"
-    expected = result if reason == YES and applied else image
-    if outcome.image != expected:
-        return f"the image is {outcome.image}, expected {expected}"
-    if (outcome.decision is not None) != (reason == YES):
-        return f"the annotation is {outcome.decision}"
-    if outcome.decision and outcome.decision["rewrite"].get("detail") != detail:
-        return f"the detail is {outcome.decision['rewrite'].get('detail')}, expected {detail}"
-    return None
-
-
-def check_counts(server, before, expected):
-    counted = reasons(server) - before
-    assert counted == expected, f"too many: {counted - expected}; missing: {expected - counted}"
-
-
-def expected_of(state, require, mode, dry_run):
-    """(reason, detail)"""
-    answers, cached, servable, shallow = state
-    if require == "never":
-        return YES, None
-    if require == "cached":
-        return cached, None
-    if mode == "enforce" and not dry_run:
-        return servable, None
-    asked_less = shallow == YES and API not in answers or cached == NO
-    return shallow, NOT_ASKED if shallow == YES and asked_less else None
-
-
 def run_rows(fake, server, name, state, domain, project):
-    answers, problems, expected = state[0], [], collections.Counter()
+    answers, verdicts = state[0], state[1:]
     repository = f"team/app-{next(tags)}"
-    before = reasons(server)
-    fails = LATE in state
     fake.images[project, "team/fine"] = {API: f.PRESENT}
-    with Asker(server) as asker:
-        for row, (require, unavailable, mode, dry_run) in enumerate(SETTINGS):
-            # a repository of its own for each row: what was learned for one must not answer another
-            fake.images[project, f"{repository}-{row}"] = {
-                kind: f.to_token(f.times(1, f.CHALLENGE, f.SERVED)) if answer is EXPIRED else answer
-                for kind, answer in answers.items()}
-            namespace = f"{require}-{unavailable}"
-            image = f"{domain}/{repository}-{row}:1"
-            reason, detail = expected_of(state, require, mode, dry_run)
-            expected[namespace, mode, reason] += 1
-            outcome = asker.ask(image, namespace, mode, dry_run)
-            problem = check_row(outcome, reason, f"{HOST}/{project}/{repository}-{row}:1", image, mode, detail)
-            if problem:
-                problems.append(f"{require} {unavailable} {mode} dryRun={dry_run}: {problem}")
-            if fails:  # so that failures of single images do not count as a Harbor that is down
-                asker.ask(f"docker.io/team/fine:{next(tags)}", "cached-keep")
-                expected["cached-keep", "enforce", YES] += 1
-    assert not problems, name + "\n" + "\n".join(problems)
-    check_counts(server, before, expected)
+    for row in range(len(SETTINGS)):
+        fake.images[project, f"{repository}-{row}"] = {
+            kind: f.to_token(f.times(1, f.CHALLENGE, f.SERVED)) if answer is EXPIRED else answer
+            for kind, answer in answers.items()}
+
+    def between(asker, expected):
+        """So that failures of single images do not count as a Harbor that is down."""
+        if LATE in verdicts:
+            asker.ask(f"docker.io/team/fine:{next(tags)}", "cached-keep")
+            expected["cached-keep", "enforce", YES] += 1
+    check_rows(server, name, verdicts, [f"{domain}/{repository}-{row}:1" for row in range(len(SETTINGS))],
+               [f"{HOST}/{project}/{repository}-{row}:1" for row in range(len(SETTINGS))], between)
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -220,7 +177,7 @@ def test_image_not_in_time(places, fake, start, name, answers):
     for row, (require, unavailable, mode, dry_run) in enumerate(SETTINGS):
         fake.images["docker-hub-proxy", f"team/late-{row}"] = answers
         rows.append((f"docker.io/team/late-{row}:1", f"{require}-{unavailable}", mode, dry_run))
-        reason, detail = expected_of(state, require, mode, dry_run)
+        reason, detail = expected_of(state[1:], require, mode, dry_run)
         expected[rows[-1][1], mode, reason] += 1
 
     def run(row):
@@ -228,7 +185,7 @@ def test_image_not_in_time(places, fake, start, name, answers):
             return asker.ask(*rows[row], timeout="1s")
     outcomes = in_parallel(run, len(rows))
     for (image, namespace, mode, dry_run), outcome in zip(rows, outcomes):
-        reason, detail = expected_of(state, namespace.split("-")[0], mode, dry_run)
+        reason, detail = expected_of(state[1:], namespace.split("-")[0], mode, dry_run)
         moved = image.replace("docker.io", HOST + "/docker-hub-proxy")
         assert check_row(outcome, reason, moved, image, mode, detail) is None, (name, namespace, mode, dry_run)
         assert outcome.seconds < 1, outcome
