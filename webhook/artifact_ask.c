@@ -29,9 +29,15 @@ static bool finish(struct ask *ask, long ms)
     }
     if (ask->fact.unauthorized)
         knows |= FACT_PRESENT | FACT_SERVABLE | FACT_SCAN;
-    if (entry->asking_needs & ~knows) { /* somebody joined who needs more */
+    /* somebody joined who needs more, or what was asked has changed meanwhile */
+    if ((entry->asking_needs & ~knows) || entry->outdated) {
+        entry->outdated = false;
         artifact_ask_begin(ask);
         return true;
+    }
+    if (ask->fact.present == TRUTH_NO && ask->fact.servable != TRUTH_YES && entry->hints) {
+        entry->hints--;
+        ask->short_lived = true;
     }
     fact_cache_set(&ask->session->cache, entry, knows, &ask->fact);
     entry->expires_ms = clock_monotonic_ms() + (ask->short_lived ? FACT_FAILED_MS : ms);

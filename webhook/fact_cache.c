@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { KEY_MAX = 1024 };
+enum { KEY_MAX = 1024, HINTS = 15 };
 
 /* A scan in one piece of memory: the texts of its findings follow them. */
 struct scan_memory {
@@ -125,8 +125,11 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
 void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
 {
     for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
-        if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix))
+        if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix)) {
             entry->expires_ms = 0;
+            entry->outdated = entry->asking;
+            entry->hints = HINTS;
+        }
 }
 
 /* --- facts --- */

@@ -27,7 +27,9 @@ struct fact_entry {
     bool unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
     bool known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
     bool asking : 1;            /* a question is under way: never forgotten */
+    bool outdated : 1;          /* it changed while the question was under way: ask again */
     fact_needs knows : 3, asking_needs : 3;
+    unsigned hints : 4; /* how often a "not there" is believed for a moment only, after a hint */
     unsigned short key_length;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };
@@ -64,6 +66,7 @@ void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct 
  */
 long long *fact_entry_scan_again(struct fact_entry *entry);
 
-/* Makes all entries whose key starts with `prefix` count as not known (a hint that they changed).
- */
+/* A hint that all entries whose key starts with `prefix` changed: they count as not known, and
+ * what is not there for some time yet, for a moment only: Harbor tells of a proxied image when it
+ * has stored it, and gives it its tag up to 10 s later. */
 void fact_cache_expire(struct fact_cache *cache, struct slice prefix);

@@ -202,6 +202,7 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return;
     }
     entry->asking = true;
+    entry->outdated = false;
     entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
     session_ask(session, entry, &question->key);
 }
