@@ -128,7 +128,7 @@ fuzz:
 	@bash tests/deps.sh test
 	@bash tests/fuzz/run.sh $(or $(SECONDS),60)
 
-BENCH := $(addprefix $(BUILD)/bench/,fixed engine jansson)
+BENCH := $(addprefix $(BUILD)/bench/,fixed engine jansson harbor client)
 $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D); echo '  LINK  $@'
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)

@@ -1,15 +1,14 @@
 """Measures harbor-pilot on loopback, side by side in one run with a server of one fixed answer,
 which is what TLS and HTTP cost by themselves, and with a typical Go webhook. Then its engine alone,
-beside jansson, in nanoseconds and in instructions. Every answer is checked; exit status 1 when one
+beside jansson, in nanoseconds and in instructions. Then reviews that need facts from a Harbor, each
+row with what is wanted of it. Every answer is checked; exit status 1 when one
 was wrong, 2 when the benchmark could not run.
 
-    bench.py [--seconds N] [--rounds N] [--count N]
+    bench.py [--seconds N] [--rounds N] [--count N] [--only NAME]
 
 The programs are in the folder that BUILD names, or build; HARBOR_PILOT names another binary.
 Figures go to stdout, and all of them, with every single run, to bench.json in the build folder."""
 import argparse
-import base64
-import http.client
 import json
 import os
 import pathlib
@@ -18,105 +17,21 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import statistics
 import subprocess
 import sys
 import time
 
+import harbor_rows
 import json_patch
+from common import (BINARY, BUILD, CONNECTIONS, HERE, REVIEW, THREADS, WORK, BenchError, Server,
+                    WrongAnswer, ask, free_port, new_row, run_load, say, start_pilot)
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BUILD = ROOT / os.environ.get("BUILD", "build")
-BINARY = pathlib.Path(os.environ.get("HARBOR_PILOT") or BUILD / "harbor-pilot")
-WORK = BUILD / "bench"
-REVIEW = ROOT / "tests/data/admission-reviews/create-pod-8k.json"
-HARBOR = "registry.test-cluster.agentydragon.com"
-ORIGINALS = "harbor-pilot.io/original-images"
-IMAGES = {  # what the policies of policies/ make of that Pod; the rest stays as it is
-    "grafana/grafana:11.1.0": f"{HARBOR}/docker-hub-proxy/grafana/grafana:11.1.0",
-    "quay.io/kiwigrid/k8s-sidecar:1.27.4": f"{HARBOR}/quay-proxy/kiwigrid/k8s-sidecar:1.27.4",
-}
 OWNER = ('"name":"grafana-7d9c8b5f6d"', '"name":"########-7d9c8b5f6d"')
-CONNECTIONS, THREADS = 4, 2
 GO_MINIMUM = (1, 24)
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class BenchError(Exception):
-    """The benchmark cannot go on."""
-
-
-class WrongAnswer(Exception):
-    pass
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # --- servers ---
-
-class Server:
-    """A process that answers on https://127.0.0.1:PORT."""
-
-    def __init__(self, name, path, command, **options):
-        self.name, self.path = name, path
-        self.process = subprocess.Popen(command, cwd=ROOT, **options)
-        self.port = self.reader = None
-
-    def end(self):
-        if self.process.stdin:
-            self.process.stdin.close()
-        else:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.reader:
-            self.reader.wait()
-
-    def cpu_seconds(self):
-        """User and system time so far."""
-        text = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
-        fields = text.rpartition(")")[2].split()
-        return int(fields[11]) / TICKS, int(fields[12]) / TICKS
-
-    def resident_bytes(self):
-        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
-
-
-def start_pilot(name, path, policies="policies"):
-    """Returns when it says that it is ready."""
-    server = Server(name, path, [
-        BINARY, "serve", "--policies", policies, "--log-format", "json", "--threads", str(THREADS),
-        "--tls-cert-file", WORK / "certs/tls.crt", "--tls-private-key-file", WORK / "certs/tls.key",
-        "--bind-address", "127.0.0.1:0", "--admin-bind-address", "127.0.0.1:0"],
-        stderr=subprocess.PIPE)
-    for line in server.process.stderr:
-        event = json.loads(line)
-        if event["event"] == "ready":
-            server.port = int(event["bindAddress"].rpartition(":")[2])
-            break
-    else:
-        server.process.wait()
-        raise BenchError(f"{name} did not start")
-    # the log has a reader, as in a cluster
-    server.reader = subprocess.Popen(["cat"], stdin=server.process.stderr,
-                                     stdout=subprocess.DEVNULL)
-    server.process.stderr.close()
-    return server
-
 
 def start_fixed(answer):
     (WORK / "fixed-answer.json").write_bytes(answer)
@@ -170,95 +85,6 @@ def start_go(program):
         raise BenchError(f"the Go webhook did not start, see {WORK / 'go-webhook.log'}")
     server.port = port
     return server
-
-
-# --- what is right ---
-
-def ask(server, body):
-    """One call: the answer's bytes."""
-    context = ssl.create_default_context(cafile=WORK / "certs/ca.crt")
-    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10,
-                                             context=context)
-    connection.request("POST", server.path + "?timeout=2s", body,
-                       {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    text = answer.read()
-    connection.close()
-    if answer.status != 200:
-        raise WrongAnswer(f"{server.name}: status {answer.status}: {text[:200]!r}")
-    return text
-
-
-def check_answer(server, body, answer, patched, typed):
-    """The answer patches the Pod as it should, or, `patched` false, not at all. A `typed` webhook
-    reads the Pod into a type: it also adds the type's empty members."""
-    request = json.loads(body)["request"]
-    response = json.loads(answer)["response"]
-    if response["uid"] != request["uid"] or response["allowed"] is not True:
-        raise WrongAnswer(f"{server.name}: {response}")
-    if not patched:
-        if "patch" in response:
-            raise WrongAnswer(f"{server.name}: a patch where none is expected")
-        return
-    operations = json.loads(base64.b64decode(response["patch"], validate=True))
-    pod = json_patch.apply(request["object"], operations)
-    expected = json.loads(json.dumps(request["object"]))
-    originals = {}
-    for kind in ("initContainers", "containers"):
-        for container in expected["spec"].get(kind, []):
-            if container["image"] in IMAGES:
-                originals[container["name"]] = container["image"]
-                container["image"] = IMAGES[container["image"]]
-    if len(originals) != len(IMAGES):
-        raise WrongAnswer(f"the Pod has other images than {list(IMAGES)}")
-    if json.loads(pod["metadata"]["annotations"].pop(ORIGINALS)) != originals:
-        raise WrongAnswer(f"{server.name}: other originals than {originals}")
-    images = [[c["image"] for c in p["spec"].get(kind, [])] for p in (pod, expected)
-              for kind in ("initContainers", "containers")]
-    if images[:2] != images[2:] or (pod != expected and not typed):
-        raise WrongAnswer(f"{server.name}: the patched Pod is not as expected: {images[:2]}")
-
-
-# --- load ---
-
-def run_load(row, seconds):
-    server = row["server"]
-    user, system = server.cpu_seconds()
-    done = subprocess.run(
-        ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s",
-         HERE / "load.lua", f"https://127.0.0.1:{server.port}{server.path}?timeout=2s", "--",
-         row["body"], row["expected"], row["compare"]],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    user, system = (after - before for after, before in zip(server.cpu_seconds(), (user, system)))
-    last = (done.stdout.strip().splitlines() or [""])[-1]
-    if done.returncode or not last.startswith("{"):
-        raise BenchError(f"wrk failed: {done.stdout}")
-    figures = json.loads(last)
-    answers = figures["right"] + figures["wrong"]
-    if not answers:
-        raise BenchError(f"{row['name']}: no answers: {done.stdout}")
-    row["runs"].append({
-        "reviews_per_second": answers / figures["seconds"],
-        "cpu_us": (user + system) / answers * 1e6,
-        "user_us": user / answers * 1e6,
-        "system_us": system / answers * 1e6,
-        "p50_ms": figures["p50"] / 1000,
-        "p99_ms": figures["p99"] / 1000,
-        "resident_bytes": server.resident_bytes(),
-        "answers": answers,
-        "wrong": figures["wrong"] + figures["errors"],
-    })
-
-
-def new_row(name, server, body, patched=True, typed=False, contains=None):
-    """Checks one answer; the load then expects the same, or what it `contains`."""
-    text = body.read_bytes()
-    answer = ask(server, text)
-    check_answer(server, text, answer, patched, typed)
-    expected = WORK / f"expected-{re.sub('[^a-z0-9]+', '-', name.lower())}"
-    expected.write_bytes(contains or answer)
-    return {"name": name, "server": server, "body": body, "expected": expected,
-            "compare": "contains" if contains else "equal", "runs": []}
 
 
 def patch_member(answer):
@@ -351,6 +177,11 @@ def summarize(row):
                if key not in ("wrong", "answers")}}
 
 
+def print_skipped(result):
+    for name, reason in result["skipped"].items():
+        print(f"skipped: {name}: {reason}")
+
+
 def print_tables(result):
     rows, cases = result["servers"], result["engine"]
     fixed = rows[0]["cpu_us"]
@@ -366,8 +197,7 @@ def print_tables(result):
     if load > cores / 2:
         print(f"the machine was busy with other work (load {load:.1f}): "
               "on an idle one rates are higher, p99 is lower")
-    for name, reason in result["skipped"].items():
-        print(f"skipped: {name}: {reason}")
+    print_skipped(result)
     start = result["start"]
     print(f"\nfrom exec to ready {start['ready_ms']:.1f} ms, `harbor-pilot version` "
           f"{start['version_ms']:.1f} ms")
@@ -378,6 +208,7 @@ def print_tables(result):
         loading = f"{case['load_ms']:.1f} ms" if "load_ms" in case else ""
         print(f"{name:44}{case['ns'] / 1000:10.2f} µs{instructions:>14}"
               f"{case['ns'] / cases['jansson']['ns']:11.3f}{loading:>15}")
+    harbor_rows.print_rows(result["harbor"])
 
 
 def measure(arguments, servers):
@@ -402,13 +233,21 @@ def measure(arguments, servers):
     say("start-up")
     start = measure_start()
     say("the engine")
+    engine = run_engine(arguments.count)
+    harbor = harbor_rows.measure(arguments, skipped)
     return {"machine": {"system": platform.platform(), "cores": os.cpu_count(),
                         "load_before": load},
             "version": subprocess.run([BINARY, "version"], capture_output=True, text=True,
                                       check=True).stdout,
             "seconds": arguments.seconds, "connections": CONNECTIONS, "threads": THREADS,
-            "skipped": skipped, "start": start, "engine": run_engine(arguments.count),
-            "servers": [summarize(row) for row in rows]}
+            "skipped": skipped, "start": start, "engine": engine,
+            "servers": [summarize(row) for row in rows], "harbor": harbor}
+
+
+def measure_only(arguments):
+    skipped = {}
+    harbor = harbor_rows.measure(arguments, skipped)
+    return {"skipped": skipped, "servers": [], "harbor": harbor}
 
 
 def main():
@@ -416,8 +255,10 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="of each run; default 5")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server; default 3")
     parser.add_argument("--count", type=int, default=200, help="calls to count; default 200")
+    parser.add_argument("--only", metavar="NAME", help="only the rows with facts from a Harbor: one "
+                        f"of `{'`, `'.join(harbor_rows.MEASURES)}`", choices=harbor_rows.MEASURES)
     arguments = parser.parse_args()
-    needed = [BINARY, *(WORK / name for name in ("fixed", "engine", "jansson"))]
+    needed = [BINARY, *(WORK / name for name in ("fixed", "engine", "jansson", "harbor", "client"))]
     for program in needed:
         if not os.access(program, os.X_OK):
             say(f"bench: {program} is not there, expected it built: `make bench` does it")
@@ -425,13 +266,14 @@ def main():
     if not shutil.which("wrk"):
         say("bench: wrk is not installed; `bash tests/deps.sh test` does it")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # what was started is ended then, too
     shutil.rmtree(WORK / "certs", ignore_errors=True)
     servers = []
     try:
         subprocess.run([BINARY, "certs", "init", "--directory", WORK / "certs", "--dns-name",
                         "localhost", "--ip-address", "127.0.0.1"], check=True,
                        stdout=subprocess.DEVNULL)
-        result = measure(arguments, servers)
+        result = measure_only(arguments) if arguments.only else measure(arguments, servers)
     except (BenchError, OSError, subprocess.CalledProcessError) as error:
         say(f"bench: {error}")
         return 2
@@ -442,8 +284,12 @@ def main():
         for server in servers:
             server.end()
     (BUILD / "bench.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    print_tables(result)
-    return 1 if any(row["wrong"] for row in result["servers"]) else 0
+    if arguments.only:
+        print_skipped(result)
+        harbor_rows.print_rows(result["harbor"])
+    else:
+        print_tables(result)
+    return 1 if any(row["wrong"] for row in result["servers"] + result["harbor"]) else 0
 
 
 if __name__ == "__main__":

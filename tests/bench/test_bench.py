@@ -5,7 +5,7 @@ import json
 import pytest
 
 import json_patch
-import bench  # the folder of this file is on the path
+import common  # the folder of this file is on the path
 
 POD = {"metadata": {"annotations": {"a/b": "1"}},
        "spec": {"containers": [{"image": "x"}, {"image": "y"}]}}
@@ -67,17 +67,17 @@ def answer(operations, **members):
                                     "patchType": "JSONPatch", **members}}).encode()
 
 
-BODY = json.loads(bench.REVIEW.read_text())
+BODY = json.loads(common.REVIEW.read_text())
 CONTAINERS = BODY["request"]["object"]["spec"]["containers"]
-MOVED = {c["name"]: c["image"] for c in CONTAINERS if c["image"] in bench.IMAGES}
-RIGHT = [op("replace", f"/spec/containers/{i}/image", value=bench.IMAGES[c["image"]])
-         for i, c in enumerate(CONTAINERS) if c["image"] in bench.IMAGES]
+MOVED = {c["name"]: c["image"] for c in CONTAINERS if c["image"] in common.IMAGES}
+RIGHT = [op("replace", f"/spec/containers/{i}/image", value=common.IMAGES[c["image"]])
+         for i, c in enumerate(CONTAINERS) if c["image"] in common.IMAGES]
 RIGHT.append(op("add", "/metadata/annotations/harbor-pilot.io~1original-images",
                 value=json.dumps(MOVED)))
 
 
 def check(text, patched=True, typed=False):
-    bench.check_answer(Server, json.dumps(BODY), text, patched, typed)
+    common.check_answer(Server, json.dumps(BODY), text, patched, typed)
 
 
 def test_a_right_answer_is_right():
@@ -95,10 +95,10 @@ def test_a_right_answer_is_right():
     answer([*RIGHT, op("remove", "/spec/missing")]),
 ])
 def test_a_wrong_answer_is_wrong(wrong):
-    with pytest.raises((bench.WrongAnswer, json_patch.PatchError)):
+    with pytest.raises((common.WrongAnswer, json_patch.PatchError)):
         check(wrong)
 
 
 def test_audit_may_not_patch():
-    with pytest.raises(bench.WrongAnswer):
+    with pytest.raises(common.WrongAnswer):
         check(answer(RIGHT), patched=False)
