@@ -40,7 +40,7 @@ static bool finish(struct ask *ask, long ms)
         ask->short_lived = true;
     }
     fact_cache_set(&ask->session->cache, entry, knows, &ask->fact);
-    entry->expires_ms = clock_monotonic_ms() + (ask->short_lived ? FACT_FAILED_MS : ms);
+    fact_entry_live_until(entry, clock_monotonic_ms() + (ask->short_lived ? FACT_FAILED_MS : ms));
     return false;
 }
 
@@ -50,7 +50,7 @@ static bool fail(struct ask *ask, long retry_after)
     long wait = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
     entry->failed = true;
     entry->known = false;
-    entry->expires_ms = clock_monotonic_ms() + (wait ? wait * 1000 : FACT_FAILED_MS);
+    fact_entry_live_until(entry, clock_monotonic_ms() + (wait ? wait * 1000 : FACT_FAILED_MS));
     return false;
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { KEY_MAX = 1024, HINTS = 15 };
+enum { HINTS = 15 };
 
 /* A scan in one piece of memory: the texts of its findings follow them. */
 struct scan_memory {
@@ -108,11 +108,11 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     struct fact_entry *entry = fact_cache_find(cache, key);
     if (entry)
         return entry;
-    if (key.len > KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
+    if (key.len > FACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
         return NULL;
     entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
     entry->hash = (uint32_t)map_hash(key, cache->seed);
-    entry->key_length = (unsigned short)key.len;
+    entry->key_length = key.len & 0x7ff;
     memcpy(entry->key, key.base, key.len);
     struct fact_entry **bucket = bucket_of(cache, entry->hash);
     entry->chain = *bucket;
@@ -126,7 +126,7 @@ void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
 {
     for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
         if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix)) {
-            entry->expires_ms = 0;
+            entry->expires = 0;
             entry->outdated = entry->asking;
             entry->hints = HINTS;
         }

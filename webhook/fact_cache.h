@@ -19,20 +19,34 @@ struct scan_memory;
 struct fact_entry {
     struct fact_entry *chain;         /* of its hash bucket */
     struct fact_entry *newer, *older; /* by last use */
-    long long expires_ms;             /* monotonic; after it the fact counts as not known */
     struct scan_memory *scan;         /* what its scan says, also while it is not known any more */
     struct fact_waiter_link *waiters;
     uint32_t hash;
-    enum truth present : 2, servable : 2;
-    bool unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
-    bool known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
-    bool asking : 1;            /* a question is under way: never forgotten */
-    bool outdated : 1;          /* it changed while the question was under way: ask again */
-    fact_needs knows : 3, asking_needs : 3;
+    uint32_t expires;                   /* monotonic, in tenths of a second: see fact_entry_lives */
+    unsigned present : 2, servable : 2; /* enum truth */
+    unsigned unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
+    unsigned known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
+    unsigned asking : 1;            /* a question is under way: never forgotten */
+    unsigned outdated : 1;          /* it changed while the question was under way: ask again */
+    unsigned knows : 3, asking_needs : 3; /* fact_needs */
     unsigned hints : 4; /* how often a "not there" is believed for a moment only, after a hint */
-    unsigned short key_length;
+    unsigned key_length : 11;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };
+
+enum { FACT_KEY_MAX = 1024 };
+
+/* Whether what an entry says, that it is known or that it failed, still counts; and until when it
+ * does from now on (monotonic ms). */
+static inline bool fact_entry_lives(const struct fact_entry *entry, long long now_ms)
+{
+    return now_ms / 100 < (long long)entry->expires;
+}
+
+static inline void fact_entry_live_until(struct fact_entry *entry, long long ms)
+{
+    entry->expires = (uint32_t)((ms + 99) / 100);
+}
 
 struct fact_cache {
     struct fact_entry **buckets;

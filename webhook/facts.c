@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ENTRY_KEY_MAX = 1024, TICK_MAX_MS = 1000 };
+enum { TICK_MAX_MS = 1000 };
 
 /* A review that waits; it lives until the review has released it and no entry names it any more. */
 struct fact_waiter {
@@ -85,7 +85,7 @@ static enum harbor_health source_health(const struct fact_source *self, const st
 static struct slice make_key(const struct artifact_key *key, char *text)
 {
     size_t len = key->project.len + key->repository.len + key->reference.len + 2;
-    if (len > ENTRY_KEY_MAX)
+    if (len > FACT_KEY_MAX)
         return (struct slice){0};
     char *at = text;
     const struct slice parts[] = {key->project, SLICE("/"), key->repository,
@@ -100,12 +100,12 @@ static struct slice make_key(const struct artifact_key *key, char *text)
 
 static bool is_known(const struct fact_entry *entry, fact_needs needs, long long now)
 {
-    return entry->known && !(needs & ~entry->knows) && now < entry->expires_ms;
+    return entry->known && !(needs & ~entry->knows) && fact_entry_lives(entry, now);
 }
 
 struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key)
 {
-    char text[ENTRY_KEY_MAX];
+    char text[FACT_KEY_MAX];
     return fact_cache_find(&session->cache, make_key(key, text));
 }
 
@@ -185,14 +185,14 @@ static void wait_for(struct fact_entry *entry, struct fact_waiter *waiter)
 static void ask_one(struct facts *facts, const struct fact_question *question,
                     struct fact_waiter *waiter)
 {
-    char text[ENTRY_KEY_MAX];
+    char text[FACT_KEY_MAX];
     long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = make_key(&question->key, text);
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
     if (!entry || is_known(entry, question->needs, now))
         return;
-    if (entry->failed && !entry->asking && now < entry->expires_ms)
+    if (entry->failed && !entry->asking && fact_entry_lives(entry, now))
         return; /* asked a moment ago, and Harbor did not answer */
     if (now < session->quiet_until_ms && !entry->asking)
         return; /* it said 429, and when it may be asked again */

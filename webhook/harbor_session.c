@@ -434,8 +434,8 @@ static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *
     case SCAN_REQUEST_UNDER_WAY:
         if (again) {
             *again = now + SCAN_AGAIN_MS;
-            if (entry->expires_ms > now + FACT_SCAN_RUNNING_MS)
-                entry->expires_ms = now + FACT_SCAN_RUNNING_MS;
+            if (fact_entry_lives(entry, now + FACT_SCAN_RUNNING_MS))
+                fact_entry_live_until(entry, now + FACT_SCAN_RUNNING_MS);
         }
         return ANSWER_YES;
     case SCAN_REQUEST_UNSUPPORTED:
