@@ -23,11 +23,11 @@ static bool finish(struct ask *ask, long ms)
 {
     struct fact_entry *entry = ask->entry;
     fact_needs knows = ask->asked;
-    if (ask->fact.present == TRUTH_YES) {
-        ask->fact.servable = TRUTH_YES;
+    if (ask->progress->fact.present == TRUTH_YES) {
+        ask->progress->fact.servable = TRUTH_YES;
         knows |= FACT_SERVABLE;
     }
-    if (ask->fact.unauthorized)
+    if (ask->progress->fact.unauthorized)
         knows |= FACT_PRESENT | FACT_SERVABLE | FACT_SCAN;
     /* somebody joined who needs more, or what was asked has changed meanwhile */
     if ((entry->asking_needs & ~knows) || entry->outdated) {
@@ -35,12 +35,14 @@ static bool finish(struct ask *ask, long ms)
         artifact_ask_begin(ask);
         return true;
     }
-    if (ask->fact.present == TRUTH_NO && ask->fact.servable != TRUTH_YES && entry->hints) {
+    if (ask->progress->fact.present == TRUTH_NO && ask->progress->fact.servable != TRUTH_YES &&
+        entry->hints) {
         entry->hints--;
-        ask->short_lived = true;
+        ask->progress->short_lived = true;
     }
-    fact_cache_set(&ask->session->cache, entry, knows, &ask->fact);
-    fact_entry_live_until(entry, clock_monotonic_ms() + (ask->short_lived ? FACT_FAILED_MS : ms));
+    fact_cache_set(&ask->session->cache, entry, knows, &ask->progress->fact);
+    fact_entry_live_until(entry, clock_monotonic_ms() +
+                                     (ask->progress->short_lived ? FACT_FAILED_MS : ms));
     return false;
 }
 
@@ -56,7 +58,7 @@ static bool fail(struct ask *ask, long retry_after)
 
 static bool end_unauthorized(struct ask *ask)
 {
-    ask->fact = (struct artifact_fact){.unauthorized = true};
+    ask->progress->fact = (struct artifact_fact){.unauthorized = true};
     return finish(ask, FACT_NEGATIVE_MS);
 }
 
@@ -65,7 +67,7 @@ static long lifetime(const struct ask *ask)
 {
     if (!(ask->asked & FACT_SCAN))
         return FACT_POSITIVE_MS;
-    switch (ask->fact.scan.status) {
+    switch (ask->progress->fact.scan.status) {
     case SCAN_DONE:
     case SCAN_NOT_SCANNABLE:
         return FACT_SCAN_MS;
@@ -104,11 +106,12 @@ static bool has_filter(const struct ask *ask)
     return project && project->project.filter.len;
 }
 
-/* HEADs ask->head_reference as `kind`, by way of the token service once its place is known. */
+/* HEADs ask->progress->head_reference as `kind`, by way of the token service once its place is
+ * known. */
 static bool send_head(struct ask *ask, enum session_question kind)
 {
-    ask->head_kind = kind;
-    if (ask->session->realm && ask->token.len == 0) {
+    ask->progress->head_kind = kind;
+    if (ask->session->realm && ask->progress->token.len == 0) {
         ask_send_token(ask);
         return true;
     }
@@ -123,12 +126,12 @@ static bool take_token(struct ask *ask, const struct harbor_reply *reply, enum h
     long seconds;
     if (harbor_read_token(reply, &ask->arena, &token, &seconds)) {
         *ret = ANSWER_YES;
-        ask->token = arena_copy(&ask->arena, token);
-        return send_head(ask, ask->head_kind);
+        ask->progress->token = arena_copy(&ask->arena, token);
+        return send_head(ask, ask->progress->head_kind);
     }
     *ret = reply->status == 401 || reply->status == 403 ? ANSWER_UNAUTHORIZED : ANSWER_FAILED;
-    if (ask->head_kind == QUESTION_PULL_GATE) {
-        ask->short_lived = true; /* it is there; whether Harbor refuses it is not known */
+    if (ask->progress->head_kind == QUESTION_PULL_GATE) {
+        ask->progress->short_lived = true; /* it is there; whether Harbor refuses it is not known */
         return finish(ask, 0);
     }
     return *ret == ANSWER_UNAUTHORIZED ? end_unauthorized(ask) : fail(ask, 0);
@@ -139,9 +142,10 @@ static bool follow_challenge(struct ask *ask, const struct http_reply *reply)
 {
     struct session *session = ask->session;
     struct slice realm, service;
-    if (ask->challenged || !harbor_read_challenge(reply->challenge, &ask->arena, &realm, &service))
+    if (ask->progress->challenged ||
+        !harbor_read_challenge(reply->challenge, &ask->arena, &realm, &service))
         return false;
-    ask->challenged = true;
+    ask->progress->challenged = true;
     free(session->realm);
     free(session->service);
     session->realm = memory_copy_slice(realm);
@@ -158,10 +162,10 @@ static bool take_manifest(struct ask *ask, const struct http_reply *reply,
         return true;
     switch (answer) {
     case ANSWER_YES:
-        ask->fact.servable = TRUTH_YES;
+        ask->progress->fact.servable = TRUTH_YES;
         return finish(ask, FACT_SERVABLE_MS);
     case ANSWER_NO:
-        ask->fact.servable = TRUTH_NO;
+        ask->progress->fact.servable = TRUTH_NO;
         if (!has_filter(ask))
             return finish(ask, FACT_NEGATIVE_MS);
         ask->kind = QUESTION_FILTER; /* a HEAD has no body that says why */
@@ -170,7 +174,7 @@ static bool take_manifest(struct ask *ask, const struct http_reply *reply,
     case ANSWER_UNAUTHORIZED:
         return end_unauthorized(ask);
     case ANSWER_REFUSED:
-        ask->fact.refused_by_gate = true;
+        ask->progress->fact.refused_by_gate = true;
         return finish(ask, FACT_SERVABLE_MS);
     case ANSWER_LATER:
         if (project && reply->retry_after)
@@ -190,8 +194,8 @@ static bool take_filter(struct ask *ask, const struct http_reply *reply,
         return fail(ask, reply->retry_after);
     }
     *ret = ANSWER_NO;
-    ask->fact.outside_filter = harbor_says_filtered(harbor_reply);
-    return finish(ask, ask->fact.outside_filter ? FACT_SERVABLE_MS : FACT_NEGATIVE_MS);
+    ask->progress->fact.outside_filter = harbor_says_filtered(harbor_reply);
+    return finish(ask, ask->progress->fact.outside_filter ? FACT_SERVABLE_MS : FACT_NEGATIVE_MS);
 }
 
 /* What a node would pull from the database: the image, or the children of the index. Harbor's pull
@@ -200,14 +204,17 @@ static bool next_pull_gate(struct ask *ask)
 {
     const struct project_state *project = project_of(ask);
     bool gated = project && project->project.prevent_vul, filtered = has_filter(ask);
-    size_t leaves = ask->index ? ask->child_count : ask->fact.digest.len > 0;
+    size_t leaves =
+        ask->progress->index ? ask->progress->child_count : ask->progress->fact.digest.len > 0;
     if (!gated && leaves > 1)
         leaves = 1; /* one tells of the repository */
-    if ((!gated && !filtered) || ask->fact.refused_by_gate || ask->fact.outside_filter ||
-        ask->child_at >= leaves)
+    if ((!gated && !filtered) || ask->progress->fact.refused_by_gate ||
+        ask->progress->fact.outside_filter || ask->progress->child_at >= leaves)
         return finish(ask, lifetime(ask));
-    ask->head_reference = ask->index ? ask->children[ask->child_at] : ask->fact.digest;
-    ask->child_at++;
+    ask->progress->head_reference = ask->progress->index
+                                        ? ask->progress->children[ask->progress->child_at]
+                                        : ask->progress->fact.digest;
+    ask->progress->child_at++;
     return send_head(ask, QUESTION_PULL_GATE);
 }
 
@@ -217,11 +224,12 @@ static bool take_pull_gate(struct ask *ask, const struct http_reply *reply,
     if (answer == ANSWER_UNAUTHORIZED && follow_challenge(ask, reply))
         return true;
     if (answer == ANSWER_REFUSED)
-        ask->fact.refused_by_gate = true;
+        ask->progress->fact.refused_by_gate = true;
     else if (answer == ANSWER_NO && has_filter(ask))
-        ask->fact.outside_filter = true; /* it is there, and Harbor says that it is not */
+        ask->progress->fact.outside_filter = true; /* it is there, and Harbor says that it is not */
     else if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
-        ask->short_lived = true; /* not known; nothing is refused that Harbor does not refuse */
+        ask->progress->short_lived =
+            true; /* not known; nothing is refused that Harbor does not refuse */
     return next_pull_gate(ask);
 }
 
@@ -229,19 +237,20 @@ static bool take_pull_gate(struct ask *ask, const struct http_reply *reply,
 
 static struct artifact_key target_key(const struct ask *ask)
 {
-    bool child = ask->target == TARGET_CHILD;
+    bool child = ask->progress->target == TARGET_CHILD;
     return (struct artifact_key){ask->key.project, ask->key.repository,
-                                 child ? ask->children[ask->child_at] : ask->fact.digest};
+                                 child ? ask->progress->children[ask->progress->child_at]
+                                       : ask->progress->fact.digest};
 }
 
 static bool next_child(struct ask *ask)
 {
     struct buffer path = {0};
-    if (ask->child_at >= ask->child_count) {
+    if (ask->progress->child_at >= ask->progress->child_count) {
         const struct scan unread = {.status = SCAN_FAILED};
-        if (ask->more_children)
-            scan_merge(&ask->fact.scan, &unread, &ask->arena);
-        ask->child_at = 0;
+        if (ask->progress->more_children)
+            scan_merge(&ask->progress->fact.scan, &unread, &ask->arena);
+        ask->progress->child_at = 0;
         return next_pull_gate(ask);
     }
     struct artifact_key key = target_key(ask);
@@ -255,12 +264,12 @@ static bool next_child(struct ask *ask)
 /* The target's scan is known. */
 static bool end_target(struct ask *ask)
 {
-    if (ask->target == TARGET_WHOLE) {
-        ask->fact.scan = ask->part;
+    if (ask->progress->target == TARGET_WHOLE) {
+        ask->progress->fact.scan = ask->progress->part;
         return next_pull_gate(ask);
     }
-    scan_merge(&ask->fact.scan, &ask->part, &ask->arena);
-    ask->child_at++;
+    scan_merge(&ask->progress->fact.scan, &ask->progress->part, &ask->arena);
+    ask->progress->child_at++;
     return next_child(ask);
 }
 
@@ -312,9 +321,9 @@ static bool has_findings(const struct scan *scan, enum severity from)
 /* The overview of the target is read: what else has to be asked for. */
 static bool take_overview(struct ask *ask)
 {
-    bool gone = ask->part.status == SCAN_UNKNOWN;
-    bool findings =
-        ask->part.status == SCAN_DONE && has_findings(&ask->part, ask->session->scan_from);
+    bool gone = ask->progress->part.status == SCAN_UNKNOWN;
+    bool findings = ask->progress->part.status == SCAN_DONE &&
+                    has_findings(&ask->progress->part, ask->session->scan_from);
     return gone || findings ? queue_report(ask) : end_target(ask);
 }
 
@@ -322,7 +331,7 @@ static bool take_report(struct ask *ask, const struct http_reply *reply,
                         const struct harbor_reply *harbor_reply, enum harbor_answer *ret)
 {
     struct scan report;
-    bool there = false, gone = ask->part.status == SCAN_UNKNOWN;
+    bool there = false, gone = ask->progress->part.status == SCAN_UNKNOWN;
     next_report(ask->session);
     if (harbor_reply->status != 200) {
         *ret = harbor_reply->status == 401 || harbor_reply->status == 403 ? ANSWER_UNAUTHORIZED
@@ -336,16 +345,16 @@ static bool take_report(struct ask *ask, const struct http_reply *reply,
                        : ANSWER_NO;
     }
     if (*ret == ANSWER_YES) {
-        report.partial = ask->part.partial;
+        report.partial = ask->progress->part.partial;
         if (!gone)
-            report.finished = ask->part.finished;
-        ask->part = scan_copy(&report, &ask->arena);
+            report.finished = ask->progress->part.finished;
+        ask->progress->part = scan_copy(&report, &ask->arena);
     } else if (gone && *ret == ANSWER_NO) {
-        ask->part.status = SCAN_NONE;
+        ask->progress->part.status = SCAN_NONE;
     } else if (gone && *ret != ANSWER_UNAUTHORIZED) {
         return fail(ask, reply->retry_after);
     } else if (*ret != ANSWER_UNAUTHORIZED) {
-        ask->short_lived = true; /* only the numbers are known */
+        ask->progress->short_lived = true; /* only the numbers are known */
     }
     return end_target(ask);
 }
@@ -360,9 +369,9 @@ static bool take_child(struct ask *ask, const struct http_reply *reply, enum har
     if (answer == ANSWER_YES && !artifact_details_read(reply->body, &ask->arena, &details))
         return fail(ask, 0);
     if (answer == ANSWER_YES)
-        ask->part = details.scan;
+        ask->progress->part = details.scan;
     else
-        ask->part = (struct scan){.status = SCAN_NONE}; /* it has never been pulled */
+        ask->progress->part = (struct scan){.status = SCAN_NONE}; /* it has never been pulled */
     return take_overview(ask);
 }
 
@@ -370,13 +379,14 @@ static bool take_child(struct ask *ask, const struct http_reply *reply, enum har
 
 static void copy_children(struct ask *ask, const struct artifact_details *details)
 {
-    ask->index = details->child_count > 0;
-    ask->child_count = details->child_count;
-    ask->more_children = details->more_children;
-    ask->child_at = 0;
-    ask->children = arena_allocate(&ask->arena, details->child_count * sizeof(*ask->children));
+    ask->progress->index = details->child_count > 0;
+    ask->progress->child_count = details->child_count;
+    ask->progress->more_children = details->more_children;
+    ask->progress->child_at = 0;
+    ask->progress->children =
+        arena_allocate(&ask->arena, details->child_count * sizeof(*ask->progress->children));
     for (size_t i = 0; i < details->child_count; i++)
-        ask->children[i] = arena_copy(&ask->arena, details->children[i]);
+        ask->progress->children[i] = arena_copy(&ask->arena, details->children[i]);
 }
 
 /* It is there. */
@@ -385,17 +395,17 @@ static bool take_details(struct ask *ask, const struct http_reply *reply)
     struct artifact_details details;
     if (!artifact_details_read(reply->body, &ask->arena, &details))
         return fail(ask, 0);
-    ask->fact.present = TRUTH_YES;
-    ask->fact.digest = arena_copy(&ask->arena, details.digest);
-    ask->fact.project_id = details.project_id;
+    ask->progress->fact.present = TRUTH_YES;
+    ask->progress->fact.digest = arena_copy(&ask->arena, details.digest);
+    ask->progress->fact.project_id = details.project_id;
     copy_children(ask, &details);
     if (!(ask->asked & FACT_SCAN))
         return next_pull_gate(ask);
-    ask->part = details.scan;
+    ask->progress->part = details.scan;
     bool speaks_for_all = details.scan.status == SCAN_RUNNING ||
                           (details.scan.status == SCAN_DONE && !details.scan.partial);
-    ask->target = ask->index && !speaks_for_all ? TARGET_CHILD : TARGET_WHOLE;
-    return ask->target == TARGET_CHILD ? next_child(ask) : take_overview(ask);
+    ask->progress->target = ask->progress->index && !speaks_for_all ? TARGET_CHILD : TARGET_WHOLE;
+    return ask->progress->target == TARGET_CHILD ? next_child(ask) : take_overview(ask);
 }
 
 /* It is not in the database. */
@@ -403,12 +413,12 @@ static bool take_absence(struct ask *ask)
 {
     const struct project_state *project = map_get(&ask->session->projects, ask->key.project);
     long long now = clock_monotonic_ms();
-    ask->fact.present = TRUTH_NO;
+    ask->progress->fact.present = TRUTH_NO;
     if (!(ask->asked & FACT_SERVABLE))
         return finish(ask, FACT_NEGATIVE_MS);
     if (project && project->quiet_until_ms > now)
         return fail(ask, (long)((project->quiet_until_ms - now) / 1000));
-    ask->head_reference = ask->key.reference;
+    ask->progress->head_reference = ask->key.reference;
     return send_head(ask, QUESTION_MANIFEST);
 }
 
@@ -450,8 +460,10 @@ void artifact_ask_begin(struct ask *ask)
     struct session *session = ask->session;
     struct buffer path = {0};
     ask->asked = ask->entry->asking_needs;
-    ask->fact = (struct artifact_fact){0};
-    ask->short_lived = false;
+    if (ask->progress) { /* another round */
+        ask->progress->fact = (struct artifact_fact){0};
+        ask->progress->short_lived = false;
+    }
     if (!(ask->asked & FACT_SCAN) || !session_lacks_project(session, ask->key.project)) {
         send_artifact(ask);
         return;
@@ -467,6 +479,8 @@ void artifact_ask_begin(struct ask *ask)
 bool artifact_ask_take(struct ask *ask, const struct http_reply *reply,
                        const struct harbor_reply *harbor_reply, enum harbor_answer *ret)
 {
+    if (!ask->progress)
+        ask->progress = memory_allocate_zeroed(1, sizeof(*ask->progress));
     switch (ask->kind) {
     case QUESTION_PROJECT: /* whatever it says: the allowlist may stay unknown */
         *ret = session_take_project(ask->session, ask->key.project, harbor_reply);

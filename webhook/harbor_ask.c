@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Thousands may wait for their turn: a key, and little more. */
-enum { FIRST_BLOCK = 256 };
+enum { FIRST_BLOCK = 96 };
 
 struct ask *ask_new(struct session *session, enum session_question kind)
 {
@@ -22,6 +22,7 @@ struct ask *ask_new(struct session *session, enum session_question kind)
 void ask_free(struct ask *ask)
 {
     arena_done(&ask->arena);
+    free(ask->progress);
     free(ask);
 }
 
@@ -66,11 +67,12 @@ static void send_manifest(struct ask *ask, bool head, long delay_ms)
 {
     struct buffer url = {0};
     struct slice authorization = {0};
-    struct artifact_key key = {ask->key.project, ask->key.repository, ask->head_reference};
+    struct artifact_key key = {ask->key.project, ask->key.repository,
+                               ask->progress->head_reference};
     buffer_append(&url, ask->session->url);
     harbor_manifest_path(&key, &url);
-    if (ask->token.len)
-        authorization = arena_format(&ask->arena, "Bearer %.*s", SLICE_ARGS(ask->token));
+    if (ask->progress->token.len)
+        authorization = arena_format(&ask->arena, "Bearer %.*s", SLICE_ARGS(ask->progress->token));
     send(ask, (struct http_question){.head = head,
                                      .url = url.base,
                                      .authorization = authorization.base,

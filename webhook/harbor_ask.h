@@ -11,18 +11,8 @@ enum ask_target {
     TARGET_CHILD, /* a child of the index */
 };
 
-struct ask {
-    struct session *session;
-    enum session_question kind; /* of the step that is under way */
-    struct arena arena;
-    unsigned account_generation; /* of the account that it went out with */
-
-    struct slice project; /* of a poll of projects: its name, in `arena` */
-
-    /* of an artifact's question; texts in `arena` */
-    struct fact_entry *entry; /* whom the answer is for */
-    struct artifact_key key;
-    fact_needs asked;          /* what this round asks for */
+/* How far the question about an artifact has come. Texts are in the ask's arena. */
+struct ask_progress {
     struct artifact_fact fact; /* what is known of it so far */
     enum ask_target target;
     struct scan part;       /* of the target */
@@ -34,8 +24,22 @@ struct ask {
     struct slice head_reference;     /* of the manifest that is HEADed, */
     enum session_question head_kind; /* and what for */
     struct slice token;              /* for its repository; empty: none yet */
-    bool challenged;  /* the proxy has named its token service already: once is enough */
-    struct ask *next; /* waits for its turn to read a report */
+    bool challenged; /* the proxy has named its token service already: once is enough */
+};
+
+struct ask {
+    struct session *session;
+    enum session_question kind; /* of the step that is under way */
+    struct arena arena;
+    unsigned account_generation; /* of the account that it went out with */
+    struct slice project;        /* of a poll of projects: its name, in `arena` */
+
+    /* of an artifact's question; texts in `arena` */
+    struct fact_entry *entry; /* whom the answer is for */
+    struct artifact_key key;
+    fact_needs asked;              /* what this round asks for */
+    struct ask_progress *progress; /* from the first answer on: thousands may wait their turn */
+    struct ask *next;              /* waits for its turn to read a report */
 };
 
 struct ask *ask_new(struct session *session, enum session_question kind);
