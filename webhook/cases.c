@@ -8,7 +8,8 @@
 enum { COLUMNS_MAX = 16 };
 
 struct runner {
-    const struct policies *policies;
+    struct policies *policies;
+    const struct text_list *paths;
     struct diagnostics *diagnostics;
     struct case_results *results;
     struct position at;
@@ -158,16 +159,22 @@ static void run_line(struct runner *r, struct slice line)
     struct question_pod pod;
     struct decisions decisions;
     struct error error;
-    if (question_decide(r->policies, &question, &r->results->arena, &pod, &decisions, &error))
+    struct policies *policies = policies_ref(r->policies);
+    if (!facts_option_discover(&facts, r->paths, &policies))
+        diagnostics_error(r->diagnostics, r->at,
+                          "with the `registries` of its facts these are no policies");
+    else if (question_decide(policies, &question, &r->results->arena, &pod, &decisions, &error))
         record(r, columns[2], &decisions.items[0]);
     else
         diagnostics_error(r->diagnostics, r->at, "%s", error.text);
+    policies_unref(policies);
 }
 
-void cases_run(const struct policies *policies, struct slice text, struct slice file,
-               struct diagnostics *diagnostics, struct case_results *results)
+void cases_run(struct policies *policies, const struct text_list *paths, struct slice text,
+               struct slice file, struct diagnostics *diagnostics, struct case_results *results)
 {
-    struct runner r = {policies, diagnostics, results, {arena_copy(&results->arena, file), 0, 1}};
+    struct runner r = {
+        policies, paths, diagnostics, results, {arena_copy(&results->arena, file), 0, 1}};
     while (text.len) {
         size_t end = slice_find(text, '\n');
         r.at.line++;

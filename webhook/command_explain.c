@@ -184,6 +184,9 @@ static struct slice advise(struct explain *e)
     case REASON_PULL_SECRET_MISSING:
         return SLICE("The Pod lacks the Policy's pull secret, and it cannot be added here.");
     case REASON_HARBOR_DOWN:
+        if (policy->harbor->undiscovered)
+            return SLICE("Its registries are those that Harbor proxies (`discover`): ask it with "
+                         "--live, or give --facts that were recorded so.");
         return SLICE(
             "Harbor is down, so the image comes from where it always came. To rewrite all the "
             "same: `onHarborUnavailable: rewrite` in the Policy.");
@@ -273,7 +276,7 @@ static void print_gate(struct explain *e)
     else if (gate->outcome != GATE_ALLOW)
         printf("           %.*s\n",
                SLICE_ARGS(refusal_reason(&e->decisions, d, GATE_MAX_CVES, &e->arena)));
-    if (gate->outcome != GATE_ALLOW)
+    if (gate->outcome == GATE_DENY)
         printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(gate, &e->arena)));
     if (gate->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
         printf("           (a controller's Pods would only be warned about: enforceOn is "

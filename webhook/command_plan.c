@@ -113,6 +113,7 @@ struct asked {
     struct slice namespace_, pointer, document;
     struct position at;
     struct decide_request request;
+    bool validated; /* a review that only the validating webhook gets */
 };
 
 static void write_decision(struct plan *plan, const struct asked *asked,
@@ -137,7 +138,7 @@ static void write_patch(struct plan *plan, const struct asked *asked,
                         const struct decisions *decisions, struct arena *arena)
 {
     struct slice patch = (struct slice){0};
-    if (decisions->mode == MODE_ENFORCE)
+    if (decisions->mode == MODE_ENFORCE && !asked->validated)
         patch = admit_patch(&asked->request, decisions, arena, NULL);
     if (patch.len == 0)
         return;
@@ -216,6 +217,7 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         review_templates(&review, arena, &template, &old_template, &asked.pointer);
         asked.request.pod = &template;
         asked.request.old_pod = &old_template;
+        asked.validated = true;
     }
     if (asked.request.subject != REVIEW_OTHER)
         decide_and_show(plan, &asked, arena);

@@ -80,9 +80,15 @@ static void append_gate(const struct plan_table *t, const struct decisions *deci
     append_painted(t, d->gate.outcome == GATE_DENY ? RED : YELLOW,
                    slice_from(gate_outcome_name(d->gate.outcome)));
     buffer_append_format(t->out, " %s: ", gate_reason_name(d->gate.reason));
-    append_plain(t, refusal_reason(decisions, d, CVES_SHOWN, &arena));
-    if (d->gate.spared)
-        buffer_append_text(t->out, " (a controller's Pod: not refused)");
+    const char *spared = d->gate.spared ? " (a controller's Pod: not refused)" : "";
+    size_t used = BROKEN_INDENT + strlen(gate_outcome_name(d->gate.outcome)) +
+                  strlen(gate_reason_name(d->gate.reason)) + strlen(" : ") + strlen(spared);
+    size_t shown = CVES_SHOWN;
+    struct slice reason = refusal_reason(decisions, d, shown, &arena);
+    while (shown > 0 && used + reason.len > t->width)
+        reason = refusal_reason(decisions, d, --shown, &arena);
+    append_plain(t, reason);
+    buffer_append_text(t->out, spared);
     buffer_append_char(t->out, '\n');
     arena_done(&arena);
 }

@@ -26,11 +26,13 @@ static uint64_t hash_of(const struct admission *admission)
     uint64_t hash = (uint64_t)admission->webhook << 8 | (uint64_t)decisions->mode;
     hash = map_hash(admission->review.namespace_, hash);
     hash = map_hash(decisions->workload, hash);
+    hash = map_hash(admission->review.kind, hash);
     for (size_t i = 0; i < decisions->count; i++) {
         hash = map_hash(decisions->items[i].field->name, hash);
         hash = map_hash(decisions->items[i].field->image, hash);
         hash = map_hash(decisions->items[i].result, hash);
         hash = hash * 31 + (uint64_t)decisions->items[i].gate.reason;
+        hash = hash * 31 + (uint64_t)decisions->items[i].gate.outcome;
     }
     return hash;
 }

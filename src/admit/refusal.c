@@ -52,7 +52,7 @@ static void append_cves(struct buffer *out, const struct gate *gate, size_t most
             buffer_append_text(out, ", no fix yet)");
         }
     }
-    if (gate->bad_count > most)
+    if (most && gate->bad_count > most)
         buffer_append_format(out, " and %zu more", gate->bad_count - most);
 }
 

@@ -156,13 +156,16 @@ static void compile_registries(struct compiler *c, const struct policy_document 
     for (size_t i = 0; i < document->registries.count; i++) {
         const struct pattern *name = &document->registries.items[i];
         size_t index = harbor_find_registry(harbor, name->text);
-        if (index == harbor->registry_count)
+        if (index < harbor->registry_count)
+            policy->moves[index] = true;
+        else if (harbor->discover && !harbor->undiscovered)
+            WARNING(c, name->at, "Harbor `%.*s` has no proxy-cache project for `%.*s`",
+                    SLICE_ARGS(harbor->name), SLICE_ARGS(slice_head(name->text, 200)));
+        else if (!harbor->discover)
             ERROR(c, name->at,
                   "`%.*s` is not among the `registries` of Harbor `%.*s`, expected "
                   "one that has a project there",
                   SLICE_ARGS(slice_head(name->text, 200)), SLICE_ARGS(harbor->name));
-        else
-            policy->moves[index] = true;
     }
 }
 

@@ -248,7 +248,9 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
         return REASON_REWRITTEN;
     if (deep && fact.servable == TRUTH_UNKNOWN) {
-        decision->detail = "not in Harbor yet; enforce would ask whether its upstream has it";
+        decision->detail = d->request->gate_only
+                               ? "not in Harbor yet; its upstream is not asked here"
+                               : "not in Harbor yet; enforce would ask whether its upstream has it";
         return REASON_REWRITTEN;
     }
     return REASON_NOT_IN_HARBOR;
@@ -375,9 +377,7 @@ static void judge(const struct decider *d, struct decision *decision)
         bool undiscovered = policy->harbor->undiscovered && decision->parsed;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
                  undiscovered ? "which registries Harbor proxies is not known yet" : NULL, gate);
-    } else if (!facts) {
-        gate_set(&policy->gate, GATE_UNAVAILABLE, "no facts are given", gate);
-    } else {
+    } else if (facts) { /* else nobody was asked: there is nothing to say */
         enum harbor_health health = facts->health(facts, policy->harbor);
         struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
         if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
