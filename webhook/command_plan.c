@@ -171,7 +171,9 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     asked->request.facts =
         plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
     asked->request.now = facts_option_now(&plan->facts);
-    asked->request.judge = true;
+    /* nobody makes Pods of a PodTemplate by itself */
+    asked->request.judge =
+        asked->object->group.len || !slice_equal(asked->object->kind, SLICE("PodTemplate"));
     asked->request.last_chance = !plan->collecting;
     decide(plan->set, &asked->request, arena, &decisions);
     if (plan->collecting)

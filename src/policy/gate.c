@@ -191,12 +191,12 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
         ret->detail = "Harbor refuses our account";
         return GATE_UNAVAILABLE;
     }
+    if (fact->refused_by_gate)
+        return GATE_REFUSED_BY_HARBOR;
     if (fact->outside_filter) {
         ret->detail = "the project's proxy filter refuses the repository";
         return GATE_UNPROXIED;
     }
-    if (fact->refused_by_gate)
-        return GATE_REFUSED_BY_HARBOR;
     if (fact->present != TRUTH_YES) {
         ret->detail = "Harbor has not got it yet: it is scanned after the first pull";
         return GATE_UNSCANNED;
@@ -228,7 +228,8 @@ void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact
         return;
     ret->digest = fact->digest;
     ret->project_id = fact->project_id;
-    if (fact->scan.status == SCAN_DONE || ret->reason == GATE_FINDINGS)
+    if (fact->present == TRUTH_YES &&
+        (fact->scan.status == SCAN_DONE || ret->reason == GATE_FINDINGS))
         ret->scan = &fact->scan;
 }
 
