@@ -310,7 +310,9 @@ static void print_text(struct explain *e)
         printf("           %s\n", d->detail);
     if (d->gate.judged)
         print_gate(e);
-    printf("\n%.*s\n", SLICE_ARGS(advise(e)));
+    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+    printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
+           SLICE_ARGS(advise(e)));
     if (count)
         printf("\nPolicies considered, in order:\n");
     for (size_t i = 0; i < count; i++)

@@ -189,7 +189,10 @@ static void write_fact(struct json_writer *w, const struct artifact_fact *fact, 
         json_member_bool(w, "scannable", false);
     else if (scanned && fact->present == TRUTH_YES)
         write_scan(w, &fact->scan);
-    if (scanned && fact->has_allowlist == TRUTH_UNKNOWN)
+    /* which findings it accepts is said of each, where they are listed */
+    if (scanned && (fact->has_allowlist == TRUTH_UNKNOWN ||
+                    (fact->has_allowlist == TRUTH_YES && !fact->scan.listed &&
+                     fact->scan.status == SCAN_DONE)))
         json_member_text(w, "allowlist", "unknown");
     json_member_bool(w, "present", fact->present == TRUTH_YES);
     if (fact->servable != TRUTH_UNKNOWN)

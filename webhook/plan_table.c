@@ -85,7 +85,7 @@ static void append_gate(const struct plan_table *t, const struct decisions *deci
                   strlen(gate_reason_name(d->gate.reason)) + strlen(" : ") + strlen(spared);
     size_t shown = CVES_SHOWN;
     struct slice reason = refusal_reason(decisions, d, shown, &arena);
-    while (shown > 0 && used + reason.len > t->width)
+    while (shown > 1 && used + reason.len > t->width) /* one is always named */
         reason = refusal_reason(decisions, d, --shown, &arena);
     append_plain(t, reason);
     buffer_append_text(t->out, spared);

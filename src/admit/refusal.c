@@ -52,7 +52,7 @@ static void append_cves(struct buffer *out, const struct gate *gate, size_t most
             buffer_append_text(out, ", no fix yet)");
         }
     }
-    if (most && gate->bad_count > most)
+    if (gate->bad_count > most)
         buffer_append_format(out, " and %zu more", gate->bad_count - most);
 }
 
@@ -220,6 +220,20 @@ struct slice refusal_advice(const struct gate *gate, struct arena *arena)
     return text;
 }
 
+/* An operator's service account that nobody has named counts as a person. */
+static void append_doubt(struct buffer *out, const struct decisions *decisions)
+{
+    if (!slice_starts_with(decisions->doubted, SLICE("system:serviceaccount:")))
+        return;
+    buffer_append_text(out, "\n- if `");
+    append_clean(out, decisions->doubted, NAME_MAX_SHOWN);
+    buffer_append_format(
+        out,
+        "` is a controller whose Pods must come back whatever is found, name it in "
+        "`trustedControllers` of Harbor `%.*s`",
+        SLICE_ARGS(decisions->policy->harbor->name));
+}
+
 struct slice refusal_message(const struct decisions *decisions, struct arena *arena)
 {
     struct buffer out = {0};
@@ -251,6 +265,7 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
         buffer_append_text(&out, "\n- ");
         append_advice(&out, gate);
     }
+    append_doubt(&out, decisions);
     struct slice message = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
     return message;
@@ -271,6 +286,8 @@ size_t refusal_warnings(const struct decisions *decisions, struct arena *arena, 
             buffer_append_format(&out, "%zu more images, such as ", left + 1);
         append_image(&out, decision, WARNING_NAME_SHOWN);
         append_reason(&out, &decision->gate, &decisions->policy->gate, 1);
+        if (decision->gate.spared)
+            buffer_append_text(&out, "; let in, since a controller made the Pod");
         warnings[count++] = arena_copy(arena, slice_head(buffer_slice(&out), WARNING_MAX_LENGTH));
         buffer_done(&out);
     }

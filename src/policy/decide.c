@@ -428,6 +428,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
         (request->believe_owners || is_controller_user(ret->policy->harbor, request->user_name));
     bool gate = has_gate(&d, whole);
     ret->gated = gate;
+    if (request->owned && !d.is_controlled)
+        ret->doubted = request->user_name;
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
     if (request->facts) /* of each image: for the rewrite, and for the gate */

@@ -89,6 +89,7 @@ struct decisions {
     size_t rewrites; /* how many of them have REASON_REWRITTEN */
     bool gated;      /* the gate judges the object's images, */
     bool spared;     /* but a controller made it: it is warned about where it would be refused */
+    struct slice doubted; /* who says that a controller made it, and is not known to be one */
     size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
     struct fact_question
         *missing; /* to be asked; the decisions are provisional while there are any */
