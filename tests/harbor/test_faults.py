@@ -301,13 +301,14 @@ def test_a_name_server_that_drops_packets(places, start):
     if os.geteuid() != 0 or os.system("unshare -m true 2>/dev/null") != 0:
         pytest.skip("needs root and `unshare -m`, to give one process another /etc/resolv.conf")
     directory = places.new_directory()
-    (directory / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:10 attempts:3\n")
+    address = f"127.0.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"  # another for each run of the suite
+    (directory / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:10 attempts:3\n")
     program = directory / "harbor-pilot"
     program.write_text(f'#!/bin/sh\nexec unshare -m sh -c \'mount --bind {directory}/resolv.conf /etc/resolv.conf && '
                        f'exec "$0" "$@"\' {places.binary} "$@"\n')
     program.chmod(0o755)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
-        hole.bind(("127.0.0.77", 53))
+        hole.bind((address, 53))
         server = Server(program, places.certificates, places.write_policies("https://harbor.dropped.example.com"))
         try:
             hole.settimeout(5)
