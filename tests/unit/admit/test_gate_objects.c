@@ -499,6 +499,10 @@ static void test_all(void **state)
         for (size_t i = 0; i < COUNT(images); i++)
             for (size_t f = 0; f < COUNT(facts); f++)
                 for (size_t p = 0; p < COUNT(policies); p++) {
+                    bool asks = images[i].place == IN_HARBOR &&
+                                (objects[o].role == FREE || objects[o].role == CONTROLLED);
+                    if (!asks && f > 0)
+                        continue; /* one fact is as good as another */
                     check_one(&objects[o], &images[i], &facts[f], &policies[p], MODE_ENFORCE);
                     check_one(&objects[o], &images[i], &facts[f], &policies[p], MODE_AUDIT);
                 }

@@ -59,6 +59,9 @@ static const struct known rows[] = {
      .by_default = GATE_REFUSED_BY_HARBOR},
     {"412, all is allowlisted here", SCANNED, .refused = true, .findings = "C*",
      .by_default = GATE_REFUSED_BY_HARBOR},
+    {"412 and outside the filter", HERE, .refused = true, .outside_filter = true,
+     .by_default = GATE_REFUSED_BY_HARBOR},
+    {"401 and 412", HERE, .refused = true, .unauthorized = true, .by_default = GATE_UNAVAILABLE},
     {"not there", UP, .present = TRUTH_NO, .by_default = GATE_UNSCANNED},
     {"whether it is there is not known", UP, .present = TRUTH_UNKNOWN,
      .by_default = GATE_UNSCANNED},
@@ -81,6 +84,10 @@ static const struct known rows[] = {
      .by_default = GATE_SCANNING},
     {"a child's may be accepted, one failed", HERE, .status = SCAN_FAILED, .findings = "C",
      .allowlist = LIST_UNKNOWN, .by_default = GATE_SCAN_FAILED},
+    {"a child was critical long ago, one is running", HERE, .status = SCAN_RUNNING, .findings = "C",
+     .age = MAX_AGE + 1, .by_default = GATE_SCANNING},
+    {"a child was critical a week ago, one is unscanned", HERE, .status = SCAN_NONE,
+     .findings = "C", .age = MAX_AGE, .by_default = GATE_FINDINGS},
     {"a child is critical by counts, one is unscanned", HERE, .status = SCAN_NONE, .findings = "C",
      .listed_from = COUNTS_ONLY, .by_default = GATE_FINDINGS},
     {"clean", SCANNED, .findings = "", .by_default = GATE_CLEAN},
@@ -120,6 +127,8 @@ static const struct known rows[] = {
      .by_default = GATE_TOO_OLD},
     {"listed from high on", SCANNED, .findings = "cHMl", .listed_from = SEVERITY_HIGH,
      .by_default = GATE_FINDINGS},
+    {"listed from critical on, and some", SCANNED, .findings = "C*H",
+     .listed_from = SEVERITY_CRITICAL, .allowlist = LIST_USED, .by_default = GATE_ALLOWLISTED},
     {"partial, clean", SCANNED, .partial = true, .findings = "", .by_default = GATE_SCAN_FAILED},
     {"partial, below", SCANNED, .partial = true, .findings = "H", .by_default = GATE_SCAN_FAILED},
     {"partial, accepted", SCANNED, .partial = true, .findings = "C*",
@@ -275,7 +284,7 @@ static bool is_excepted(const struct settings *s, char letter)
 static enum gate_reason expected_verdict(const struct settings *s, const struct known *known,
                                          size_t *ret_bad)
 {
-    size_t all = 0, high_enough = 0, bad = 0, accepted = 0;
+    size_t all = 0, high_enough = 0, numbers = 0, bad = 0, accepted = 0;
     *ret_bad = 0;
     for (const char *f = known->findings ? known->findings : ""; *f; f++) {
         if (*f == '*')
@@ -284,9 +293,11 @@ static enum gate_reason expected_verdict(const struct settings *s, const struct 
         if (severity_of(*f) < s->severity)
             continue;
         high_enough++;
-        if (s->fixable_only && *f >= 'a')
+        if (known->listed_from == COUNTS_ONLY || (int)severity_of(*f) < known->listed_from)
+            numbers++;
+        else if (s->fixable_only && *f >= 'a')
             continue;
-        if (f[1] == '*' || is_excepted(s, *f))
+        else if (f[1] == '*' || is_excepted(s, *f))
             accepted++;
         else
             bad++;
@@ -295,16 +306,18 @@ static enum gate_reason expected_verdict(const struct settings *s, const struct 
         return GATE_CLEAN;
     if (high_enough == 0)
         return GATE_BELOW_THRESHOLD;
-    if (known->listed_from == COUNTS_ONLY || known->listed_from > (int)s->severity) {
-        /* a number says nothing of what is accepted or can be repaired */
-        bool any_may_not_count =
-            s->fixable_only || s->exceptions != NO_EXCEPTIONS || known->allowlist != LIST_EMPTY;
-        return any_may_not_count ? GATE_UNAVAILABLE : GATE_FINDINGS;
-    }
     if (bad && known->allowlist == LIST_UNKNOWN)
         return GATE_UNAVAILABLE;
     *ret_bad = bad;
-    return bad ? GATE_FINDINGS : accepted ? GATE_ALLOWLISTED : GATE_BELOW_THRESHOLD;
+    if (bad)
+        return GATE_FINDINGS; /* what else there is, of which only the number is known, or not */
+    if (numbers) {
+        /* a number says nothing of what is accepted or can be repaired */
+        bool some_may_not_count =
+            s->fixable_only || s->exceptions == LIVE || known->allowlist != LIST_EMPTY;
+        return some_may_not_count ? GATE_UNAVAILABLE : GATE_FINDINGS;
+    }
+    return accepted ? GATE_ALLOWLISTED : GATE_BELOW_THRESHOLD;
 }
 
 static enum gate_reason expected_reason(const struct settings *s, const struct known *known,
@@ -314,21 +327,22 @@ static enum gate_reason expected_reason(const struct settings *s, const struct k
     if (known->health == HEALTH_DOWN || known->health == HEALTH_UNAUTHORIZED || known->silent ||
         known->unauthorized)
         return GATE_UNAVAILABLE; /* Harbor cannot be asked */
-    if (known->outside_filter)
-        return GATE_UNPROXIED; /* an image that Harbor does not serve */
     if (known->refused)
         return GATE_REFUSED_BY_HARBOR;
+    if (known->outside_filter)
+        return GATE_UNPROXIED; /* an image that Harbor does not serve */
     if (known->present != TRUTH_YES)
         return GATE_UNSCANNED;
     if (known->status == SCAN_UNKNOWN)
         return GATE_UNAVAILABLE;
     if (known->status == SCAN_NOT_SCANNABLE)
         return GATE_NOT_SCANNABLE;
-    if (known->status == SCAN_DONE && known->age != AGE_UNKNOWN && known->age > MAX_AGE)
+    bool too_old = known->age != AGE_UNKNOWN && known->age > MAX_AGE; /* it counts as unscanned */
+    if (known->status == SCAN_DONE && too_old)
         return GATE_TOO_OLD;
     size_t bad;
     enum gate_reason verdict = expected_verdict(s, known, &bad);
-    if (verdict == GATE_FINDINGS) {
+    if (verdict == GATE_FINDINGS && !too_old) {
         *ret_bad = bad;
         return verdict; /* whatever else is missing */
     }
@@ -478,7 +492,7 @@ static void check_one(const struct known *known, const struct artifact_fact *fac
     enum gate_reason reason = expected_reason(&s, known, &bad);
     enum gate_outcome outcome = expected_outcome(&s, reason);
     bool spared = controlled && !s.pods && outcome == GATE_DENY;
-    bool knows_scan = known->status == SCAN_DONE && !known->silent &&
+    bool knows_scan = known->present == TRUTH_YES && known->status == SCAN_DONE && !known->silent &&
                       known->health != HEALTH_DOWN && known->health != HEALTH_UNAUTHORIZED;
     if (spared)
         outcome = GATE_WARN;
@@ -548,7 +562,7 @@ static void test_all_scans(void **state)
         known.partial = digit(&rest, 2);
         if (rest)
             break;
-        if (known.status != SCAN_DONE && (known.partial || known.age > MAX_AGE))
+        if (known.status != SCAN_DONE && known.partial)
             continue; /* it has not ended */
         struct arena arena = {0};
         struct artifact_fact fact = fact_of(&known, &arena);
@@ -781,18 +795,79 @@ static void test_who_asks_what(void **state)
     }
 }
 
+/* Nobody was asked: nothing can be said but of images that Harbor serves in no case. */
 static void test_without_facts(void **state)
 {
     (void)state;
-    struct arena arena = {0};
-    struct decide_request request = request_of(SLICE("n-0"), NULL, false);
-    struct decisions decisions;
-    decide(all_settings, &request, &arena, &decisions);
-    check_text("no facts", "the reason",
-               slice_from(gate_reason_name(decisions.items[0].gate.reason)), "unavailable");
-    check_text("no facts", "the detail", slice_from(decisions.items[0].gate.detail),
-               "no facts are given");
-    arena_done(&arena);
+    static const struct {
+        const char *image;
+        bool judged;
+    } cases[] = {
+        {"x", false},
+        {"harbor.example.com/hub/library/x", false},
+        {"harbor.example.com/one", true},
+        {"ghcr.io/x", true},
+        {"UPPER", true},
+        {"auto", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct decide_request request = request_of(SLICE("n-0"), NULL, false);
+        struct decisions decisions;
+        request.pod = read_pod(
+            arena_format(&arena, "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"%s\"}]}}",
+                         cases[i].image)
+                .base,
+            &arena);
+        decide(all_settings, &request, &arena, &decisions);
+        const struct gate *gate = &decisions.items[0].gate;
+        check_number(cases[i].image, "judged", gate->judged, cases[i].judged);
+        check_number(cases[i].image, "counted", (long long)decisions.judged, cases[i].judged);
+        if (gate->judged)
+            check_text(cases[i].image, "the reason", slice_from(gate_reason_name(gate->reason)),
+                       "unproxied");
+        arena_done(&arena);
+    }
+}
+
+/* Why Harbor cannot be asked, and what an upstream that is not asked means for the rewrite. */
+static void test_details_of_decisions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum harbor_health health;
+        bool silent, audit;
+        const char *gate, *rewrite; /* NULL: none */
+    } cases[] = {
+        {"down", HEALTH_DOWN, false, false, "Harbor is down", NULL},
+        {"our account", HEALTH_UNAUTHORIZED, false, false, "Harbor refuses our account", NULL},
+        {"too late", HEALTH_UP, true, false, "Harbor did not say in time", NULL},
+        {"the gate alone", HEALTH_UP, false, false,
+         "Harbor has not got it yet: it is scanned after the first pull",
+         "not in Harbor yet; its upstream is not asked here"},
+        {"audit", HEALTH_UP, false, true,
+         "Harbor has not got it yet: it is scanned after the first pull",
+         "not in Harbor yet; enforce would ask whether its upstream has it"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct fake_facts fake = {.source = {fake_health, fake_artifact},
+                                  .health = cases[i].health,
+                                  .silent = cases[i].silent,
+                                  .fact = {.present = TRUTH_NO, .public_ = TRUTH_YES}};
+        struct decide_request request = request_of(SLICE("n-0"), &fake.source, false);
+        struct decisions decisions;
+        request.gate_only = !cases[i].audit;
+        request.mode = cases[i].audit ? MODE_AUDIT : MODE_ENFORCE;
+        decide(all_settings, &request, &arena, &decisions);
+        const struct decision *decision = &decisions.items[0];
+        check_text(cases[i].name, "the gate's detail", slice_from(decision->gate.detail),
+                   cases[i].gate);
+        check_text(cases[i].name, "the rewrite's detail", slice_from(decision->detail),
+                   cases[i].rewrite);
+        arena_done(&arena);
+    }
 }
 
 static void test_null_fact(void **state)
@@ -829,6 +904,50 @@ static void test_no_gate(void **state)
     assert_int_equal(decisions.missing_count, 0);
     policies_unref(policies);
     arena_done(&arena);
+}
+
+/* A Harbor whose proxy projects are not known yet: nobody can say what it serves, but for what is
+ * at its host already. */
+static void test_not_discovered_yet(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *image;
+        enum gate_reason reason;
+    } cases[] = {
+        {"x", GATE_UNAVAILABLE},
+        {"ghcr.io/a/b", GATE_UNAVAILABLE},
+        {"UPPER", GATE_UNPROXIED},
+        {"harbor.example.com/hub/library/x", GATE_FINDINGS},
+    };
+    static const struct known critical = {"critical", SCANNED, .findings = "C"};
+    struct policies *policies =
+        load_right("apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\n"
+                   "spec:\n  host: harbor.example.com\n  discover: true\n"
+                   "  api: {url: 'https://harbor.example.com'}\n"
+                   "---\napiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\n"
+                   "metadata: {name: p}\nspec:\n  namespaces: [apps]\n  findings: {}\n");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct fake_facts fake = {.source = {fake_health, fake_artifact},
+                                  .health = HEALTH_UP,
+                                  .fact = fact_of(&critical, &arena)};
+        struct decide_request request = request_of(SLICE("apps"), &fake.source, false);
+        struct decisions decisions;
+        request.pod = read_pod(
+            arena_format(&arena, "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"%s\"}]}}",
+                         cases[i].image)
+                .base,
+            &arena);
+        decide(policies, &request, &arena, &decisions);
+        check_text(cases[i].image, "the reason",
+                   slice_from(gate_reason_name(decisions.items[0].gate.reason)),
+                   gate_reason_name(cases[i].reason));
+        check_number(cases[i].image, "is asked", fake.questions > 0,
+                     cases[i].reason == GATE_FINDINGS);
+        arena_done(&arena);
+    }
+    policies_unref(policies);
 }
 
 /* --- as JSON --- */
@@ -913,6 +1032,62 @@ static void test_as_json(void **state)
     }
 }
 
+/* The sentence for people is there where the reason alone would not explain itself. */
+static void test_details(void **state)
+{
+    (void)state;
+    static const struct {
+        struct known known;
+        bool fixable_only;
+        const char *detail; /* NULL: none */
+    } cases[] = {
+        {{"unfixable", SCANNED, .findings = "ch"},
+         true,
+         "no version repairs what was found, and the Policy counts only what can be repaired"},
+        {{"accepted", SCANNED, .findings = "C*h"}, true, NULL},
+        {{"accepted", SCANNED, .findings = "C*"}, false, NULL},
+        {{"below", SCANNED, .findings = "L"}, true, NULL},
+        {{"clean", SCANNED, .findings = ""}, true, NULL},
+        {{"bad", SCANNED, .findings = "C"}, true, NULL},
+        {{"fixable by counts", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY},
+         true,
+         "the list of findings cannot be read, so nobody knows which are accepted or fixable (does "
+         "the account have artifact-addition:read?)"},
+        {{"the allowlist", SCANNED, .findings = "C", .allowlist = LIST_UNKNOWN},
+         false,
+         "the project's CVE allowlist cannot be read, so nobody knows which findings are accepted "
+         "(does the account have project:read?)"},
+        {{"401", UP, .unauthorized = true}, false, "Harbor refuses our account"},
+        {{"filtered", UP, .outside_filter = true},
+         false,
+         "the project's proxy filter refuses the repository"},
+        {{"not there", UP, .present = TRUTH_NO},
+         false,
+         "Harbor has not got it yet: it is scanned after the first pull"},
+        {{"silent", HERE, .status = SCAN_UNKNOWN},
+         false,
+         "Harbor does not say what its scanner found"},
+        {{"412", HERE, .refused = true}, false, NULL},
+        {{"never", HERE, .status = SCAN_NONE}, false, NULL},
+        {{"another child may be bad", HERE, .status = SCAN_NONE, .findings = "C",
+          .allowlist = LIST_UNKNOWN},
+         false,
+         NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct artifact_fact fact = fact_of(&cases[i].known, &arena);
+        struct gate_rules rules = strict;
+        struct gate gate = {0};
+        rules.fixable_only = cases[i].fixable_only;
+        gate_judge(&rules, &fact, NOW, &arena, &gate);
+        check_number(cases[i].known.name, "a detail", gate.detail != NULL, cases[i].detail != NULL);
+        if (cases[i].detail)
+            check_text(cases[i].known.name, "the detail", slice_from(gate.detail), cases[i].detail);
+        arena_done(&arena);
+    }
+}
+
 /* Of many findings the worst ten are named, and all are counted. */
 static void test_ten_are_named(void **state)
 {
@@ -968,9 +1143,12 @@ int main(void)
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_who_asks_what),
         cmocka_unit_test(test_without_facts),
+        cmocka_unit_test(test_details_of_decisions),
         cmocka_unit_test(test_null_fact),
         cmocka_unit_test(test_no_gate),
+        cmocka_unit_test(test_not_discovered_yet),
         cmocka_unit_test(test_as_json),
+        cmocka_unit_test(test_details),
         cmocka_unit_test(test_ten_are_named),
         cmocka_unit_test(test_reason_names),
     };
