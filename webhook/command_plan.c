@@ -160,10 +160,11 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     if (asked->request.pod->too_many_images && plan->collecting)
         return;
     if (asked->request.pod->too_many_images) {
-        diagnostics_warning(&plan->diagnostics, asked->at,
-                            "%.*s `%.*s` has more than %d images: it will be left alone",
-                            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name),
-                            POD_MAX_IMAGES);
+        diagnostics_warning(
+            &plan->diagnostics, asked->at,
+            "%.*s `%.*s` has more than %d images: they stay as they are, and a Policy "
+            "that may refuse findings refuses it",
+            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name), POD_MAX_IMAGES);
         return;
     }
     asked->request.namespace_ = asked->namespace_;

@@ -148,7 +148,7 @@ static void write_failed(const struct admission *admission, const char *message,
     json_member(w, "namespace", slice_head(review->namespace_, DECISION_MAX_NAME));
     json_member(w, "pod", slice_head(pod, DECISION_MAX_NAME));
     json_member_text(w, "mode", mode_name(admission->decisions.mode));
-    json_member_bool(w, "applied", false);
+    json_member_bool(w, "applied", admission->denied);
     json_key(w, "images");
     json_begin_array(w);
     json_end_array(w);

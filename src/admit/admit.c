@@ -165,6 +165,12 @@ static void answer_validate(struct arena *arena, struct admission *ret, struct r
     response->warnings = warnings;
 }
 
+static bool may_deny(const struct gate_rules *rules)
+{
+    return rules->action == GATE_DENY || rules->unscanned == GATE_DENY ||
+           rules->unproxied == GATE_DENY || rules->unavailable == GATE_DENY;
+}
+
 /* More images than are looked at. It is left alone; but to be too large is no way round the gate.
  */
 static void answer_too_many(const struct admit_request *asked, const struct decide_request *request,
@@ -175,7 +181,9 @@ static void answer_too_many(const struct admit_request *asked, const struct deci
     decide(asked->policies, request, arena, &ret->decisions);
     const struct decisions *decisions = &ret->decisions;
     ret->applied = decisions->mode == MODE_ENFORCE;
-    ret->denied = ret->applied && decisions->gated && !decisions->spared;
+    bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
+    ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
+                  may_deny(&decisions->policy->gate);
     response->allowed = !ret->denied;
     if (ret->denied)
         response->message =

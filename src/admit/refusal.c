@@ -223,7 +223,8 @@ struct slice refusal_advice(const struct gate *gate, struct arena *arena)
 /* An operator's service account that nobody has named counts as a person. */
 static void append_doubt(struct buffer *out, const struct decisions *decisions)
 {
-    if (!slice_starts_with(decisions->doubted, SLICE("system:serviceaccount:")))
+    if (decisions->policy->gate.pods ||
+        !slice_starts_with(decisions->doubted, SLICE("system:serviceaccount:")))
         return;
     buffer_append_text(out, "\n- if `");
     append_clean(out, decisions->doubted, NAME_MAX_SHOWN);

@@ -190,6 +190,8 @@ static void read_scan(struct reader *r, struct scan *scan)
         else
             json_skip(&r->s);
     }
+    if (!scan->listed && scan->findings)
+        fail_here(r, "`counts` beside `findings`", "one of them");
     if (scan->listed)
         scan_set_findings(scan, SEVERITY_NONE, scan->findings, scan->finding_count,
                           &r->file->arena);

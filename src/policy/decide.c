@@ -374,7 +374,8 @@ static void judge(const struct decider *d, struct decision *decision)
     if (is_placeholder(decision->field))
         return;
     if (!judged_key(decision, &gate->key)) {
-        bool undiscovered = policy->harbor->undiscovered && decision->parsed;
+        bool undiscovered =
+            policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
                  undiscovered ? "which registries Harbor proxies is not known yet" : NULL, gate);
     } else if (facts) { /* else nobody was asked: there is nothing to say */
