@@ -51,6 +51,11 @@ def day(cluster, harbor, load_asked):
         done = cluster.apply(namespace, workload("Deployment", "aging", pod_spec(AGING)))
         assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
         cluster.running(namespace, 1, app="aging")
+    yield
+    kinds = ",".join(PLURALS.values())
+    for namespace in (*ENFORCED, *AUDITED):  # the registries' logs belong to the tests that come
+        cluster.kubectl("-n", namespace, "delete", kinds, "--all", "--wait=false", "--grace-period=1")
+    wait("the Pods to be gone", lambda: not any(cluster.pods(namespace) for namespace in (*ENFORCED, *AUDITED)), 120)
 
 
 @pytest.fixture(scope="module")
