@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree
 
@@ -104,12 +105,13 @@ def run_pytest(totals, name, folder, environment=None):
 
 def run_cases(totals):
     """The example policies' own tables."""
-    done = run([BUILD / "harbor-pilot", "check", "--policies", "policies"])
-    match = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.M)
-    if done.returncode or not match or int(match[1]) == 0:
-        totals.fail("policies: harbor-pilot check", done.stdout)
-    if match:
-        totals.passed += int(match[1])
+    for folder in ("policies", "policies/gate"):
+        done = run([BUILD / "harbor-pilot", "check", "--policies", folder])
+        match = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.M)
+        if done.returncode or not match or int(match[1]) == 0:
+            totals.fail(f"{folder}: harbor-pilot check", done.stdout)
+        if match:
+            totals.passed += int(match[1])
 
 
 def run_demo(totals):
@@ -133,7 +135,42 @@ def run_lint(totals):
         totals.fail("lint", done.stdout)
 
 
+def side_by_side(totals, *lines):
+    """Runs lines of steps at once, one after the other within each: suites that mostly wait."""
+    parts = [Totals() for _ in lines]
+
+    def follow(line, part):
+        for step in line:
+            try:
+                step(part)
+            except Exception as error:  # a thread's own would be lost
+                part.fail(f"the test runner: {error!r}")
+    running = [threading.Thread(target=follow, args=pair) for pair in zip(lines, parts)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    for part in parts:
+        totals.passed += part.passed
+        totals.failed += part.failed
+        totals.skipped += part.skipped
+        totals.failures += part.failures
+
+
+def suite(name, folder):
+    return lambda totals: run_pytest(totals, name, folder)
+
+
+def plain(totals):
+    side_by_side(totals, [suite("server", "tests/server"), suite("cli", "tests/cli")], [suite("harbor", "tests/harbor")])
+
+
 def sanitized(totals):
+    side_by_side(totals, [addresses], [threads])
+
+
+def addresses(totals):
+    """The engine, the server and its Harbor under AddressSanitizer and UndefinedBehaviorSanitizer."""
     for sanitizer, variant in SANITIZERS:
         build = f"build-{variant}"
         arguments = [f"BUILD={build}", "CC=clang", f"SANITIZE={sanitizer}"]
@@ -165,12 +202,9 @@ STEPS = [
     ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
     ("cases of the example policies", run_cases, True),
     ("make run", run_demo, True),
-    ("server", lambda t: run_pytest(t, "server", "tests/server"), False),
-    ("command line", lambda t: run_pytest(t, "cli", "tests/cli"), False),
-    ("harbor", lambda t: run_pytest(t, "harbor", "tests/harbor"), False),
+    ("server, command line, harbor", plain, False),
     ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
     ("sanitizers", sanitized, False),
-    ("threads", threads, False),
     ("end to end", lambda t: run_pytest(t, "e2e", "tests/e2e"), False),
 ]
 

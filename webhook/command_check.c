@@ -36,8 +36,8 @@ static void run_file(struct check *check, const char *file)
     struct error error;
     check->case_files++;
     if (file_read(file, CASES_MAX_SIZE, &text, &error))
-        cases_run(check->set, buffer_slice(&text), slice_from(file), &check->diagnostics,
-                  &check->results);
+        cases_run(check->set, &check->policies, buffer_slice(&text), slice_from(file),
+                  &check->diagnostics, &check->results);
     else
         diagnostics_error(&check->diagnostics, (struct position){.file = slice_from(file)}, "%s",
                           error.text);

@@ -1,4 +1,5 @@
 /* `explain`: one image, which Policy decides about it, what, and how to get the other decision. */
+#include "admit/refusal.h"
 #include "image/glob.h"
 #include "webhook/commands.h"
 #include "webhook/facts_option.h"
@@ -183,6 +184,9 @@ static struct slice advise(struct explain *e)
     case REASON_PULL_SECRET_MISSING:
         return SLICE("The Pod lacks the Policy's pull secret, and it cannot be added here.");
     case REASON_HARBOR_DOWN:
+        if (policy->harbor->undiscovered)
+            return SLICE("Its registries are those that Harbor proxies (`discover`): ask it with "
+                         "--live, or give --facts that were recorded so.");
         return SLICE(
             "Harbor is down, so the image comes from where it always came. To rewrite all the "
             "same: `onHarborUnavailable: rewrite` in the Policy.");
@@ -257,6 +261,28 @@ static void print_json(struct explain *e)
     buffer_done(&out);
 }
 
+static void print_gate(struct explain *e)
+{
+    const struct decision *d = &e->decisions.items[0];
+    const struct gate *gate = &d->gate;
+    printf("gate       %s: %s\n", gate_outcome_name(gate->outcome), gate_reason_name(gate->reason));
+    if (gate->key.project.len)
+        printf("           judged as %.*s/%.*s%s%.*s%s%.*s\n", SLICE_ARGS(gate->key.project),
+               SLICE_ARGS(gate->key.repository), artifact_is_by_digest(&gate->key) ? "@" : ":",
+               SLICE_ARGS(gate->key.reference), gate->digest.len ? ", " : "",
+               SLICE_ARGS(gate->digest));
+    if (gate->outcome == GATE_ALLOW && gate->detail)
+        printf("           %s\n", gate->detail);
+    else if (gate->outcome != GATE_ALLOW)
+        printf("           %.*s\n",
+               SLICE_ARGS(refusal_reason(&e->decisions, d, GATE_MAX_CVES, &e->arena)));
+    if (gate->outcome == GATE_DENY)
+        printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(gate, &e->arena)));
+    if (gate->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
+        printf("           (a controller's Pods would only be warned about: enforceOn is "
+               "workloads)\n");
+}
+
 static void print_text(struct explain *e)
 {
     const struct decision *d = &e->decisions.items[0];
@@ -282,7 +308,11 @@ static void print_text(struct explain *e)
             "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
-    printf("\n%.*s\n", SLICE_ARGS(advise(e)));
+    if (d->gate.judged)
+        print_gate(e);
+    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+    printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
+           SLICE_ARGS(advise(e)));
     if (count)
         printf("\nPolicies considered, in order:\n");
     for (size_t i = 0; i < count; i++)
@@ -307,6 +337,7 @@ static int run(struct explain *e)
     if (e->facts_file && !facts_option_read(&e->facts, e->facts_file, &error))
         return usage_error("%s", error.text);
     question.facts = facts_option_source(&e->facts);
+    question.now = facts_option_now(&e->facts);
     question.last_chance = !e->live;
     if (e->images.count != 1)
         return usage_error(
@@ -319,11 +350,13 @@ static int run(struct explain *e)
         policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
-    if (!loaded)
+    if (!loaded || !facts_option_discover(&e->facts, &e->policies, &e->set))
         return EXIT_USAGE;
     if (e->live) {
         if (!live_facts_start(&e->asking, e->set, &error))
             return usage_error("%s", error.text);
+        if (!live_facts_discover(&e->asking, &e->policies, &e->set))
+            return EXIT_USAGE;
         question.facts = facts_source(e->asking.facts);
     }
     if (!question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error))
@@ -338,7 +371,11 @@ static int run(struct explain *e)
         print_json(e);
     else
         print_text(e);
-    return e->decisions.items[0].reason == REASON_NOT_KNOWN_IN_TIME ? EXIT_UNKNOWN : EXIT_FINE;
+    const struct decision *d = &e->decisions.items[0];
+    bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME ||
+                   (question.facts && d->gate.judged && d->gate.reason == GATE_UNAVAILABLE);
+    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+    return unknown ? EXIT_UNKNOWN : denied ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 
 int command_explain(int argc, char **argv)

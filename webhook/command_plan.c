@@ -43,6 +43,7 @@ struct plan {
     struct plan_summary_row **row_list;
     size_t row_count, row_capacity;
     size_t images, reasons[REASON_COUNT];
+    size_t judged, outcomes[GATE_OUTCOMES], unavailable;
     size_t objects;
     struct timespec began;
 };
@@ -95,8 +96,14 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
     row->rewrite += decisions->rewrites;
     row->keep += decisions->count - decisions->rewrites;
     plan->images += decisions->count;
-    for (size_t i = 0; i < decisions->count; i++)
+    plan->judged += decisions->judged;
+    for (int i = 0; i < GATE_OUTCOMES; i++)
+        plan->outcomes[i] += decisions->outcomes[i];
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct gate *gate = &decisions->items[i].gate;
         plan->reasons[decisions->items[i].reason]++;
+        plan->unavailable += gate->judged && gate->reason == GATE_UNAVAILABLE;
+    }
 }
 
 /* --- one object --- */
@@ -106,6 +113,7 @@ struct asked {
     struct slice namespace_, pointer, document;
     struct position at;
     struct decide_request request;
+    bool validated; /* a review that only the validating webhook gets */
 };
 
 static void write_decision(struct plan *plan, const struct asked *asked,
@@ -130,7 +138,7 @@ static void write_patch(struct plan *plan, const struct asked *asked,
                         const struct decisions *decisions, struct arena *arena)
 {
     struct slice patch = (struct slice){0};
-    if (decisions->mode == MODE_ENFORCE)
+    if (decisions->mode == MODE_ENFORCE && !asked->validated)
         patch = admit_patch(&asked->request, decisions, arena, NULL);
     if (patch.len == 0)
         return;
@@ -152,16 +160,21 @@ static void decide_and_show(struct plan *plan, struct asked *asked, struct arena
     if (asked->request.pod->too_many_images && plan->collecting)
         return;
     if (asked->request.pod->too_many_images) {
-        diagnostics_warning(&plan->diagnostics, asked->at,
-                            "%.*s `%.*s` has more than %d images: it will be left alone",
-                            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name),
-                            POD_MAX_IMAGES);
+        diagnostics_warning(
+            &plan->diagnostics, asked->at,
+            "%.*s `%.*s` has more than %d images: they stay as they are, and a Policy "
+            "that may refuse findings refuses it",
+            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name), POD_MAX_IMAGES);
         return;
     }
     asked->request.namespace_ = asked->namespace_;
     asked->request.mode = mode_of(plan, asked->namespace_);
     asked->request.facts =
         plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
+    asked->request.now = facts_option_now(&plan->facts);
+    /* nobody makes Pods of a PodTemplate by itself */
+    asked->request.judge =
+        asked->object->group.len || !slice_equal(asked->object->kind, SLICE("PodTemplate"));
     asked->request.last_chance = !plan->collecting;
     decide(plan->set, &asked->request, arena, &decisions);
     if (plan->collecting)
@@ -198,8 +211,17 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         .at = manifest->at,
         .request = {.subject = review_subject(&review),
                     .pod = &review.pod,
-                    .old_pod = &review.old_pod},
+                    .old_pod = &review.old_pod,
+                    .owned = review.pod.has_controller,
+                    .user_name = review.user_name},
     };
+    struct pod template, old_template;
+    if (asked.request.subject == REVIEW_WORKLOAD) {
+        review_templates(&review, arena, &template, &old_template, &asked.pointer);
+        asked.request.pod = &template;
+        asked.request.old_pod = &old_template;
+        asked.validated = true;
+    }
     if (asked.request.subject != REVIEW_OTHER)
         decide_and_show(plan, &asked, arena);
 }
@@ -225,7 +247,10 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         .pointer = workload.pointer,
         .document = document,
         .at = manifest->at,
-        .request = {.subject = REVIEW_POD_CREATE, .pod = &workload.pod},
+        .request = {.subject = workload.pointer.len ? REVIEW_WORKLOAD : REVIEW_POD_CREATE,
+                    .pod = &workload.pod,
+                    .owned = manifest->object.has_controller,
+                    .believe_owners = true}, /* nobody knows who will apply it */
     };
     decide_and_show(plan, &asked, arena);
 }
@@ -339,8 +364,8 @@ static void end_json(struct plan *plan)
     json_member_number(w, "images", (long long)plan->images);
     json_member_number(w, "rewrite", (long long)plan->reasons[REASON_REWRITTEN]);
     json_member_number(w, "keep", (long long)(plan->images - plan->reasons[REASON_REWRITTEN]));
-    json_member_number(w, "deny", 0); /* there is no gate yet */
-    json_member_number(w, "warn", 0);
+    json_member_number(w, "deny", (long long)plan->outcomes[GATE_DENY]);
+    json_member_number(w, "warn", (long long)plan->outcomes[GATE_WARN]);
     json_key(w, "reasons");
     json_begin_object(w);
     for (int i = 0; i < REASON_COUNT; i++)
@@ -368,9 +393,13 @@ static void end_table(struct plan *plan)
     if (plan->row_count)
         qsort(rows, plan->row_count, sizeof(*rows), compare_rows);
     plan_table_summary(&plan->table, rows, plan->row_count);
-    buffer_append_format(&plan->out, "\n%zu images: %zu rewritten, %zu kept\n", plan->images,
+    buffer_append_format(&plan->out, "\n%zu images: %zu rewritten, %zu kept", plan->images,
                          plan->reasons[REASON_REWRITTEN],
                          plan->images - plan->reasons[REASON_REWRITTEN]);
+    if (plan->judged)
+        buffer_append_format(&plan->out, "; the gate refuses %zu and warns about %zu",
+                             plan->outcomes[GATE_DENY], plan->outcomes[GATE_WARN]);
+    buffer_append_char(&plan->out, '\n');
 }
 
 /* Both passes over one input: first the Namespaces' labels of all inputs, then the decisions. */
@@ -404,6 +433,8 @@ static int ask_harbor(struct plan *plan, struct input *inputs, size_t input_coun
     struct error error;
     if (!live_facts_start(&plan->asking, plan->set, &error))
         return usage_error("%s", error.text);
+    if (!live_facts_discover(&plan->asking, &plan->policies, &plan->set))
+        return EXIT_USAGE;
     plan->collecting = true;
     for (size_t i = 0; i < input_count; i++)
         manifests_read(buffer_slice(&inputs[i].text), slice_from(inputs[i].name), &unseen, handle,
@@ -437,8 +468,11 @@ static int finish(struct plan *plan)
         diagnostics_print(&plan->diagnostics);
     if (plan->diagnostics.errors)
         return EXIT_USAGE;
-    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME])
+    bool asked = plan->live || plan->facts_file;
+    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME] || (asked && plan->unavailable))
         return EXIT_UNKNOWN;
+    if (plan->outcomes[GATE_DENY])
+        return EXIT_BAD_ANSWER;
     return plan->expect_all_moved && moved < plan->images ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 
@@ -458,7 +492,7 @@ static int run(struct plan *plan)
                                     &plan->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
-    if (!loaded)
+    if (!loaded || !facts_option_discover(&plan->facts, &plan->policies, &plan->set))
         return EXIT_USAGE;
     if (plan->files.count == 0)
         text_list_add(&plan->files, "-");

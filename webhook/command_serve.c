@@ -9,6 +9,7 @@
 #include "webhook/version.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,9 +193,13 @@ static bool load_policies(struct serve *serve)
 {
     struct diagnostics diagnostics = {0};
     struct policies *policies = NULL;
+    struct arena arena = {0};
+    size_t found_count;
+    const struct discovered *found = facts_discovered(serve->state.facts, &arena, &found_count);
     policy_files_digest(&serve->policies, serve->policy_digest);
-    bool loaded = policy_files_load(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
-                                    &diagnostics, &policies);
+    bool loaded = policy_files_load_discovered(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
+                                               found, found_count, &diagnostics, &policies);
+    arena_done(&arena);
     log_diagnostics(&diagnostics);
     if (loaded) {
         struct log_line line;
@@ -287,8 +292,11 @@ static void wait_until_warm(struct serve *serve)
     long long until = clock_monotonic_ms() + WARM_MS;
     if (!serve->invalid_until)
         state_set_not_ready(&serve->state, "starting: asking Harbor for its health and projects");
-    while (!facts_are_warm(serve->state.facts) && clock_monotonic_ms() < until)
+    while (!facts_are_warm(serve->state.facts) && clock_monotonic_ms() < until) {
+        if (facts_discovery_changed(serve->state.facts))
+            load_policies(serve);
         nanosleep(&(struct timespec){.tv_nsec = WARM_POLL_MS * 1000000}, NULL);
+    }
 }
 
 static bool start_ports(struct serve *serve, struct error *reterr)
@@ -353,6 +361,8 @@ static void run(struct serve *serve, const sigset_t *signals)
         bool due = clock_monotonic_ms() >= next_watch;
         if (signal == SIGHUP || due)
             reload(serve, signal == SIGHUP);
+        if (facts_discovery_changed(serve->state.facts))
+            load_policies(serve);
         if (due)
             next_watch = clock_monotonic_ms() + serve->watch_ms;
     }
@@ -411,6 +421,14 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     return EXIT_FINE;
 }
 
+/* glibc raises both limits with each large block that is freed, and so keeps the memory of one
+ * large review for good. */
+static void bound_malloc(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
 int command_serve(int argc, char **argv)
 {
     struct serve serve = {.threads = own_cores(),
@@ -424,6 +442,7 @@ int command_serve(int argc, char **argv)
     int status = result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     if (result == OPTIONS_GO) {
         sigset_t signals;
+        bound_malloc();
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);

@@ -7,28 +7,50 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FACT_CACHE_MAX = 100000 }; /* entries; about 300 bytes each */
+enum {
+    FACT_CACHE_MAX = 100000,                  /* entries; about 120 bytes each */
+    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024, /* of all scans */
+};
 
 struct fact_waiter_link;
+struct scan_memory;
 
+/* In bits: very many are kept. */
 struct fact_entry {
     struct fact_entry *chain;         /* of its hash bucket */
     struct fact_entry *newer, *older; /* by last use */
-    uint64_t hash;
-    long long expires_ms; /* monotonic; after it the fact counts as not known */
-    struct artifact_fact fact;
-    enum fact_depth depth; /* how deep it is known */
-    bool known, failed;    /* failed: asked a moment ago, without an answer */
-    bool asking;           /* a question is under way: never forgotten */
-    enum fact_depth asking_depth;
+    struct scan_memory *scan;         /* what its scan says, also while it is not known any more */
     struct fact_waiter_link *waiters;
-    unsigned short key_length;
+    uint32_t hash;
+    uint32_t expires;                   /* monotonic, in tenths of a second: see fact_entry_lives */
+    unsigned present : 2, servable : 2; /* enum truth */
+    unsigned unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
+    unsigned known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
+    unsigned asking : 1;            /* a question is under way: never forgotten */
+    unsigned outdated : 1;          /* it changed while the question was under way: ask again */
+    unsigned knows : 3, asking_needs : 3; /* fact_needs */
+    unsigned hints : 4; /* how often a "not there" is believed for a moment only, after a hint */
+    unsigned key_length : 11;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };
 
+enum { FACT_KEY_MAX = 1024 };
+
+/* Whether what an entry says, that it is known or that it failed, still counts; and until when it
+ * does from now on (monotonic ms). */
+static inline bool fact_entry_lives(const struct fact_entry *entry, long long now_ms)
+{
+    return now_ms / 100 < (long long)entry->expires;
+}
+
+static inline void fact_entry_live_until(struct fact_entry *entry, long long ms)
+{
+    entry->expires = (uint32_t)((ms + 99) / 100);
+}
+
 struct fact_cache {
     struct fact_entry **buckets;
-    size_t bucket_count, count, limit;
+    size_t bucket_count, count, limit, scan_bytes;
     struct fact_entry *newest, *oldest;
     uint64_t seed; /* of its hash: Pods' authors choose the keys */
 };
@@ -43,6 +65,22 @@ struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key);
  * longer than an image reference can be, or all entries are being asked. */
 struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key);
 
-/* Makes all entries whose key starts with `prefix` count as not known (a hint that they changed).
+/* Keeps a fact; `knows` says what of it is known. Its scan is copied where `knows` has FACT_SCAN. A
+ * scan that is under way hides the verdict before it, which stands until the new one is there
+ * (CONTRACTS B5): then the former scan of the same digest is kept. */
+void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
+                    const struct artifact_fact *fact);
+
+/* The fact of an entry; findings are copied into the arena. What is known of its project is not in
+ * it. */
+void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct artifact_fact *ret);
+
+/* Monotonic ms before which Harbor is not asked to scan it again; where its scan is known, else
+ * NULL.
  */
+long long *fact_entry_scan_again(struct fact_entry *entry);
+
+/* A hint that all entries whose key starts with `prefix` changed: they count as not known, and
+ * what is not there for some time yet, for a moment only: Harbor tells of a proxied image when it
+ * has stored it, and gives it its tag up to 10 s later. */
 void fact_cache_expire(struct fact_cache *cache, struct slice prefix);

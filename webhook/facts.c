@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ENTRY_KEY_MAX = 1024, TICK_MAX_MS = 1000 };
+enum { TICK_MAX_MS = 1000 };
 
 /* A review that waits; it lives until the review has released it and no entry names it any more. */
 struct fact_waiter {
@@ -36,6 +36,7 @@ struct facts {
         *sessions; /* also those that no policy names any more: questions may be under way */
     struct fact_waiter *waiters;
     bool stopping, waking_all;
+    bool all_findings; /* also those below every threshold are kept */
     unsigned long long hits, misses, late, waits;
     unsigned suspended;
 };
@@ -84,7 +85,7 @@ static enum harbor_health source_health(const struct fact_source *self, const st
 static struct slice make_key(const struct artifact_key *key, char *text)
 {
     size_t len = key->project.len + key->repository.len + key->reference.len + 2;
-    if (len > ENTRY_KEY_MAX)
+    if (len > FACT_KEY_MAX)
         return (struct slice){0};
     char *at = text;
     const struct slice parts[] = {key->project, SLICE("/"), key->repository,
@@ -97,27 +98,31 @@ static struct slice make_key(const struct artifact_key *key, char *text)
     return slice_of(text, len);
 }
 
-static bool is_known(const struct fact_entry *entry, enum fact_depth depth, long long now)
+static bool is_known(const struct fact_entry *entry, fact_needs needs, long long now)
 {
-    return entry->known && entry->depth >= depth && now < entry->expires_ms;
+    return entry->known && !(needs & ~entry->knows) && fact_entry_lives(entry, now);
+}
+
+struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key)
+{
+    char text[FACT_KEY_MAX];
+    return fact_cache_find(&session->cache, make_key(key, text));
 }
 
 static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
-                            const struct artifact_key *key, enum fact_depth depth,
-                            struct artifact_fact *ret)
+                            const struct artifact_key *key, fact_needs needs, long long now,
+                            struct arena *arena, struct artifact_fact *ret)
 {
     struct facts *facts = facts_of(self);
-    char text[ENTRY_KEY_MAX];
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
     if (session) {
-        const struct fact_entry *entry = fact_cache_find(&session->cache, make_key(key, text));
-        known = entry && is_known(entry, depth, clock_monotonic_ms());
+        const struct fact_entry *entry = facts_find_entry(session, key);
+        known = entry && is_known(entry, needs, clock_monotonic_ms());
         if (known) {
-            const struct project_state *project = map_get(&session->projects, key->project);
-            *ret = entry->fact;
-            ret->public_ = project && project->known ? project->project.public_ : TRUTH_UNKNOWN;
+            fact_cache_get(entry, arena, ret);
+            session_add_project(session, key->project, now, ret);
         }
     }
     if (known)
@@ -180,25 +185,25 @@ static void wait_for(struct fact_entry *entry, struct fact_waiter *waiter)
 static void ask_one(struct facts *facts, const struct fact_question *question,
                     struct fact_waiter *waiter)
 {
-    char text[ENTRY_KEY_MAX];
+    char text[FACT_KEY_MAX];
     long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = make_key(&question->key, text);
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
-    if (!entry || is_known(entry, question->depth, now))
+    if (!entry || is_known(entry, question->needs, now))
         return;
-    if (entry->failed && !entry->asking && now < entry->expires_ms)
+    if (entry->failed && !entry->asking && fact_entry_lives(entry, now))
         return; /* asked a moment ago, and Harbor did not answer */
     if (now < session->quiet_until_ms && !entry->asking)
         return; /* it said 429, and when it may be asked again */
     wait_for(entry, waiter);
     if (entry->asking) {
-        if (question->depth > entry->asking_depth)
-            entry->asking_depth = question->depth;
+        entry->asking_needs |= question->needs & 7;
         return;
     }
     entry->asking = true;
-    entry->asking_depth = question->depth;
+    entry->outdated = false;
+    entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
     session_ask(session, entry, &question->key);
 }
 
@@ -264,6 +269,7 @@ unsigned facts_suspended(struct facts *facts)
 static long long expire(struct facts *facts, long long now)
 {
     long long next = now + TICK_MAX_MS;
+    unsigned long long late = facts->late;
     for (struct fact_waiter *waiter = facts->waiters, *after; waiter; waiter = after) {
         after = waiter->next;
         if (waiter->deadline_ms <= now) {
@@ -273,6 +279,8 @@ static long long expire(struct facts *facts, long long now)
             next = waiter->deadline_ms;
         }
     }
+    for (struct session *s = facts->sessions; s && facts->late != late; s = s->next)
+        session_doubt_health(s);
     return next;
 }
 
@@ -317,6 +325,28 @@ struct facts *facts_start(struct error *reterr)
     return NULL;
 }
 
+/* What the Policies' gates ask of one Harbor. */
+static void set_gate(const struct facts *facts, struct session *session,
+                     const struct policies *policies, const struct harbor *harbor)
+{
+    bool gated = false;
+    enum severity from = SEVERITY_CRITICAL;
+    for (size_t i = 0; i < policies_count(policies); i++) {
+        const struct policy *policy = policies_at(policies, i);
+        if (!policy->gate.on || policy->harbor != harbor)
+            continue;
+        gated = true;
+        if (policy->gate.severity < from)
+            from = policy->gate.severity;
+    }
+    session_set_gate(session, gated, facts->all_findings ? SEVERITY_NONE : from);
+}
+
+void facts_keep_all_findings(struct facts *facts)
+{
+    facts->all_findings = true;
+}
+
 void facts_configure(struct facts *facts, const struct policies *policies)
 {
     facts_lock(facts);
@@ -334,8 +364,20 @@ void facts_configure(struct facts *facts, const struct policies *policies)
         }
         session->in_use = true;
         session_set_projects(session, harbor);
+        set_gate(facts, session, policies, harbor);
     }
     pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+void facts_request_scan(struct facts *facts, const struct harbor *harbor,
+                        const struct artifact_key *key)
+{
+    facts_lock(facts);
+    struct session *session = find_session(facts, harbor);
+    struct fact_entry *entry = session ? facts_find_entry(session, key) : NULL;
+    if (entry && !facts->waking_all)
+        session_request_scan(session, entry, key);
     facts_unlock(facts);
 }
 
@@ -363,19 +405,53 @@ void facts_refresh_accounts(struct facts *facts)
     facts_unlock(facts);
 }
 
+struct discovered *facts_discovered(struct facts *facts, struct arena *arena, size_t *ret_count)
+{
+    size_t count = 0;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        count++;
+    struct discovered *found = arena_allocate(arena, count * sizeof(*found));
+    count = 0;
+    for (struct session *s = facts->sessions; s; s = s->next) {
+        if (!s->in_use || !s->discovers || !s->discovery.known)
+            continue;
+        s->discovery.taken = s->discovery.generation;
+        found[count].harbor = arena_copy(arena, s->name);
+        found[count].registries = discovery_registries(&s->discovery, arena, &found[count].count);
+        count++;
+    }
+    facts_unlock(facts);
+    *ret_count = count;
+    return found;
+}
+
+bool facts_discovery_changed(struct facts *facts)
+{
+    bool changed = false;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        changed |= s->in_use && s->discovers && s->discovery.generation != s->discovery.taken;
+    facts_unlock(facts);
+    return changed;
+}
+
+bool facts_are_found(struct facts *facts)
+{
+    bool found = true;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        found &= !s->in_use || session_is_found(s);
+    facts_unlock(facts);
+    return found;
+}
+
 bool facts_are_warm(struct facts *facts)
 {
     bool warm = true;
     facts_lock(facts);
     for (const struct session *session = facts->sessions; session; session = session->next) {
-        if (!session->in_use)
-            continue;
-        warm &= session->health != HEALTH_UNKNOWN;
-        warm &= !session->authorization || session->account_tried || session->health == HEALTH_DOWN;
-        for (size_t i = 0; i < session->projects.capacity; i++) {
-            const struct project_state *project = session->projects.entries[i].value;
-            warm &= !project || project->tried || session->health == HEALTH_DOWN;
-        }
+        warm &= !session->in_use || session_is_warm(session);
     }
     facts_unlock(facts);
     return warm;
@@ -405,8 +481,9 @@ void facts_stop(struct facts *facts)
 
 static void write_questions(struct facts *facts, bool open_metrics, struct buffer *out)
 {
-    static const char *const kinds[QUESTION_COUNT] = {"health",   "account",  "project",
-                                                      "artifact", "manifest", "token"};
+    static const char *const kinds[QUESTION_COUNT] = {
+        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
+        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     metrics_family(out, open_metrics, "harborpilot_harbor_questions_total", "counter",
@@ -423,6 +500,19 @@ static void write_questions(struct facts *facts, bool open_metrics, struct buffe
                         s->questions[kind][answer]);
 }
 
+static void write_upstreams(struct facts *facts, bool open_metrics, struct buffer *out)
+{
+    metrics_family(out, open_metrics, "harborpilot_harbor_upstream_up", "gauge",
+                   "1 when Harbor's own probe reaches what a proxy-cache project stands for.");
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        for (size_t i = 0; s->in_use && i < s->discovery.count; i++)
+            if (s->discovery.upstreams[i].healthy != TRUTH_UNKNOWN)
+                buffer_append_format(
+                    out, "harborpilot_harbor_upstream_up{harbor=\"%.*s\",project=\"%.*s\"} %d\n",
+                    SLICE_ARGS(s->name), SLICE_ARGS(s->discovery.upstreams[i].project),
+                    s->discovery.upstreams[i].healthy == TRUTH_YES);
+}
+
 void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *out)
 {
     facts_lock(facts);
@@ -433,6 +523,7 @@ void facts_write_metrics(struct facts *facts, bool open_metrics, struct buffer *
         if (s->in_use)
             buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
                                  SLICE_ARGS(s->name), session_health(s) == HEALTH_UP);
+    write_upstreams(facts, open_metrics, out);
     metrics_family(out, open_metrics, "harborpilot_facts_cached", "gauge",
                    "Artifacts that something is known of.");
     for (const struct session *s = facts->sessions; s; s = s->next)

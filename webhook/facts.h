@@ -15,8 +15,16 @@ struct facts *facts_start(struct error *reterr);
  * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
 void facts_configure(struct facts *facts, const struct policies *policies);
 
+/* What was found of the Harbors that discover their projects, in the arena: to load policies with.
+ * From now on facts_discovery_changed is false until something else is found. */
+struct discovered *facts_discovered(struct facts *facts, struct arena *arena, size_t *ret_count);
+bool facts_discovery_changed(struct facts *facts);
+
 /* Whether health and projects of every Harbor are known, or were tried. */
 bool facts_are_warm(struct facts *facts);
+
+/* The same, whether or not the policies were loaded with what was discovered. */
+bool facts_are_found(struct facts *facts);
 
 /* What decide() takes. */
 const struct fact_source *facts_source(const struct facts *facts);
@@ -35,6 +43,14 @@ void facts_release(struct facts *facts, struct fact_waiter *waiter);
 
 /* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */
 void facts_wake_all(struct facts *facts);
+
+/* Asks Harbor to scan an artifact that is there and was never scanned: once, however often it is
+ * called. */
+void facts_request_scan(struct facts *facts, const struct harbor *harbor,
+                        const struct artifact_key *key);
+
+/* Before facts_configure: findings below every Policy's threshold are wanted, too. */
+void facts_keep_all_findings(struct facts *facts);
 
 /* Forgets what is known of a repository ("PROJECT/REPOSITORY"), in all Harbors: something changed.
  */

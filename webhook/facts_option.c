@@ -2,6 +2,10 @@
 #include "webhook/facts_option.h"
 
 #include "webhook/files.h"
+#include "webhook/policy_files.h"
+
+#include <stdlib.h>
+#include <time.h>
 
 bool facts_option_read(struct facts_option *option, const char *path, struct error *reterr)
 {
@@ -15,6 +19,48 @@ bool facts_option_read(struct facts_option *option, const char *path, struct err
     else
         error_set(reterr, "%s: %s", path, error.text);
     return read;
+}
+
+long long facts_option_now(const struct facts_option *option)
+{
+    long long recorded = option->file ? facts_file_recorded(option->file) : 0;
+    return recorded ? recorded : (long long)time(NULL);
+}
+
+bool facts_option_discover(const struct facts_option *option, const struct text_list *paths,
+                           struct policies **set)
+{
+    struct arena arena = {0};
+    struct diagnostics diagnostics = {0};
+    struct policies *policies = NULL;
+    size_t count = 0, harbors = policies_harbor_count(*set);
+    struct discovered *found = arena_allocate(&arena, harbors * sizeof(*found));
+    for (size_t i = 0; option->file && i < harbors; i++) {
+        const struct harbor *harbor = policies_harbor_at(*set, i);
+        size_t registries;
+        const struct facts_registry *known =
+            facts_file_registries(option->file, harbor->name, &registries);
+        if (!harbor->discover || registries == 0)
+            continue;
+        struct discovered *d = &found[count++];
+        *d = (struct discovered){harbor->name, NULL, registries};
+        d->registries = arena_allocate(&arena, registries * sizeof(*d->registries));
+        for (size_t j = 0; j < registries; j++)
+            d->registries[j] =
+                (struct registry){.domain = known[j].domain, .project = known[j].project};
+    }
+    bool loaded =
+        count == 0 || policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), found,
+                                                   count, &diagnostics, &policies);
+    if (!loaded)
+        diagnostics_print(&diagnostics);
+    diagnostics_done(&diagnostics);
+    arena_done(&arena);
+    if (policies) {
+        policies_unref(*set);
+        *set = policies;
+    }
+    return loaded;
 }
 
 void facts_option_done(struct facts_option *option)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/known.h"
+#include "webhook/options.h"
 
 enum { FACTS_MAX_SIZE = 256 * 1024 * 1024 };
 
@@ -18,5 +19,13 @@ static inline const struct fact_source *facts_option_source(const struct facts_o
 {
     return option->file ? &option->known.source : NULL;
 }
+
+/* Loads the policies again where a Harbor of theirs discovers its projects and the file says which.
+ * False, and said on stderr, where they are no policies any more. */
+bool facts_option_discover(const struct facts_option *option, const struct text_list *paths,
+                           struct policies **set);
+
+/* The time by which scans are old: when the facts were recorded, or now. Unix seconds. */
+long long facts_option_now(const struct facts_option *option);
 
 void facts_option_done(struct facts_option *option);

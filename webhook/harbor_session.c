@@ -1,6 +1,8 @@
 /* Talks with one Harbor. Callbacks come on libcurl's thread and take the lock themselves. */
 #include "webhook/harbor_session.h"
 
+#include "webhook/harbor_ask.h"
+
 #include "base/base64.h"
 #include "base/digest.h"
 #include "webhook/clock.h"
@@ -11,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CREDENTIAL_MAX_SIZE = 4096, HEAD_BURST_MS = 1000 };
+enum { CREDENTIAL_MAX_SIZE = 4096 };
 
 /* --- the session --- */
 
@@ -45,7 +47,14 @@ void session_free(struct session *session)
     wipe(session->authorization);
     free(session->realm);
     free(session->service);
+    for (size_t i = 0; i < session->projects.capacity; i++) {
+        struct project_state *project = session->projects.entries[i].value;
+        if (project)
+            arena_done(&project->arena);
+    }
     map_done(&session->projects);
+    discovery_done(&session->discovery);
+    arena_done(&session->allowlist_arena);
     fact_cache_done(&session->cache);
     arena_done(&session->arena);
     free(session);
@@ -60,14 +69,48 @@ bool session_matches(const struct session *session, const struct harbor *harbor)
 
 void session_set_projects(struct session *session, const struct harbor *harbor)
 {
+    session->discovers = harbor->discover;
     for (size_t i = 0; i < harbor->registry_count; i++) {
         struct slice project = harbor->registries[i].project;
-        if (map_get(&session->projects, project))
-            continue;
-        *map_put(&session->projects, copy(session, project)) =
-            arena_allocate(&session->arena, sizeof(struct project_state));
-        session->next_project_ms = 0;
+        struct project_state *state = map_get(&session->projects, project);
+        if (!state) {
+            state = arena_allocate(&session->arena, sizeof(*state));
+            *map_put(&session->projects, copy(session, project)) = state;
+        }
+        if (!state->named)
+            session->next_project_ms = 0;
+        state->named = true;
     }
+}
+
+void session_set_gate(struct session *session, bool gated, enum severity from)
+{
+    if (gated && (!session->gated || from < session->scan_from)) {
+        fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
+        session->next_allowlist_ms = 0;
+    }
+    session->gated = gated;
+    session->scan_from = from;
+}
+
+bool session_is_found(const struct session *session)
+{
+    bool found = !session->authorization || session->account_tried;
+    if (session->health != HEALTH_UP)
+        return session->health == HEALTH_DOWN;
+    for (size_t i = 0; i < session->projects.capacity; i++) {
+        const struct project_state *project = session->projects.entries[i].value;
+        found &= !project || project->tried;
+    }
+    found &= !session->discovers || session->discovery.tried;
+    return found && (!session->gated || session->allowlist_tried);
+}
+
+bool session_is_warm(const struct session *session)
+{
+    bool loaded = !session->discovers || session->health != HEALTH_UP ||
+                  session->discovery.generation == session->discovery.taken;
+    return loaded && session_is_found(session);
 }
 
 enum harbor_health session_health(const struct session *session)
@@ -124,134 +167,48 @@ void session_read_account(struct session *session)
     }
 }
 
-/* --- asking --- */
+/* --- questions --- */
 
-/* One question on its way. For artifacts it goes through up to four steps: the database, the token
- * service's place, a token, the proxy. */
-struct ask {
-    struct session *session;
-    enum session_question kind;
-    struct project_state *project;
-    struct fact_entry *entry;
-    struct artifact_key key; /* texts in `arena` */
-    struct arena arena;
-    unsigned account_generation; /* of the account that it went out with */
-    bool challenged;             /* the proxy has named its token service already: once is enough */
-};
-
-static void done(void *context, const struct http_reply *reply);
-
-static void send_ask(struct ask *ask, bool head, const char *url, const char *authorization,
-                     long timeout_ms, long delay_ms)
+static void copy_key(struct ask *ask, const struct artifact_key *key)
 {
-    struct session *session = ask->session;
-    const struct http_question question = {
-        .head = head,
-        .urgent = ask->entry == NULL,
-        .by_name = ask->kind == QUESTION_PROJECT,
-        .url = url,
-        .authorization = authorization,
-        .ca_file = session->ca_file.len ? session->ca_file.base : NULL,
-        .timeout_ms = timeout_ms,
-        .delay_ms = delay_ms,
-    };
-    http_client_ask(facts_client(session->facts), &question, done, ask);
-}
-
-static struct ask *new_ask(struct session *session, enum session_question kind)
-{
-    struct ask *ask = memory_allocate_zeroed(1, sizeof(*ask));
-    ask->session = session;
-    ask->kind = kind;
-    ask->account_generation = session->account_generation;
-    return ask;
-}
-
-static void send_path(struct ask *ask, const char *path, long timeout_ms)
-{
-    struct slice url = arena_format(&ask->arena, "%s%s", ask->session->url.base, path);
-    /* health needs no account, and with a dead one Harbor takes 1.5 s longer (1009) */
-    const char *account = ask->kind == QUESTION_HEALTH ? NULL : ask->session->authorization;
-    send_ask(ask, false, url.base, account, timeout_ms, 0);
-}
-
-static void send_artifact(struct ask *ask)
-{
-    struct buffer path = {0};
-    ask->kind = QUESTION_ARTIFACT;
-    harbor_artifact_path(&ask->key, &path);
-    send_path(ask, path.base, 0);
-    buffer_done(&path);
-}
-
-/* How long this HEAD has to wait for its turn. */
-static long head_delay(struct session *session)
-{
-    long long now = clock_monotonic_ms(), earliest = now - HEAD_BURST_MS;
-    if (session->next_head_ms < earliest)
-        session->next_head_ms = earliest;
-    session->next_head_ms += 1000 / HEADS_PER_SECOND;
-    return session->next_head_ms > now ? (long)(session->next_head_ms - now) : 0;
-}
-
-static void send_manifest(struct ask *ask, struct slice token)
-{
-    struct buffer url = {0};
-    struct slice authorization = {0};
-    ask->kind = QUESTION_MANIFEST;
-    buffer_append(&url, ask->session->url);
-    harbor_manifest_path(&ask->key, &url);
-    if (token.len)
-        authorization = arena_format(&ask->arena, "Bearer %.*s", SLICE_ARGS(token));
-    send_ask(ask, true, url.base, authorization.base, 0, head_delay(ask->session));
-    buffer_done(&url);
-}
-
-/* Credentials go to the token service only where it is on the host that the policy names (E2). */
-static bool is_own_host(const struct session *session, const char *realm)
-{
-    size_t len = session->url.len;
-    return strncmp(realm, session->url.base, len) == 0 && (realm[len] == '/' || realm[len] == '\0');
-}
-
-static void append_query(struct buffer *out, struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.base[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     strchr("-._~/", c);
-        if (plain)
-            buffer_append_char(out, c);
-        else
-            buffer_append_format(out, "%%%02X", (unsigned)(unsigned char)c);
-    }
-}
-
-static void send_token(struct ask *ask)
-{
-    struct session *session = ask->session;
-    struct buffer url = {0};
-    ask->kind = QUESTION_TOKEN;
-    buffer_append_format(&url, "%s?service=", session->realm);
-    append_query(&url, slice_from(session->service));
-    buffer_append_text(&url, "&scope=repository%3A");
-    append_query(&url, ask->key.project);
-    buffer_append_char(&url, '/');
-    append_query(&url, ask->key.repository);
-    buffer_append_text(&url, "%3Apull");
-    const char *account = is_own_host(session, session->realm) ? session->authorization : NULL;
-    send_ask(ask, false, url.base, account, 0, 0);
-    buffer_done(&url);
+    ask->key = (struct artifact_key){arena_copy(&ask->arena, key->project),
+                                     arena_copy(&ask->arena, key->repository),
+                                     arena_copy(&ask->arena, key->reference)};
 }
 
 void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key)
 {
-    struct ask *ask = new_ask(session, QUESTION_ARTIFACT);
+    struct ask *ask = ask_new(session, QUESTION_ARTIFACT);
     ask->entry = entry;
-    ask->key = (struct artifact_key){arena_copy(&ask->arena, key->project),
-                                     arena_copy(&ask->arena, key->repository),
-                                     arena_copy(&ask->arena, key->reference)};
-    send_artifact(ask);
+    copy_key(ask, key);
+    artifact_ask_begin(ask);
+}
+
+/* So many a minute: each is work for Harbor's scanner. */
+static bool may_scan(struct session *session, long long now)
+{
+    if (now - session->scans_minute_ms >= 60000) {
+        session->scans_minute_ms = now;
+        session->scans_in_minute = 0;
+    }
+    return session->scans_in_minute++ < SCANS_PER_MINUTE;
+}
+
+void session_request_scan(struct session *session, struct fact_entry *entry,
+                          const struct artifact_key *key)
+{
+    long long now = clock_monotonic_ms();
+    struct buffer path = {0};
+    long long *again = fact_entry_scan_again(entry);
+    if (!again || (*again && now < *again) || entry->asking ||
+        session_health(session) != HEALTH_UP || !may_scan(session, now))
+        return;
+    struct ask *ask = ask_new(session, QUESTION_SCAN);
+    *again = now + SCAN_RETRY_MS; /* until Harbor has said yes */
+    copy_key(ask, key);
+    harbor_scan_path(&ask->key, &path);
+    ask_send_post(ask, path.base, "{\"scan_type\":\"vulnerability\"}");
+    buffer_done(&path);
 }
 
 /* --- health --- */
@@ -265,7 +222,7 @@ static void set_health(struct session *session, enum harbor_health health, const
         if (session->health == HEALTH_DOWN || !session->account_tried)
             session->next_account_ms = 0;
         if (session->health == HEALTH_DOWN)
-            session->next_project_ms = 0;
+            session->next_project_ms = session->next_allowlist_ms = 0;
     }
     session->health = health;
     session->polls_against = 0;
@@ -288,14 +245,20 @@ static void take_poll(struct session *session, bool healthy, const char *why)
         set_health(session, seen, why);
     } else if (seen == session->health) {
         session->polls_against = 0;
-    } else if (++session->polls_against >= HEALTH_CHANGES_AFTER) {
+    } else if (++session->polls_against >= HEALTH_CHANGES_AFTER &&
+               (!healthy || clock_monotonic_ms() >= session->breaker_until_ms)) {
         set_health(session, seen, why);
         session->failures = 0;
     }
     bool calm = session->health == HEALTH_UP && session->polls_against == 0;
-    if (healthy) /* one image that always fails, asked now and then, is not a Harbor that is down */
-        session->failures = 0;
     session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+}
+
+void session_doubt_health(struct session *session)
+{
+    long long earliest = session->health_asked_ms + HEALTH_POLL_ILL_MS;
+    if (session->next_health_ms > earliest)
+        session->next_health_ms = earliest;
 }
 
 /* Real answers count too: several questions in a row without one, and Harbor is down. */
@@ -305,10 +268,22 @@ static void feed_breaker(struct session *session, enum harbor_answer answer, con
         session->failures = 0;
         return;
     }
-    if (++session->failures >= BREAKER_FAILURES && session->health == HEALTH_UP) {
-        set_health(session, HEALTH_DOWN, why);
-        session->next_health_ms = clock_monotonic_ms() + HEALTH_POLL_ILL_MS;
-    }
+    long long now = clock_monotonic_ms();
+    session_doubt_health(session);
+    /* one image that always fails, asked now and then, is not a Harbor that is down */
+    if (now - session->failures_began_ms > HEALTH_POLL_MS && session->polls_against == 0)
+        session->failures = 0;
+    if (session->failures++ == 0)
+        session->failures_began_ms = now;
+    if (session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
+        return;
+    bool again = now < session->breaker_until_ms + BREAKER_HOLD_MOST_MS;
+    session->breaker_hold_ms = again ? 2 * session->breaker_hold_ms : HEALTH_POLL_ILL_MS;
+    if (session->breaker_hold_ms > BREAKER_HOLD_MOST_MS)
+        session->breaker_hold_ms = BREAKER_HOLD_MOST_MS;
+    session->breaker_until_ms = now + session->breaker_hold_ms;
+    set_health(session, HEALTH_DOWN, why);
+    session->next_health_ms = now + HEALTH_POLL_ILL_MS;
 }
 
 /* --- answers, on libcurl's thread, with the lock --- */
@@ -323,145 +298,11 @@ static bool is_manifest(struct slice type)
     return type.len >= 16 && strncasecmp(type.base, "application/vnd.", 16) == 0;
 }
 
-/* The artifact is known now, for so long. */
-static void know(struct ask *ask, struct artifact_fact fact, enum fact_depth depth, long ms)
-{
-    struct fact_entry *entry = ask->entry;
-    entry->fact = fact;
-    entry->depth = depth;
-    entry->known = true;
-    entry->failed = false;
-    entry->expires_ms = clock_monotonic_ms() + ms;
-}
-
-static void fail(struct ask *ask, long retry_after)
-{
-    struct fact_entry *entry = ask->entry;
-    long wait = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
-    entry->failed = true;
-    entry->known = false;
-    entry->expires_ms = clock_monotonic_ms() + (wait ? wait * 1000 : FACT_FAILED_MS);
-}
-
-/* When a 429 says that it may be asked again; capped, since anybody may have written it. */
-static long long quiet_until(long retry_after)
-{
-    long seconds = retry_after < FACT_RETRY_AFTER_MAX_S ? retry_after : FACT_RETRY_AFTER_MAX_S;
-    return clock_monotonic_ms() + seconds * 1000;
-}
-
-/* 401 to our account: it may be dead. Asked for at once, but not once for each image. */
-static void doubt_account(struct session *session)
+void session_doubt_account(struct session *session)
 {
     long long earliest = session->account_asked_ms + ACCOUNT_POLL_ILL_MS;
-    if (session->next_account_ms > earliest)
+    if (session->authorization && session->next_account_ms > earliest)
         session->next_account_ms = earliest;
-}
-
-/* True: the question goes on with another step. */
-static bool take_artifact(struct ask *ask, const struct http_reply *reply,
-                          enum harbor_answer answer)
-{
-    struct session *session = ask->session;
-    const struct project_state *project = map_get(&session->projects, ask->key.project);
-    long long now = clock_monotonic_ms();
-    if (reply->status == 401 && session->authorization)
-        doubt_account(session);
-    switch (answer) {
-    case ANSWER_YES:
-        know(ask, (struct artifact_fact){.present = TRUTH_YES, .servable = TRUTH_YES},
-             FACT_SERVABLE, FACT_POSITIVE_MS);
-        break;
-    case ANSWER_NO:
-        if (ask->entry->asking_depth == FACT_SERVABLE) {
-            if (project && project->quiet_until_ms > now) {
-                fail(ask, (long)((project->quiet_until_ms - now) / 1000));
-                return false;
-            }
-            if (session->realm)
-                send_token(ask);
-            else
-                send_manifest(ask, (struct slice){0}); /* its challenge names the token service */
-            return true;
-        }
-        know(ask, (struct artifact_fact){.present = TRUTH_NO}, FACT_PRESENT, FACT_NEGATIVE_MS);
-        break;
-    case ANSWER_UNAUTHORIZED:
-        know(ask, (struct artifact_fact){.unauthorized = true}, FACT_SERVABLE, FACT_NEGATIVE_MS);
-        break;
-    case ANSWER_LATER:
-        if (reply->retry_after)
-            session->quiet_until_ms = quiet_until(reply->retry_after);
-        fail(ask, reply->retry_after);
-        break;
-    case ANSWER_REFUSED:
-    case ANSWER_FAILED:
-        fail(ask, reply->retry_after);
-        break;
-    }
-    return false;
-}
-
-static bool take_manifest(struct ask *ask, const struct http_reply *reply,
-                          enum harbor_answer answer)
-{
-    struct slice realm, service;
-    struct project_state *project = map_get(&ask->session->projects, ask->key.project);
-    const struct artifact_fact absent = {.present = TRUTH_NO, .servable = TRUTH_NO};
-    struct artifact_fact fact = absent;
-    if (answer == ANSWER_UNAUTHORIZED && !ask->challenged &&
-        harbor_read_challenge(reply->challenge, &ask->arena, &realm, &service)) {
-        ask->challenged = true;
-        free(ask->session->realm);
-        free(ask->session->service);
-        ask->session->realm = memory_copy_slice(realm);
-        ask->session->service = memory_copy_slice(service);
-        send_token(ask);
-        return true;
-    }
-    switch (answer) {
-    case ANSWER_YES:
-        fact.servable = TRUTH_YES;
-        know(ask, fact, FACT_SERVABLE, FACT_SERVABLE_MS);
-        break;
-    case ANSWER_NO:
-        know(ask, absent, FACT_SERVABLE, FACT_NEGATIVE_MS);
-        break;
-    case ANSWER_UNAUTHORIZED:
-        fact.unauthorized = true;
-        know(ask, fact, FACT_SERVABLE, FACT_NEGATIVE_MS);
-        break;
-    case ANSWER_REFUSED:
-        fact.refused_by_gate = true;
-        know(ask, fact, FACT_SERVABLE, FACT_SERVABLE_MS);
-        break;
-    case ANSWER_LATER:
-        if (project && reply->retry_after)
-            project->quiet_until_ms = quiet_until(reply->retry_after);
-        fail(ask, reply->retry_after);
-        break;
-    case ANSWER_FAILED:
-        fail(ask, reply->retry_after);
-        break;
-    }
-    return false;
-}
-
-static bool take_token(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret)
-{
-    struct slice token;
-    long seconds;
-    if (harbor_read_token(reply, &ask->arena, &token, &seconds)) {
-        *ret = ANSWER_YES;
-        send_manifest(ask, token);
-        return true;
-    }
-    *ret = reply->status == 401 || reply->status == 403 ? ANSWER_UNAUTHORIZED : ANSWER_FAILED;
-    if (*ret == ANSWER_UNAUTHORIZED)
-        know(ask, (struct artifact_fact){.unauthorized = true}, FACT_SERVABLE, FACT_NEGATIVE_MS);
-    else
-        fail(ask, 0);
-    return false;
 }
 
 static enum harbor_answer take_account(struct ask *ask, const struct harbor_reply *reply)
@@ -501,23 +342,113 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
     return refused ? ANSWER_UNAUTHORIZED : ANSWER_YES;
 }
 
-static enum harbor_answer take_project(struct ask *ask, const struct harbor_reply *reply)
+/* Copies what the answer's body holds. */
+static struct cve_allowlist copy_allowlist(const struct cve_allowlist *list, struct arena *arena)
+{
+    struct cve_allowlist copied = *list;
+    copied.ids = arena_allocate(arena, list->count * sizeof(*copied.ids));
+    for (size_t i = 0; i < list->count; i++)
+        copied.ids[i] = arena_copy(arena, list->ids[i]);
+    return copied;
+}
+
+static void keep_project(struct session *session, struct slice name,
+                         const struct harbor_project *project)
+{
+    struct project_state *state = map_get(&session->projects, name);
+    if (!state && session->projects.count >= SESSION_MAX_PROJECTS)
+        return;
+    if (!state) {
+        state = arena_allocate(&session->arena, sizeof(*state));
+        *map_put(&session->projects, copy(session, name)) = state;
+    }
+    arena_done(&state->arena);
+    state->arena = (struct arena){0};
+    state->project = *project;
+    state->project.filter = arena_copy(&state->arena, project->filter);
+    state->project.filter_kind = arena_copy(&state->arena, project->filter_kind);
+    state->project.allowlist = copy_allowlist(&project->allowlist, &state->arena);
+    state->known = state->tried = true;
+    state->read_ms = clock_monotonic_ms();
+}
+
+enum harbor_answer session_take_project(struct session *session, struct slice name,
+                                        const struct harbor_reply *reply)
+{
+    struct arena arena = {0};
+    struct harbor_project project;
+    struct project_state *state = map_get(&session->projects, name);
+    enum harbor_answer answer = harbor_read_project(reply, &arena, &project);
+    if (answer == ANSWER_YES)
+        keep_project(session, name, &project);
+    else if (state)
+        state->tried = true;
+    arena_done(&arena);
+    return answer;
+}
+
+bool session_lacks_project(struct session *session, struct slice name)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
+}
+
+static enum harbor_answer take_polled_project(struct ask *ask, const struct harbor_reply *reply)
 {
     struct session *session = ask->session;
-    struct harbor_project project;
-    enum harbor_answer answer = harbor_read_project(reply, &ask->arena, &project);
-    ask->project->tried = true;
+    enum harbor_answer answer = session_take_project(session, ask->project, reply);
     if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
         long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
         if (session->next_project_ms > again)
             session->next_project_ms = again;
     }
-    if (answer != ANSWER_YES)
-        return answer;
-    ask->project->known = true;
-    ask->project->project.public_ = project.public_;
-    ask->project->project.is_proxy = project.is_proxy;
     return answer;
+}
+
+static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    struct cve_allowlist list;
+    bool refused = reply->status == 401 || reply->status == 403;
+    session->polling_allowlist = false;
+    session->allowlist_tried = true;
+    if (reply->status != 200 || !cve_allowlist_read(reply->body, &ask->arena, &list)) {
+        session->next_allowlist_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
+        return refused ? ANSWER_UNAUTHORIZED : reply->status == 429 ? ANSWER_LATER : ANSWER_FAILED;
+    }
+    arena_done(&session->allowlist_arena);
+    session->allowlist_arena = (struct arena){0};
+    session->allowlist = copy_allowlist(&list, &session->allowlist_arena);
+    session->allowlist_known = true;
+    return ANSWER_YES;
+}
+
+static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    struct fact_entry *entry = facts_find_entry(session, &ask->key);
+    long long now = clock_monotonic_ms();
+    long long *again = entry ? fact_entry_scan_again(entry) : NULL;
+    switch (harbor_read_scan_request(reply)) {
+    case SCAN_REQUEST_ACCEPTED:
+    case SCAN_REQUEST_UNDER_WAY:
+        if (again) {
+            *again = now + SCAN_AGAIN_MS;
+            if (fact_entry_lives(entry, now + FACT_SCAN_RUNNING_MS))
+                fact_entry_live_until(entry, now + FACT_SCAN_RUNNING_MS);
+        }
+        return ANSWER_YES;
+    case SCAN_REQUEST_UNSUPPORTED:
+    case SCAN_REQUEST_NO_SCANNER:
+        return ANSWER_REFUSED;
+    case SCAN_REQUEST_UNAUTHORIZED:
+        return ANSWER_UNAUTHORIZED;
+    case SCAN_REQUEST_NOT_FOUND:
+        return ANSWER_NO;
+    case SCAN_REQUEST_FAILED:
+        break;
+    }
+    return ANSWER_FAILED;
 }
 
 static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply *reply,
@@ -533,7 +464,43 @@ static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
-static void done(void *context, const struct http_reply *reply)
+static enum harbor_answer take_poll_answer(struct ask *ask, const struct harbor_reply *reply,
+                                           const char *failure)
+{
+    switch (ask->kind) {
+    case QUESTION_HEALTH:
+        return take_health(ask, reply, failure);
+    case QUESTION_ACCOUNT:
+        return take_account(ask, reply);
+    case QUESTION_PROJECT:
+        return take_polled_project(ask, reply);
+    case QUESTION_ALLOWLIST:
+        return take_allowlist(ask, reply);
+    case QUESTION_SCAN:
+        return take_scan(ask, reply);
+    case QUESTION_PROJECTS:
+    case QUESTION_SUMMARY:
+    case QUESTION_FILTER:
+    case QUESTION_ARTIFACT:
+    case QUESTION_MANIFEST:
+    case QUESTION_TOKEN:
+    case QUESTION_CHILD:
+    case QUESTION_REPORT:
+    case QUESTION_PULL_GATE:
+    case QUESTION_COUNT:
+        break;
+    }
+    return ANSWER_FAILED;
+}
+
+/* What an image's Pod waits for; a report may also be too large, and a scanner away. */
+static bool feeds_breaker(enum session_question kind)
+{
+    return kind == QUESTION_ARTIFACT || kind == QUESTION_CHILD || kind == QUESTION_MANIFEST ||
+           kind == QUESTION_TOKEN;
+}
+
+void session_take_reply(void *context, const struct http_reply *reply)
 {
     struct ask *ask = context;
     struct session *session = ask->session;
@@ -548,35 +515,47 @@ static void done(void *context, const struct http_reply *reply)
     enum harbor_answer answer = ANSWER_FAILED;
     bool on = false;
     facts_lock(session->facts);
-    if (kind == QUESTION_HEALTH) {
-        answer = take_health(ask, &harbor_reply, reply->failure);
-    } else if (kind == QUESTION_ACCOUNT) {
-        answer = take_account(ask, &harbor_reply);
-    } else if (kind == QUESTION_PROJECT) {
-        answer = take_project(ask, &harbor_reply);
-    } else if (kind == QUESTION_ARTIFACT) {
-        answer = harbor_read_artifact(&harbor_reply);
-        on = take_artifact(ask, reply, answer);
-    } else if (kind == QUESTION_MANIFEST) {
-        answer = harbor_read_manifest(&harbor_reply);
-        on = take_manifest(ask, reply, answer);
-    } else {
-        on = take_token(ask, &harbor_reply, &answer);
-    }
+    if (ask->entry)
+        on = artifact_ask_take(ask, reply, &harbor_reply, &answer);
+    else if (kind == QUESTION_PROJECTS || kind == QUESTION_SUMMARY)
+        on = discovery_take(ask, &harbor_reply, &answer);
+    else
+        answer = take_poll_answer(ask, &harbor_reply, reply->failure);
     session->questions[kind][answer]++;
-    if (ask->entry || kind == QUESTION_TOKEN)
+    if (feeds_breaker(kind))
         feed_breaker(session, answer,
                      reply->failure ? reply->failure : "questions are not answered");
     if (!on) {
         if (ask->entry)
             facts_entry_done(session->facts, ask->entry);
-        arena_done(&ask->arena);
-        free(ask);
+        ask_free(ask);
     }
     if (kind == QUESTION_HEALTH && session->in_use)
         session_poll(session,
                      clock_monotonic_ms()); /* Harbor is back: the account and the projects */
     facts_unlock(session->facts);
+}
+
+/* --- facts of projects --- */
+
+void session_add_project(const struct session *session, struct slice name, long long now,
+                         struct artifact_fact *fact)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    if (!state || !state->known)
+        return;
+    const struct harbor_project *project = &state->project;
+    const struct cve_allowlist *list = &project->allowlist;
+    fact->public_ = project->public_;
+    if (project->reuse_system_allowlist)
+        list = &session->allowlist;
+    if (project->reuse_system_allowlist && !session->allowlist_known)
+        return;
+    bool expired = list->expires && now >= list->expires;
+    fact->has_allowlist = list->count && !expired ? TRUTH_YES : TRUTH_NO;
+    for (size_t i = 0; i < fact->scan.finding_count; i++)
+        fact->scan.findings[i].allowlisted =
+            cve_allowlist_has(list, fact->scan.findings[i].id, now);
 }
 
 /* --- polls --- */
@@ -585,13 +564,14 @@ static void poll_projects(struct session *session)
 {
     for (size_t i = 0; i < session->projects.capacity; i++) {
         const struct map_entry *entry = &session->projects.entries[i];
-        if (!entry->value)
+        const struct project_state *state = entry->value;
+        if (!state || !state->named)
             continue;
-        struct ask *ask = new_ask(session, QUESTION_PROJECT);
+        struct ask *ask = ask_new(session, QUESTION_PROJECT);
         struct buffer path = {0};
-        ask->project = entry->value;
+        ask->project = arena_copy(&ask->arena, entry->key);
         harbor_project_path(entry->key, &path);
-        send_path(ask, path.base, 0);
+        ask_send_path(ask, path.base, 0);
         buffer_done(&path);
     }
 }
@@ -600,20 +580,33 @@ long long session_poll(struct session *session, long long now)
 {
     if (now >= session->next_health_ms && !session->polling_health) {
         session->polling_health = true;
+        session->health_asked_ms = now;
         session->next_health_ms = now + HEALTH_POLL_MS;
-        send_path(new_ask(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
+        ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
     }
     if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
         session->polling_account = true;
         session->account_asked_ms = now;
         session->next_account_ms = now + ACCOUNT_POLL_MS;
-        send_path(new_ask(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
+        ask_send_path(ask_new(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
     }
     if (now >= session->next_project_ms) {
         session->next_project_ms = now + PROJECT_POLL_MS;
         poll_projects(session);
     }
+    if (session->gated && now >= session->next_allowlist_ms && !session->polling_allowlist) {
+        session->polling_allowlist = true;
+        session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
+        ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
+    }
+    bool well = session->health == HEALTH_UP;
+    if (well && now >= session->discovery.next_ms && !session->discovery.running)
+        discovery_begin(session);
     long long next = session->next_project_ms;
+    if (well && !session->discovery.running && session->discovery.next_ms < next)
+        next = session->discovery.next_ms;
+    if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
+        next = session->next_allowlist_ms;
     if (!session->polling_health && session->next_health_ms < next)
         next = session->next_health_ms;
     if (session->authorization && !session->polling_account && session->next_account_ms < next)

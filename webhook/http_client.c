@@ -16,7 +16,7 @@ struct transfer {
     struct transfer *next; /* in the queue, or among those in flight */
     CURL *easy;
     struct curl_slist *headers;
-    char *url, *authorization, *ca_file;
+    char *url, *authorization, *ca_file, *json;
     bool head, urgent, by_name;
     bool refused; /* there were too many already */
     long timeout_ms;
@@ -117,6 +117,10 @@ static void prepare(struct transfer *t)
                                           "list.v2+json, application/vnd.docker."
                                           "distribution.manifest.v2+json"
                                         : "Accept: application/json");
+    if (t->json) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t->json);
+        t->headers = curl_slist_append(t->headers, "Content-Type: application/json");
+    }
     if (t->by_name)
         t->headers = curl_slist_append(t->headers, "X-Is-Resource-Name: true");
     if (t->authorization)
@@ -134,6 +138,7 @@ static void free_transfer(struct transfer *t)
     free(t->authorization);
     free(t->url);
     free(t->ca_file);
+    free(t->json);
     buffer_done(&t->body);
     buffer_done(&t->content_type);
     buffer_done(&t->challenge);
@@ -305,12 +310,13 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     }
     t->url = memory_copy_string(question->url);
     t->ca_file = copy_or_null(question->ca_file);
+    t->json = copy_or_null(question->json);
     t->head = question->head;
     t->urgent = question->urgent;
     t->by_name = question->by_name;
     t->timeout_ms = question->timeout_ms ? question->timeout_ms : HTTP_TIMEOUT_MS;
     t->not_before = clock_monotonic_ms() + question->delay_ms;
-    t->body.limit = HTTP_MAX_BODY;
+    t->body.limit = question->max_body ? question->max_body : HTTP_MAX_BODY;
     t->done = done;
     t->context = context;
 

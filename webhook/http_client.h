@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 enum {
-    HTTP_MAX_BODY = 1024 * 1024, /* of an answer; more is a failure */
+    HTTP_MAX_BODY =
+        1024 * 1024, /* of an answer, unless the question says more; past it, a failure */
     HTTP_MAX_HEADERS = 64 * 1024,
     HTTP_MAX_IN_FLIGHT = 32, /* questions at once, besides urgent ones; the others queue */
     HTTP_MAX_QUEUED = 20000, /* past it a question fails at once */
@@ -22,12 +23,14 @@ struct http_client;
 
 struct http_question {
     bool head;
-    bool urgent;     /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
-    bool by_name;    /* the project in the path is a name, also one of digits only */
-    const char *url; /* copied, like all texts here */
+    bool urgent;      /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
+    bool by_name;     /* the project in the path is a name, also one of digits only */
+    const char *url;  /* copied, like all texts here */
+    const char *json; /* POST, with this as the body; NULL: GET or HEAD */
     const char *authorization; /* a whole header value, or NULL */
     const char *ca_file;       /* the only authorities that are trusted; NULL: the system's */
     long timeout_ms;           /* 0: HTTP_TIMEOUT_MS */
+    size_t max_body;           /* bytes of the answer's body; 0: HTTP_MAX_BODY */
     long delay_ms;             /* not before so long from now */
 };
 

@@ -2,8 +2,10 @@
 #include "webhook/live_facts.h"
 
 #include "base/map.h"
+#include "base/rfc3339.h"
 #include "webhook/clock.h"
 #include "webhook/log.h"
+#include "webhook/policy_files.h"
 #include "json/writer.h"
 
 #include <pthread.h>
@@ -26,9 +28,37 @@ bool live_facts_start(struct live_facts *live, const struct policies *policies,
     live->facts = facts_start(reterr);
     if (!live->facts)
         return false;
+    facts_keep_all_findings(live->facts); /* --record is for other thresholds, too */
     facts_configure(live->facts, policies);
     long long until = clock_monotonic_ms() + LIVE_WARM_MS;
-    while (!facts_are_warm(live->facts) && clock_monotonic_ms() < until)
+    while (!facts_are_found(live->facts) && clock_monotonic_ms() < until)
+        pause_ms(POLL_MS);
+    return true;
+}
+
+bool live_facts_discover(struct live_facts *live, const struct text_list *paths,
+                         struct policies **set)
+{
+    struct arena arena = {0};
+    struct diagnostics diagnostics = {0};
+    struct policies *policies;
+    size_t count;
+    if (!facts_discovery_changed(live->facts))
+        return true;
+    const struct discovered *found = facts_discovered(live->facts, &arena, &count);
+    bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), found,
+                                               count, &diagnostics, &policies);
+    arena_done(&arena);
+    if (!loaded)
+        diagnostics_print(&diagnostics);
+    diagnostics_done(&diagnostics);
+    if (!loaded)
+        return false;
+    policies_unref(*set);
+    *set = policies;
+    facts_configure(live->facts, policies);
+    long long until = clock_monotonic_ms() + LIVE_WARM_MS; /* of the projects just found */
+    while (!facts_are_found(live->facts) && clock_monotonic_ms() < until)
         pause_ms(POLL_MS);
     return true;
 }
@@ -44,7 +74,7 @@ void live_facts_add(struct live_facts *live, const struct decisions *decisions)
             .key = {arena_copy(&live->arena, question->key.project),
                     arena_copy(&live->arena, question->key.repository),
                     arena_copy(&live->arena, question->key.reference)},
-            .depth = question->depth,
+            .needs = question->needs,
         };
     }
 }
@@ -96,14 +126,82 @@ void live_facts_ask(struct live_facts *live)
     facts_release(live->facts, waiter);
 }
 
-static void write_fact(struct json_writer *w, const struct artifact_fact *fact)
+/* Where the list cannot be read. */
+static void write_counts(struct json_writer *w, const struct scan *scan)
+{
+    json_key(w, "counts");
+    json_begin_object(w);
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        if (scan->counts[severity])
+            json_member_number(w, severity_name((enum severity)severity), scan->counts[severity]);
+    json_end_object(w);
+}
+
+static void write_scan(struct json_writer *w, const struct scan *scan)
+{
+    static const char *const statuses[] = {[SCAN_UNKNOWN] = "Unknown",
+                                           [SCAN_NONE] = "None",
+                                           [SCAN_RUNNING] = "Running",
+                                           [SCAN_FAILED] = "Error",
+                                           [SCAN_DONE] = "Success"};
+    char time[RFC3339_SIZE];
+    json_key(w, "scan");
+    json_begin_object(w);
+    json_member_text(w, "status", statuses[scan->status]);
+    if (scan->finished) {
+        rfc3339_format(scan->finished, time);
+        json_member_text(w, "finished", time);
+    }
+    if (scan->partial)
+        json_member_bool(w, "partial", true);
+    bool counted = false;
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        counted |= scan->counts[severity] > 0;
+    if (!scan->listed && counted) {
+        write_counts(w, scan);
+        json_end_object(w);
+        return;
+    }
+    json_key(w, "findings");
+    json_begin_array(w);
+    for (size_t i = 0; i < scan->finding_count; i++) {
+        const struct finding *finding = &scan->findings[i];
+        json_begin_object(w);
+        json_member(w, "id", finding->id);
+        json_member_text(w, "severity", severity_name(finding->severity));
+        json_member(w, "package", finding->package);
+        if (finding->fix.len)
+            json_member(w, "fix", finding->fix);
+        if (finding->allowlisted)
+            json_member_bool(w, "allowlisted", true);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void write_fact(struct json_writer *w, const struct artifact_fact *fact, bool scanned)
 {
     json_begin_object(w);
+    if (fact->digest.len)
+        json_member(w, "digest", fact->digest);
+    if (fact->scan.status == SCAN_NOT_SCANNABLE)
+        json_member_bool(w, "scannable", false);
+    else if (scanned && fact->present == TRUTH_YES)
+        write_scan(w, &fact->scan);
+    /* which findings it accepts is said of each, where they are listed */
+    if (scanned && (fact->has_allowlist == TRUTH_UNKNOWN ||
+                    (fact->has_allowlist == TRUTH_YES && !fact->scan.listed &&
+                     fact->scan.status == SCAN_DONE)))
+        json_member_text(w, "allowlist", "unknown");
     json_member_bool(w, "present", fact->present == TRUTH_YES);
     if (fact->servable != TRUTH_UNKNOWN)
         json_member_bool(w, "servable", fact->servable == TRUTH_YES);
-    if (fact->public_ != TRUTH_UNKNOWN)
-        json_member_bool(w, "public", fact->public_ == TRUTH_YES);
+    json_key(w, "public");
+    if (fact->public_ == TRUTH_UNKNOWN)
+        json_write_null(w);
+    else
+        json_bool(w, fact->public_ == TRUTH_YES);
     if (fact->unauthorized)
         json_member_bool(w, "authorized", false);
     if (fact->outside_filter)
@@ -119,11 +217,21 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
     const struct fact_source *source = facts_source(live->facts);
     enum harbor_health health = source->health(source, harbor);
     struct map written = {0};
+    long long now = (long long)time(NULL);
     json_key_slice(w, harbor->name);
     json_begin_object(w);
     json_member_bool(w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
     if (health == HEALTH_UNAUTHORIZED)
         json_member_bool(w, "authorized", false);
+    if (harbor->discover) {
+        json_key(w, "registries");
+        json_begin_object(w);
+        for (size_t i = 0; i < harbor->registry_count; i++) {
+            json_key_slice(w, harbor->registries[i].domain);
+            json_slice(w, harbor->registries[i].project);
+        }
+        json_end_object(w);
+    }
     json_key(w, "artifacts");
     json_begin_object(w);
     for (size_t i = 0; i < live->count; i++) {
@@ -135,12 +243,16 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
                        (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
                                         slice_from(separator), question->key.reference},
                        5);
-        if (question->harbor != harbor || map_get(&written, key) ||
-            !source->artifact(source, harbor, &question->key, FACT_PRESENT, &fact))
+        if (question->harbor != harbor || map_get(&written, key))
+            continue;
+        bool scanned = source->artifact(source, harbor, &question->key, FACT_PRESENT | FACT_SCAN,
+                                        now, &live->arena, &fact);
+        if (!scanned && !source->artifact(source, harbor, &question->key, FACT_PRESENT, now,
+                                          &live->arena, &fact))
             continue;
         *map_put(&written, key) = question;
         json_key_slice(w, key);
-        write_fact(w, &fact);
+        write_fact(w, &fact, scanned);
     }
     json_end_object(w);
     json_end_object(w);
@@ -151,6 +263,9 @@ void live_facts_record(struct live_facts *live, const struct policies *policies,
 {
     struct json_writer w = {.out = out};
     json_begin_object(&w);
+    char now[RFC3339_SIZE];
+    rfc3339_format((long long)time(NULL), now);
+    json_member_text(&w, "recorded", now);
     json_key(&w, "harbors");
     json_begin_object(&w);
     for (size_t i = 0; i < policies_harbor_count(policies); i++)

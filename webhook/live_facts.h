@@ -2,6 +2,7 @@
 #pragma once
 
 #include "webhook/facts.h"
+#include "webhook/options.h"
 
 #include <stdbool.h>
 
@@ -17,6 +18,11 @@ struct live_facts {
 /* Starts, and learns health and projects. */
 bool live_facts_start(struct live_facts *live, const struct policies *policies,
                       struct error *reterr);
+
+/* Loads the policies again where a Harbor of theirs discovers its projects. False, and said on
+ * stderr, where they are no policies any more. */
+bool live_facts_discover(struct live_facts *live, const struct text_list *paths,
+                         struct policies **set);
 
 /* Keeps the questions that decisions leave open; asked once each. */
 void live_facts_add(struct live_facts *live, const struct decisions *decisions);

@@ -14,20 +14,27 @@ enum {
     MODES = MODE_ENFORCE + 1,
     WEBHOOKS = ADMIT_VALIDATE + 1,
     BUCKETS = 12,
-    SERIES_MAX = 100000, /* of images_total: what comes after is not counted */
+    SERIES_MAX = 100000, /* of images: what comes after is not counted */
     LABEL_KEY_SIZE = 1024,
 };
 
 static const double bucket_bounds[BUCKETS] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005,
                                               0.001,   0.005,    0.025,   0.1,    0.5,     1};
 
-/* One series of harborpilot_images_total. */
-struct image_series {
-    struct slice policy, registry;
-    enum rewrite_reason reason;
+/* One series of harborpilot_images_total or harborpilot_gate_decisions_total: what was decided of
+ * images, by labels of which none comes from a Pod. */
+struct series {
+    struct slice policy;
+    struct slice registry; /* images_total */
+    const char *outcome, *reason;
     enum mode mode;
     uint64_t count;
-    struct image_series *next; /* in the order of their making */
+    struct series *next; /* in the order of their making */
+};
+
+struct family {
+    struct map by_labels;
+    struct series *first, **last;
 };
 
 struct metrics {
@@ -38,9 +45,8 @@ struct metrics {
     atomic_llong last_success, certificate_expiry;
     atomic_bool last_successful;
     pthread_mutex_t lock; /* of all below */
-    struct map images;
+    struct family images, gate;
     struct arena arena;
-    struct image_series *first, **last;
     size_t series;
 };
 
@@ -48,7 +54,8 @@ struct metrics *metrics_new(void)
 {
     struct metrics *metrics = memory_allocate_zeroed(1, sizeof(*metrics));
     pthread_mutex_init(&metrics->lock, NULL);
-    metrics->last = &metrics->first;
+    metrics->images.last = &metrics->images.first;
+    metrics->gate.last = &metrics->gate.first;
     return metrics;
 }
 
@@ -57,55 +64,83 @@ void metrics_free(struct metrics *metrics)
     if (!metrics)
         return;
     pthread_mutex_destroy(&metrics->lock);
-    map_done(&metrics->images);
+    map_done(&metrics->images.by_labels);
+    map_done(&metrics->gate.by_labels);
     arena_done(&metrics->arena);
     free(metrics);
 }
 
 /* --- counting --- */
 
-static struct image_series *find_series(struct metrics *metrics, const struct decisions *decisions,
-                                        const struct decision *decision)
+/* Counts one image in the series of these labels, which is made where there is none. */
+static void count_series(struct metrics *metrics, struct family *family,
+                         const struct series *labels)
 {
     char text[LABEL_KEY_SIZE];
-    struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
-    struct slice registry = decision->registry ? decision->registry->domain : SLICE("other");
+    const struct slice parts[] = {labels->policy, labels->registry, slice_from(labels->outcome),
+                                  slice_from(labels->reason), slice_from(mode_name(labels->mode))};
     size_t len = 0;
-    if (policy.len + registry.len + 4 > sizeof(text))
-        return NULL;
-    text[len++] = (char)decision->reason;
-    text[len++] = (char)decisions->mode;
-    if (policy.len)
-        memcpy(text + len, policy.base, policy.len);
-    len += policy.len;
-    text[len++] = '\0';
-    memcpy(text + len, registry.base, registry.len);
-    len += registry.len;
-
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        if (len + parts[i].len + 1 > sizeof(text))
+            return;
+        if (parts[i].len)
+            memcpy(text + len, parts[i].base, parts[i].len);
+        len += parts[i].len;
+        text[len++] = '|'; /* in no label's value */
+    }
     struct slice key = slice_of(text, len);
-    struct image_series *series = map_get(&metrics->images, key);
-    if (series || metrics->series == SERIES_MAX)
-        return series;
-    series = arena_allocate(&metrics->arena, sizeof(*series));
-    *series = (struct image_series){.policy = arena_copy(&metrics->arena, policy),
-                                    .registry = arena_copy(&metrics->arena, registry),
-                                    .reason = decision->reason,
-                                    .mode = decisions->mode};
-    *map_put(&metrics->images, arena_copy(&metrics->arena, key)) = series;
-    *metrics->last = series;
-    metrics->last = &series->next;
-    metrics->series++;
-    return series;
+    struct series *series = map_get(&family->by_labels, key);
+    if (!series && metrics->series == SERIES_MAX)
+        return;
+    if (!series) {
+        series = arena_allocate(&metrics->arena, sizeof(*series));
+        *series = *labels;
+        series->policy = arena_copy(&metrics->arena, labels->policy);
+        series->registry = arena_copy(&metrics->arena, labels->registry);
+        *map_put(&family->by_labels, arena_copy(&metrics->arena, key)) = series;
+        *family->last = series;
+        family->last = &series->next;
+        metrics->series++;
+    }
+    series->count++;
 }
 
-static void count_images(struct metrics *metrics, const struct decisions *decisions)
+static void count_image(struct metrics *metrics, const struct decisions *decisions,
+                        const struct decision *decision)
 {
+    const struct series labels = {
+        .policy = decisions->policy ? decisions->policy->name : (struct slice){0},
+        .registry = decision->registry ? decision->registry->domain : SLICE("other"),
+        .outcome = decision->reason == REASON_REWRITTEN ? "rewrite" : "keep",
+        .reason = decide_reason_name(decision->reason),
+        .mode = decisions->mode,
+    };
+    count_series(metrics, &metrics->images, &labels);
+}
+
+static void count_gate(struct metrics *metrics, const struct decisions *decisions,
+                       const struct gate *gate)
+{
+    const struct series labels = {
+        .policy = decisions->policy->name,
+        .outcome = gate_outcome_name(gate->outcome),
+        .reason = gate_reason_name(gate->reason),
+        .mode = decisions->mode,
+    };
+    if (gate->judged)
+        count_series(metrics, &metrics->gate, &labels);
+}
+
+/* The mutating webhook counts rewrites, the validating one what the gate said. */
+static void count_decisions(struct metrics *metrics, const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
     pthread_mutex_lock(&metrics->lock);
-    for (size_t i = 0; i < decisions->count; i++) {
-        struct image_series *series = find_series(metrics, decisions, &decisions->items[i]);
-        if (series)
-            series->count++;
-    }
+    for (size_t i = 0; i < decisions->count; i++)
+        if (admission->webhook == ADMIT_MUTATE)
+            count_image(metrics, decisions, &decisions->items[i]);
+        else if (decisions->policy)
+            count_gate(metrics, decisions, &decisions->items[i].gate);
     pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -124,7 +159,7 @@ void metrics_count(struct metrics *metrics, const struct admission *admission, d
     add(&metrics->durations[webhook][bucket], 1);
     add(&metrics->duration_nanoseconds[webhook], (unsigned long long)(seconds * 1e9));
     if (admission->decided && admission->decisions.count)
-        count_images(metrics, &admission->decisions);
+        count_decisions(metrics, admission);
 }
 
 void metrics_set_reload(struct metrics *metrics, bool successful, time_t now)
@@ -197,14 +232,27 @@ static void write_images(struct metrics *metrics, struct page *p)
     family(p, "harborpilot_images_total", "counter",
            "Images decided on, by what became of them and why.");
     pthread_mutex_lock(&metrics->lock);
-    for (const struct image_series *s = metrics->first; s; s = s->next)
+    for (const struct series *s = metrics->images.first; s; s = s->next)
         buffer_append_format(
             p->out,
             "harborpilot_images_total{policy=\"%.*s\",outcome=\"%s\",reason=\"%s\",mode=\"%s\","
             "registry=\"%.*s\"} %llu\n",
-            SLICE_ARGS(s->policy), s->reason == REASON_REWRITTEN ? "rewrite" : "keep",
-            decide_reason_name(s->reason), mode_name(s->mode), SLICE_ARGS(s->registry),
-            (unsigned long long)s->count);
+            SLICE_ARGS(s->policy), s->outcome, s->reason, mode_name(s->mode),
+            SLICE_ARGS(s->registry), (unsigned long long)s->count);
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+static void write_gate(struct metrics *metrics, struct page *p)
+{
+    family(p, "harborpilot_gate_decisions_total", "counter",
+           "Images that the gate judged, by what it said and why.");
+    pthread_mutex_lock(&metrics->lock);
+    for (const struct series *s = metrics->gate.first; s; s = s->next)
+        buffer_append_format(p->out,
+                             "harborpilot_gate_decisions_total{policy=\"%.*s\",outcome=\"%s\","
+                             "reason=\"%s\",mode=\"%s\"} %llu\n",
+                             SLICE_ARGS(s->policy), s->outcome, s->reason, mode_name(s->mode),
+                             (unsigned long long)s->count);
     pthread_mutex_unlock(&metrics->lock);
 }
 
@@ -268,6 +316,7 @@ void metrics_write(struct metrics *metrics, unsigned connections, bool open_metr
     struct page p = {out, open_metrics};
     write_reviews(metrics, &p);
     write_images(metrics, &p);
+    write_gate(metrics, &p);
     write_durations(metrics, &p);
     write_state(metrics, &p, connections);
     write_process(&p);

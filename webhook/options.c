@@ -1,6 +1,7 @@
 /* Parses options by their table, and prints --help from it. */
 #include "webhook/options.h"
 
+#include "base/duration.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -25,44 +26,6 @@ void text_list_add(struct text_list *list, const char *text)
 {
     list->items = memory_resize(list->items, (list->count + 1) * sizeof(*list->items));
     list->items[list->count++] = text;
-}
-
-bool duration_parse(const char *text, long *ret_milliseconds)
-{
-    static const struct {
-        const char *name;
-        double milliseconds;
-    } units[] = {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
-    const double most = 24 * 3600e3;
-    double total = 0;
-    if (!*text)
-        return false;
-    while (*text) {
-        char *end;
-        if (!isdigit((unsigned char)*text))
-            return false;
-        size_t digits = strspn(text, "0123456789.");
-        char number_text[24] = "";
-        if (digits >= sizeof(number_text))
-            return false;
-        memcpy(number_text, text, digits);
-        double number = strtod(number_text, &end);
-        if (*end)
-            return false;
-        end = (char *)text + digits;
-        size_t letters = strspn(end, "hms"), unit = 0;
-        while (unit < 4 &&
-               !(strlen(units[unit].name) == letters && !memcmp(units[unit].name, end, letters)))
-            unit++;
-        if (unit == 4)
-            return false;
-        total += number * units[unit].milliseconds;
-        text = end + letters;
-    }
-    if (!(total <= most))
-        return false;
-    *ret_milliseconds = (long)total;
-    return true;
 }
 
 static bool set_word(const struct option_spec *option, const char *value)
@@ -96,9 +59,11 @@ static bool set_number(const struct option_spec *option, const char *value)
 
 static bool set_duration(const struct option_spec *option, const char *value)
 {
-    long milliseconds;
-    if (duration_parse(value, &milliseconds) && milliseconds >= option->least) {
-        *(long *)option->target = milliseconds;
+    enum { MOST_MS = 24 * 3600 * 1000 };
+    long long milliseconds;
+    if (duration_parse(value, &milliseconds) && milliseconds >= option->least &&
+        milliseconds <= MOST_MS) {
+        *(long *)option->target = (long)milliseconds;
         return true;
     }
     usage_error(

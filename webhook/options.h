@@ -63,8 +63,5 @@ enum options_result options_parse(const struct command_spec *command, int argc, 
 
 void text_list_add(struct text_list *list, const char *text);
 
-/* Milliseconds of "10s", "1m30s", "1.5h", "500ms"; false for anything else or past 24 h. */
-bool duration_parse(const char *text, long *ret_milliseconds);
-
 /* A message on stderr that starts with "harbor-pilot: ", and EXIT_USAGE to return. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,13 +1,17 @@
 /* Draws the plan: aligned, coloured where it may be, never wider than the terminal where it can. */
 #include "webhook/plan_table.h"
 
+#include "admit/refusal.h"
+
 enum {
     IMAGE_COLUMN_MAX = 60,
     SUMMARY_NAME_MAX = 40,
     ARROW_WIDTH = 3,
     BROKEN_INDENT = 6,
+    CVES_SHOWN = 3,
 };
 
+#define RED    "31"
 #define GREEN  "32"
 #define YELLOW "33"
 #define BOLD   "1"
@@ -65,6 +69,30 @@ static void append_outcome(const struct plan_table *t, const struct decisions *d
     buffer_append_char(t->out, '\n');
 }
 
+/* What the gate has against the image, on a line of its own. */
+static void append_gate(const struct plan_table *t, const struct decisions *decisions,
+                        const struct decision *d)
+{
+    struct arena arena = {0};
+    if (!d->gate.judged || d->gate.outcome == GATE_ALLOW)
+        return;
+    append_spaces(t, BROKEN_INDENT);
+    append_painted(t, d->gate.outcome == GATE_DENY ? RED : YELLOW,
+                   slice_from(gate_outcome_name(d->gate.outcome)));
+    buffer_append_format(t->out, " %s: ", gate_reason_name(d->gate.reason));
+    const char *spared = d->gate.spared ? " (a controller's Pod: not refused)" : "";
+    size_t used = BROKEN_INDENT + strlen(gate_outcome_name(d->gate.outcome)) +
+                  strlen(gate_reason_name(d->gate.reason)) + strlen(" : ") + strlen(spared);
+    size_t shown = CVES_SHOWN;
+    struct slice reason = refusal_reason(decisions, d, shown, &arena);
+    while (shown > 1 && used + reason.len > t->width) /* one is always named */
+        reason = refusal_reason(decisions, d, --shown, &arena);
+    append_plain(t, reason);
+    buffer_append_text(t->out, spared);
+    buffer_append_char(t->out, '\n');
+    arena_done(&arena);
+}
+
 void plan_table_object(const struct plan_table *table, struct slice namespace_, struct slice kind,
                        struct slice name, struct slice document, const struct decisions *decisions)
 {
@@ -98,6 +126,7 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
         append_spaces(table, 2);
         append_plain(table, image);
         append_outcome(table, decisions, &decisions->items[i], shown + 4, shown - image.len + 2);
+        append_gate(table, decisions, &decisions->items[i]);
     }
 }
 

@@ -94,10 +94,18 @@ static void read_paths(struct reading *r, const struct text_list *paths)
 bool policy_files_load(const struct text_list *paths, const char *namespace_,
                        struct diagnostics *diagnostics, struct policies **ret)
 {
+    return policy_files_load_discovered(paths, namespace_, NULL, 0, diagnostics, ret);
+}
+
+bool policy_files_load_discovered(const struct text_list *paths, const char *namespace_,
+                                  const struct discovered *discovered, size_t discovered_count,
+                                  struct diagnostics *diagnostics, struct policies **ret)
+{
     struct reading r = {.diagnostics = diagnostics};
     read_paths(&r, paths);
     struct policies *policies = NULL;
-    bool loaded = policies_load(r.sources, r.count, slice_from(namespace_), diagnostics, &policies);
+    bool loaded = policies_load_discovered(r.sources, r.count, slice_from(namespace_), discovered,
+                                           discovered_count, diagnostics, &policies);
     arena_done(&r.arena);
     if (loaded && !r.failed) {
         *ret = policies;

@@ -9,6 +9,11 @@
 bool policy_files_load(const struct text_list *paths, const char *namespace_,
                        struct diagnostics *diagnostics, struct policies **ret);
 
+/* The same, with what Harbors that say `discover: true` were found to proxy. */
+bool policy_files_load_discovered(const struct text_list *paths, const char *namespace_,
+                                  const struct discovered *discovered, size_t discovered_count,
+                                  struct diagnostics *diagnostics, struct policies **ret);
+
 /* 64 hexadecimal digits and a NUL that change when a name or the content of a file does. */
 void policy_files_digest(const struct text_list *paths, char ret[static 65]);
 

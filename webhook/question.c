@@ -45,6 +45,8 @@ bool question_decide(const struct policies *policies, const struct question *que
         .namespace_ = question->namespace_,
         .pod = &pod->pod,
         .facts = question->facts,
+        .now = question->now,
+        .judge = true,
         .last_chance = question->last_chance,
     };
     decide(policies, &pod->request, arena, ret);

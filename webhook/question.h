@@ -12,6 +12,7 @@ struct question {
     enum mode mode;             /* the namespace's */
     const struct fact_source *facts; /* NULL: as if none were required */
     bool last_chance;                /* as in struct decide_request */
+    long long now;                   /* Unix seconds */
 };
 
 /* The Pod that a question makes; it lives as long as the arena that was given to question_decide.
@@ -22,7 +23,8 @@ struct question_pod {
     struct decide_request request;
 };
 
-/* Decides by the same decide() as the server, about a Pod with this one container. False where the
+/* Decides by the same decide() as the server, about a Pod with this one container; its gate is that
+ * of the workload which a person applies. False where the
  * owner is not GROUP/KIND/NAME. */
 bool question_decide(const struct policies *policies, const struct question *question,
                      struct arena *arena, struct question_pod *pod, struct decisions *ret,

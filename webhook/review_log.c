@@ -26,10 +26,13 @@ static uint64_t hash_of(const struct admission *admission)
     uint64_t hash = (uint64_t)admission->webhook << 8 | (uint64_t)decisions->mode;
     hash = map_hash(admission->review.namespace_, hash);
     hash = map_hash(decisions->workload, hash);
+    hash = map_hash(admission->review.kind, hash);
     for (size_t i = 0; i < decisions->count; i++) {
         hash = map_hash(decisions->items[i].field->name, hash);
         hash = map_hash(decisions->items[i].field->image, hash);
         hash = map_hash(decisions->items[i].result, hash);
+        hash = hash * 31 + (uint64_t)decisions->items[i].gate.reason;
+        hash = hash * 31 + (uint64_t)decisions->items[i].gate.outcome;
     }
     return hash;
 }
@@ -66,23 +69,46 @@ static void write_owner(struct json_writer *w, const struct pod *pod, struct are
     json_member(w, "owner", slice_head(text, DECISION_MAX_NAME));
 }
 
+static const char *message_of(const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    bool applied = admission->applied;
+    if (admission->webhook == ADMIT_VALIDATE)
+        return decisions->outcomes[GATE_DENY]
+                   ? applied ? "images refused" : "audit: images would be refused"
+               : applied ? "images let in with a warning"
+                         : "audit: images would be let in with a warning";
+    if (decisions->rewrites)
+        return applied ? "images rewritten" : "audit: images would be rewritten";
+    return applied ? "pull secret added" : "audit: a pull secret would be added";
+}
+
+/* Whether there is something to tell: what was changed, refused or warned about, or would be. */
+static bool is_noteworthy(const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    if (!admission->decided)
+        return false;
+    if (admission->webhook == ADMIT_VALIDATE)
+        return decisions->outcomes[GATE_DENY] + decisions->outcomes[GATE_WARN] > 0;
+    return decisions->rewrites > 0 || admission->adds_pull_secret;
+}
+
 static void write_line(const struct admission *admission, double seconds, unsigned long repeated,
                        struct arena *arena)
 {
     const struct review *review = &admission->review;
     const struct decisions *decisions = &admission->decisions;
     struct log_line line;
-    bool rewrites = decisions->rewrites > 0;
-    log_begin(&line, LOG_INFO, "review",
-              admission->applied ? rewrites ? "images rewritten" : "pull secret added"
-              : rewrites         ? "audit: images would be rewritten"
-                                 : "audit: a pull secret would be added");
+    log_begin(&line, LOG_INFO, "review", message_of(admission));
     struct json_writer *w = &line.w;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
     json_member(w, "namespace", slice_head(review->namespace_, DECISION_MAX_NAME));
     struct slice pod = review->pod.name.len ? review->pod.name : review->pod.generate_name;
     json_member(w, "pod", slice_head(pod, DECISION_MAX_NAME));
+    if (review_subject(review) == REVIEW_WORKLOAD)
+        json_member(w, "kind", slice_head(review->kind, DECISION_MAX_NAME));
     write_owner(w, &review->pod, arena);
     json_member_text(w, "mode", mode_name(decisions->mode));
     json_member_bool(w, "applied", admission->applied);
@@ -91,7 +117,7 @@ static void write_line(const struct admission *admission, double seconds, unsign
     for (size_t i = 0; i < decisions->count; i++) {
         json_begin_object(w);
         decision_write_members(w, decisions, &decisions->items[i],
-                               admission_field(&decisions->items[i], arena));
+                               admission_field(admission, &decisions->items[i], arena));
         json_end_object(w);
     }
     json_end_array(w);
@@ -122,7 +148,7 @@ static void write_failed(const struct admission *admission, const char *message,
     json_member(w, "namespace", slice_head(review->namespace_, DECISION_MAX_NAME));
     json_member(w, "pod", slice_head(pod, DECISION_MAX_NAME));
     json_member_text(w, "mode", mode_name(admission->decisions.mode));
-    json_member_bool(w, "applied", false);
+    json_member_bool(w, "applied", admission->denied);
     json_key(w, "images");
     json_begin_array(w);
     json_end_array(w);
@@ -138,13 +164,13 @@ void review_log(const struct admission *admission, double seconds, struct arena 
     if (admission->too_many_images) {
         uint64_t hash = map_hash(admission->review.namespace_, (uint64_t)admission->webhook + 1);
         if (take_turn(hash, &repeated))
-            write_failed(admission, "a Pod has too many images and is left alone",
+            write_failed(admission,
+                         admission->denied ? "it has too many images and is refused"
+                                           : "a Pod has too many images and is left alone",
                          "more than 4096 images", repeated);
         return;
     }
-    if (!admission->decided || (admission->decisions.rewrites == 0 && !admission->adds_pull_secret))
-        return;
-    if (take_turn(hash_of(admission), &repeated))
+    if (is_noteworthy(admission) && take_turn(hash_of(admission), &repeated))
         write_line(admission, seconds, repeated, arena);
 }
 

@@ -1,6 +1,7 @@
 /* The admission port: routes, bodies, answers. */
 #include "webhook/server.h"
 
+#include "base/duration.h"
 #include "webhook/clock.h"
 #include "webhook/connections.h"
 #include "webhook/http.h"
@@ -137,13 +138,14 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
  * margin, since the API server rounds up what it has left (CONTRACTS A1). */
 static long read_budget(struct MHD_Connection *connection)
 {
-    long timeout_ms;
+    long long timeout_ms;
     const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "timeout");
     if (!text || !duration_parse(text, &timeout_ms))
         timeout_ms = BUDGET_DEFAULT_MS;
     if (timeout_ms > BUDGET_MAX_MS)
         timeout_ms = BUDGET_MAX_MS;
-    return timeout_ms > 2 * BUDGET_MARGIN_MS ? timeout_ms - BUDGET_MARGIN_MS : timeout_ms / 2;
+    return (long)(timeout_ms > 2 * BUDGET_MARGIN_MS ? timeout_ms - BUDGET_MARGIN_MS
+                                                    : timeout_ms / 2);
 }
 
 /* --- bodies --- */
@@ -223,6 +225,22 @@ static void wait_for_facts(struct server *server, struct call *call,
         MHD_resume_connection(call->connection);
 }
 
+/* What is in Harbor and was never scanned: Harbor is asked to, for the next one who comes. Neither
+ * audit mode nor a dry run changes anything. */
+static void request_scans(struct server *server, const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    if (!admission->applied || admission->review.dry_run)
+        return;
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct gate *gate = &decisions->items[i].gate;
+        bool old = gate->judged && (gate->reason == GATE_TOO_OLD ||
+                                    (gate->reason == GATE_UNSCANNED && gate->digest.len));
+        if (old)
+            facts_request_scan(server->state->facts, decisions->policy->harbor, &gate->key);
+    }
+}
+
 static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
                                      struct call *call)
 {
@@ -239,6 +257,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .mode = call->route->mode,
         .body = buffer_slice(&call->body),
         .facts = facts_source(server->state->facts),
+        .now = (long long)time(NULL),
         .last_chance = call->waited,
     };
     bool answered = admit(&request, &arena, &out, &admission, &error);
@@ -249,6 +268,8 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         arena_done(&arena);
         return MHD_YES;
     }
+    if (answered)
+        request_scans(server, &admission);
     double seconds = seconds_since(call->complete);
     metrics_count(server->state->metrics, &admission, seconds);
     if (answered)

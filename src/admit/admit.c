@@ -1,6 +1,7 @@
 /* One admission call from its bytes to the answer's. */
 #include "admit/admit.h"
 
+#include "admit/refusal.h"
 #include "base/digest.h"
 #include "kube/patch.h"
 #include "kube/response.h"
@@ -18,9 +19,13 @@ const char *admit_result_name(enum admit_result result)
     return names[result];
 }
 
-struct slice admission_field(const struct decision *decision, struct arena *arena)
+struct slice admission_field(const struct admission *admission, const struct decision *decision,
+                             struct arena *arena)
 {
-    return pod_field_pointer(decision->field, arena);
+    struct slice field = pod_field_pointer(decision->field, arena);
+    return admission->pointer.len
+               ? arena_join(arena, (struct slice[]){admission->pointer, field}, 2)
+               : field;
 }
 
 /* --- the patch --- */
@@ -92,35 +97,46 @@ static struct slice annotation_key(const struct image_field *field, struct arena
     return arena_format(arena, "%s%.*s-%.*s", prefix, KEPT, field->name.base, HEX, hex);
 }
 
-static struct slice annotation_value(const struct decisions *decisions,
+static struct slice annotation_value(const struct admission *admission,
                                      const struct decision *decision, struct arena *arena)
 {
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
-    decision_write_members(&w, decisions, decision, admission_field(decision, arena));
+    decision_write_members(&w, &admission->decisions, decision,
+                           admission_field(admission, decision, arena));
     json_end_object(&w);
     struct slice value = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
     return value;
 }
 
-/* The Policy, and each image that this call rewrites, or in audit would: not what round two finds
- * rewritten already, so that the first round's value stays the only one (CONTRACTS A4). */
-static size_t annotate(const struct decisions *decisions, struct arena *arena,
+/* The mutating webhook tells of what it rewrites, or in audit would: not what round two finds
+ * rewritten already, so that the first round's value stays the only one (CONTRACTS A4). The
+ * validating one tells of what it warns about or refuses. */
+static bool is_noted(enum admit_webhook webhook, const struct decision *decision)
+{
+    return webhook == ADMIT_MUTATE ? decision->reason == REASON_REWRITTEN
+                                   : decision->gate.judged && decision->gate.outcome != GATE_ALLOW;
+}
+
+/* The Policy, and each image that there is something to tell of. */
+static size_t annotate(const struct admission *admission, struct arena *arena,
                        struct audit_annotation **ret)
 {
     size_t count = 0;
+    const enum admit_webhook webhook = admission->webhook;
+    const struct decisions *decisions = &admission->decisions;
     struct audit_annotation *annotations =
-        arena_allocate(arena, (decisions->rewrites + 1) * sizeof(*annotations));
-    if (decisions->policy)
+        arena_allocate(arena, (decisions->count + 1) * sizeof(*annotations));
+    if (decisions->policy && (webhook == ADMIT_MUTATE || decisions->judged))
         annotations[count++] = (struct audit_annotation){SLICE("policy"), decisions->policy->name};
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
-        if (decision->reason == REASON_REWRITTEN && is_label(decision->field->name))
+        if (is_noted(webhook, decision) && is_label(decision->field->name))
             annotations[count++] =
                 (struct audit_annotation){annotation_key(decision->field, arena),
-                                          annotation_value(decisions, decision, arena)};
+                                          annotation_value(admission, decision, arena)};
     }
     *ret = annotations;
     return count;
@@ -128,11 +144,63 @@ static size_t annotate(const struct decisions *decisions, struct arena *arena,
 
 /* --- the whole --- */
 
-static void answer_mutate(const struct admit_request *asked, struct arena *arena,
-                          struct admission *ret, struct response *response,
-                          struct audit_annotation **ret_annotations)
+static void answer_mutate(const struct decide_request *request, struct arena *arena,
+                          struct admission *ret, struct response *response)
 {
-    const struct review *review = &ret->review;
+    ret->adds_pull_secret = decide_adds_pull_secret(request, &ret->decisions);
+    if (ret->applied)
+        response->patch = admit_patch(request, &ret->decisions, arena, &ret->originals_too_large);
+}
+
+static void answer_validate(struct arena *arena, struct admission *ret, struct response *response)
+{
+    struct slice *warnings;
+    if (!ret->applied)
+        return;
+    ret->denied = ret->decisions.outcomes[GATE_DENY] > 0;
+    response->allowed = !ret->denied;
+    if (ret->denied)
+        response->message = refusal_message(&ret->decisions, arena);
+    response->warning_count = refusal_warnings(&ret->decisions, arena, &warnings);
+    response->warnings = warnings;
+}
+
+static bool may_deny(const struct gate_rules *rules)
+{
+    return rules->action == GATE_DENY || rules->unscanned == GATE_DENY ||
+           rules->unproxied == GATE_DENY || rules->unavailable == GATE_DENY;
+}
+
+/* More images than are looked at. It is left alone; but to be too large is no way round the gate.
+ */
+static void answer_too_many(const struct admit_request *asked, const struct decide_request *request,
+                            struct arena *arena, struct admission *ret, struct response *response)
+{
+    if (asked->webhook != ADMIT_VALIDATE)
+        return;
+    decide(asked->policies, request, arena, &ret->decisions);
+    const struct decisions *decisions = &ret->decisions;
+    ret->applied = decisions->mode == MODE_ENFORCE;
+    bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
+    ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
+                  may_deny(&decisions->policy->gate);
+    response->allowed = !ret->denied;
+    if (ret->denied)
+        response->message =
+            arena_format(arena,
+                         "there are more than %d images, which Policy `%.*s` (%.*s:%d) cannot "
+                         "judge; expected fewer",
+                         POD_MAX_IMAGES, SLICE_ARGS(decisions->policy->name),
+                         SLICE_ARGS(decisions->policy->at.file), decisions->policy->at.line);
+}
+
+/* Decides about the Pod, or the Pods of the workload, that the review brings. */
+static void answer(const struct admit_request *asked, struct arena *arena, struct admission *ret,
+                   struct response *response)
+{
+    struct review *review = &ret->review;
+    struct audit_annotation *annotations;
+    bool validate = asked->webhook == ADMIT_VALIDATE;
     struct decide_request request = {
         .mode = asked->mode,
         .subject = review_subject(review),
@@ -140,40 +208,53 @@ static void answer_mutate(const struct admit_request *asked, struct arena *arena
         .pod = &review->pod,
         .old_pod = &review->old_pod,
         .facts = asked->facts,
-        .dry_run = review->dry_run,
+        .now = asked->now,
+        .spare_upstream = review->dry_run || validate, /* a pull is for the Pod's creation */
+        .judge = validate,
+        .gate_only = validate,
+        .owned = review->pod.has_controller,
+        .user_name = review->user_name,
         .last_chance = asked->last_chance,
     };
-    ret->too_many_images = review->pod.too_many_images;
-    if (request.subject == REVIEW_OTHER || ret->too_many_images)
+    if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
         return;
+    if (request.subject == REVIEW_WORKLOAD) {
+        review_templates(review, arena, &ret->template, &ret->old_template, &ret->pointer);
+        request.pod = &ret->template;
+        request.old_pod = &ret->old_template;
+    }
+    ret->too_many_images = request.pod->too_many_images;
+    if (ret->too_many_images) {
+        answer_too_many(asked, &request, arena, ret, response);
+        return;
+    }
     decide(asked->policies, &request, arena, &ret->decisions);
     ret->waiting = ret->decisions.missing_count > 0;
     if (ret->waiting)
         return;
     ret->decided = true;
-    ret->adds_pull_secret = decide_adds_pull_secret(&request, &ret->decisions);
     ret->applied = ret->decisions.mode == MODE_ENFORCE;
-    if (ret->applied)
-        response->patch = admit_patch(&request, &ret->decisions, arena, &ret->originals_too_large);
-    response->annotation_count = annotate(&ret->decisions, arena, ret_annotations);
-    response->annotations = *ret_annotations;
+    if (validate)
+        answer_validate(arena, ret, response);
+    else
+        answer_mutate(&request, arena, ret, response);
+    response->annotation_count = annotate(ret, arena, &annotations);
+    response->annotations = annotations;
 }
 
 bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
            struct admission *ret, struct error *reterr)
 {
     struct response response = {.allowed = true};
-    struct audit_annotation *annotations = NULL;
     *ret = (struct admission){.webhook = request->webhook, .result = ADMIT_INVALID};
     ret->decisions.mode = request->mode;
     if (!review_parse(request->body, arena, &ret->review, reterr))
         return false;
-    if (request->webhook == ADMIT_MUTATE)
-        answer_mutate(request, arena, ret, &response, &annotations);
+    answer(request, arena, ret, &response);
     if (ret->waiting)
         return true;
     ret->patch_size = response.patch.len;
-    ret->result = response.patch.len ? ADMIT_PATCHED : ADMIT_UNCHANGED;
+    ret->result = ret->denied ? ADMIT_DENIED : response.patch.len ? ADMIT_PATCHED : ADMIT_UNCHANGED;
     response_write(&ret->review, &response, out);
     return true;
 }

@@ -28,6 +28,7 @@ struct admit_request {
     enum mode mode; /* of the path */
     struct slice body;
     const struct fact_source *facts; /* as in struct decide_request */
+    long long now;                   /* Unix seconds */
     bool last_chance;
 };
 
@@ -37,9 +38,12 @@ struct admission {
     enum admit_webhook webhook;
     enum admit_result result;
     struct review review;
+    struct pod template, old_template; /* of a workload: what was decided about, */
+    struct slice pointer;              /* and where the template stands */
     struct decisions decisions;
-    bool decided;             /* the review was about images of a Pod */
-    bool applied;             /* what was decided is in the answer: false in audit mode */
+    bool decided; /* the review was about images of a Pod or a workload */
+    bool applied; /* what was decided is in the answer: false in audit mode */
+    bool denied;
     size_t patch_size;        /* bytes of the JSON Patch */
     bool adds_pull_secret;    /* the Policy's secret is appended, or in audit would be */
     bool originals_too_large; /* the annotation had to be left out */
@@ -58,8 +62,9 @@ bool admit(const struct admit_request *request, struct arena *arena, struct buff
 struct slice admit_patch(const struct decide_request *request, const struct decisions *decisions,
                          struct arena *arena, bool *ret_originals_too_large);
 
-/* The JSON Pointer of an image, as logs and audit annotations give it. */
-struct slice admission_field(const struct decision *decision, struct arena *arena);
+/* The JSON Pointer of an image in the review's object, as logs and audit annotations give it. */
+struct slice admission_field(const struct admission *admission, const struct decision *decision,
+                             struct arena *arena);
 
 const char *admit_webhook_name(enum admit_webhook webhook);
 const char *admit_result_name(enum admit_result result);

@@ -65,7 +65,9 @@ void *arena_allocate(struct arena *arena, size_t size)
     size = (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
-        size_t data = size > ARENA_BLOCK_SIZE ? size : ARENA_BLOCK_SIZE;
+        size_t data = !block && arena->first_block ? arena->first_block : ARENA_BLOCK_SIZE;
+        if (data < size)
+            data = size;
         block = memory_allocate(sizeof(*block) + data);
         *block = (struct arena_block){.next = arena->blocks, .size = data};
         arena->blocks = block;

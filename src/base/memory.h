@@ -19,6 +19,8 @@ char *memory_copy_slice(struct slice s); /* NUL-terminated */
 struct arena_block;
 struct arena {
     struct arena_block *blocks; /* newest first */
+    size_t
+        first_block; /* bytes of the first block; 0: as the others, which are for whole requests */
 };
 
 /* `size` zeroed bytes, aligned for any type, until arena_clear or arena_done. */

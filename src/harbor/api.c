@@ -35,6 +35,12 @@ void harbor_project_path(struct slice project, struct buffer *out)
     append_segment(out, project, "%2F");
 }
 
+void harbor_summary_path(struct slice project, struct buffer *out)
+{
+    harbor_project_path(project, out);
+    buffer_append_text(out, "/summary");
+}
+
 void harbor_artifact_path(const struct artifact_key *key, struct buffer *out)
 {
     harbor_project_path(key->project, out);
@@ -42,6 +48,24 @@ void harbor_artifact_path(const struct artifact_key *key, struct buffer *out)
     append_segment(out, key->repository, "%252F");
     buffer_append_text(out, "/artifacts/");
     append_segment(out, key->reference, "%2F");
+}
+
+void harbor_artifact_scan_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "?with_scan_overview=true");
+}
+
+void harbor_report_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "/additions/vulnerabilities");
+}
+
+void harbor_scan_path(const struct artifact_key *key, struct buffer *out)
+{
+    harbor_artifact_path(key, out);
+    buffer_append_text(out, "/scan");
 }
 
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out)
@@ -108,6 +132,20 @@ enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply)
     return read_status(reply);
 }
 
+bool harbor_says_filtered(const struct harbor_reply *reply)
+{
+    struct arena arena = {0};
+    const struct slice wanted = SLICE("does not match project repository filter");
+    struct slice message = is_whole_json(reply->body)
+                               ? json_find_text(reply->body, "/errors/0/message", &arena)
+                               : (struct slice){0};
+    bool found = false;
+    for (size_t i = 0; !found && i + wanted.len <= message.len; i++)
+        found = slice_starts_with(slice_from_index(message, i), wanted);
+    arena_done(&arena);
+    return found;
+}
+
 /* The components that pulling needs (CONTRACTS B2); the others may be ill. */
 static bool is_needed(struct slice name)
 {
@@ -142,6 +180,29 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
     return true;
 }
 
+/* A flag of a project's metadata, all of which are strings (Harbor src/pkg/project/models
+ * project.go: isTrue). */
+static bool metadata_flag(struct slice project, const char *pointer, bool absent)
+{
+    struct arena arena = {0};
+    struct slice value, text = json_find_text(project, pointer, &arena);
+    bool there = json_find(project, slice_from(pointer), &value);
+    bool flag = !there ? absent
+                       : slice_equal(text, SLICE("1")) ||
+                             (text.len == 4 && strncasecmp(text.base, "true", 4) == 0);
+    arena_done(&arena);
+    return flag;
+}
+
+static struct cve_allowlist project_allowlist(struct slice project, struct arena *arena)
+{
+    struct slice json;
+    struct cve_allowlist list = {0};
+    if (json_find(project, SLICE("/cve_allowlist"), &json))
+        cve_allowlist_read(arena_copy(arena, json), arena, &list);
+    return list;
+}
+
 enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
                                        struct harbor_project *ret)
 {
@@ -162,8 +223,119 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
                     registry.base[0] != '0' && registry.base[0] != 'n',
         .filter = json_find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
         .filter_kind = json_find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+        .prevent_vul = metadata_flag(reply->body, "/metadata/prevent_vul", false),
+        .auto_scan = metadata_flag(reply->body, "/metadata/auto_scan", false),
+        .reuse_system_allowlist =
+            metadata_flag(reply->body, "/metadata/reuse_sys_cve_allowlist", true),
+        .allowlist = project_allowlist(reply->body, arena),
     };
     return ANSWER_YES;
+}
+
+/* An error in Harbor's own words; its code is in `ret_denied` compared with DENIED, which Harbor
+ * says in read-only mode (9048). */
+static bool is_harbor_error(const struct harbor_reply *reply, bool *ret_denied)
+{
+    struct slice code;
+    *ret_denied = false;
+    if (!reply->json || !is_whole_json(reply->body) ||
+        !json_find(reply->body, SLICE("/errors/0/code"), &code))
+        return false;
+    *ret_denied = slice_equal(code, SLICE("\"DENIED\""));
+    return true;
+}
+
+enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply)
+{
+    bool denied, own = is_harbor_error(reply, &denied);
+    if (reply->status == 202)
+        return SCAN_REQUEST_ACCEPTED;
+    if (reply->status == 401 || reply->status == 403)
+        return denied ? SCAN_REQUEST_FAILED : SCAN_REQUEST_UNAUTHORIZED;
+    if (!own)
+        return SCAN_REQUEST_FAILED;
+    switch (reply->status) {
+    case 409:
+        return SCAN_REQUEST_UNDER_WAY;
+    case 400:
+    case 422:
+        return SCAN_REQUEST_UNSUPPORTED;
+    case 412:
+        return SCAN_REQUEST_NO_SCANNER;
+    case 404:
+        return SCAN_REQUEST_NOT_FOUND;
+    default:
+        return SCAN_REQUEST_FAILED;
+    }
+}
+
+bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
+                          struct slice **ret_names, size_t *ret_count, size_t *ret_on_page)
+{
+    struct json_scanner s;
+    struct slice project, registry;
+    size_t count = 0, on_page = 0;
+    if (reply->status != 200 || !is_whole_json(reply->body))
+        return false;
+    json_scanner_init(&s, reply->body);
+    if (json_peek(&s) != JSON_ARRAY)
+        return false;
+    struct slice *names = arena_allocate(arena, HARBOR_PROJECTS_PAGE * sizeof(*names));
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &project)) {
+        struct slice name = json_find_text(project, "/name", arena);
+        bool proxy = json_find(project, SLICE("/registry_id"), &registry) && registry.len &&
+                     registry.base[0] >= '1' && registry.base[0] <= '9';
+        on_page++;
+        if (proxy && name.len && count < HARBOR_PROJECTS_PAGE)
+            names[count++] = arena_copy(arena, name);
+    }
+    *ret_names = names;
+    *ret_count = count;
+    *ret_on_page = on_page;
+    return true;
+}
+
+/* Hosts by which Docker Hub is asked; images say docker.io. */
+static bool is_docker_hub(struct slice host)
+{
+    static const char *const hosts[] = {"hub.docker.com", "registry-1.docker.io", "index.docker.io",
+                                        "docker.io", "registry.docker.io"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++)
+        if (slice_equal(host, slice_from(hosts[i])))
+            return true;
+    return false;
+}
+
+/* The host, with a port where it is not the scheme's, of an endpoint's URL. */
+static struct slice url_domain(struct slice url)
+{
+    struct slice https = SLICE("https://"), http = SLICE("http://");
+    bool secure = slice_starts_with(url, https);
+    if (secure || slice_starts_with(url, http))
+        url = slice_from_index(url, secure ? https.len : http.len);
+    struct slice host = slice_head(url, slice_find(url, '/'));
+    struct slice usual = secure ? SLICE(":443") : SLICE(":80");
+    if (host.len > usual.len && slice_equal(slice_from_index(host, host.len - usual.len), usual))
+        host.len -= usual.len;
+    return host;
+}
+
+bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
+                         struct harbor_upstream *ret)
+{
+    if (reply->status != 200 || !is_whole_json(reply->body))
+        return false;
+    struct slice url = json_find_text(reply->body, "/registry/url", arena);
+    struct slice status = json_find_text(reply->body, "/registry/status", arena);
+    struct slice domain = url_domain(url);
+    if (domain.len == 0)
+        return false;
+    ret->domain = is_docker_hub(domain) ? SLICE("docker.io") : arena_copy(arena, domain);
+    ret->healthy = slice_equal(status, SLICE("healthy"))     ? TRUTH_YES
+                   : slice_equal(status, SLICE("unhealthy")) ? TRUTH_NO
+                                                             : TRUTH_UNKNOWN;
+    return true;
 }
 
 bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,

@@ -5,12 +5,25 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "harbor/fact.h"
+#include "harbor/scan.h"
 
 #include <stddef.h>
 
 /* /api/v2.0/projects/P/repositories/R/artifacts/REF: the repository's slash encoded twice, since
  * Harbor's front decodes once (CONTRACTS B5). Nothing else in it can leave its path segment. */
 void harbor_artifact_path(const struct artifact_key *key, struct buffer *out);
+
+/* The same with ?with_scan_overview=true: for artifact_details_read. */
+void harbor_artifact_scan_path(const struct artifact_key *key, struct buffer *out);
+
+/* …/additions/vulnerabilities: for vulnerability_report_read. */
+void harbor_report_path(const struct artifact_key *key, struct buffer *out);
+
+/* …/scan: POST starts one. */
+void harbor_scan_path(const struct artifact_key *key, struct buffer *out);
+
+/* What cve_allowlist_read reads for all projects that reuse it. */
+#define HARBOR_SYSTEM_ALLOWLIST_PATH "/api/v2.0/system/CVEAllowlist"
 
 /* /v2/P/R/manifests/REF. */
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out);
@@ -46,6 +59,10 @@ enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply);
  * and no (5025, 5033) from the page of a portal or an ingress. */
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
 
+/* Whether the body of a 404 to a manifest says that the project's proxy filter refuses the
+ * repository (Harbor 2.16, src/server/middleware/repoproxy/proxy.go checkRepositoryFilter). */
+bool harbor_says_filtered(const struct harbor_reply *reply);
+
 /* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
@@ -56,10 +73,50 @@ struct harbor_project {
     bool is_proxy;
     struct slice filter,
         filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
+    bool prevent_vul, auto_scan;
+    bool reuse_system_allowlist;    /* also where it does not say: Harbor's ReuseSysCVEAllowlist */
+    struct cve_allowlist allowlist; /* its own, set or not reused; empty where it cannot be read */
 };
 
 enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct arena *arena,
                                        struct harbor_project *ret);
+
+/* GET of a page of the projects that the account sees. */
+#define HARBOR_PROJECTS_PATH "/api/v2.0/projects?page_size=100&page="
+enum { HARBOR_PROJECTS_PAGE = 100 };
+
+/* Names of those on the page that are proxy-cache projects, in the arena; `ret_on_page` counts all.
+ * False for what is no such page. */
+bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
+                          struct slice **ret_names, size_t *ret_count, size_t *ret_on_page);
+
+/* /api/v2.0/projects/P/summary: it shows the endpoint also to accounts that may not read endpoints
+ * (3045, 4082). */
+void harbor_summary_path(struct slice project, struct buffer *out);
+
+/* What a proxy-cache project stands for. */
+struct harbor_upstream {
+    struct slice domain; /* as it stands in front of images: "docker.io", "registry:5000" */
+    enum truth healthy;  /* as Harbor's own probe, every five minutes, has it */
+};
+
+/* False where the answer names no endpoint with a URL. In the arena. */
+bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
+                         struct harbor_upstream *ret);
+
+/* POST of …/scan. */
+enum scan_request_answer {
+    SCAN_REQUEST_ACCEPTED,
+    SCAN_REQUEST_UNDER_WAY,    /* 409: there is one that has not ended */
+    SCAN_REQUEST_UNSUPPORTED,  /* 400, 422: not for this scanner, or it is away (1028, 6019) */
+    SCAN_REQUEST_NO_SCANNER,   /* 412: none is set, or it is deactivated */
+    SCAN_REQUEST_UNAUTHORIZED, /* our account may not */
+    SCAN_REQUEST_NOT_FOUND,    /* no such artifact */
+    SCAN_REQUEST_FAILED,       /* anything else: ask again later. Also Harbor's read-only mode */
+};
+
+/* Other answers than 202, 401 and 403 count only with an error of Harbor's own as their body. */
+enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply);
 
 /* GET /systeminfo: whether Harbor knows our account. `harbor_version` is there only for one that is
  * alive (4028, 4035), and not while the database is down (1107). */
@@ -67,7 +124,8 @@ bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *aren
                             struct slice *ret_version);
 
 /* A notification of Harbor's (CONTRACTS B8): "PROJECT/REPOSITORY" of what changed, in its Default
- * or CloudEvents form. A hint to ask again, never an answer. False where the body is none. */
+ * or CloudEvents form; also of scans (SCANNING_COMPLETED, harbor.scan.failed, …). A hint to ask
+ * again, never an answer. False where the body is none. */
 bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);
 
 /* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */

@@ -1,7 +1,7 @@
 /* Facts: what only Harbor knows, as data. Who asks for them and keeps them is not known here. */
 #pragma once
 
-#include "base/slice.h"
+#include "harbor/scan.h"
 
 #include <stdbool.h>
 
@@ -33,19 +33,25 @@ static inline bool artifact_is_by_digest(const struct artifact_key *key)
 
 /* What is known of an artifact. The zero value is: nothing. */
 struct artifact_fact {
-    enum truth present;   /* in Harbor's database: pulled before */
-    enum truth servable;  /* a pull through the proxy project would find it */
-    enum truth public_;   /* its project can be pulled from without credentials */
-    bool unauthorized;    /* Harbor answered our account 401 or 403 */
-    bool outside_filter;  /* the project's proxy filter refuses the repository (Harbor 2.16) */
-    bool refused_by_gate; /* Harbor's own pull gate answers 412 */
+    enum truth present;       /* in Harbor's database: pulled before */
+    enum truth servable;      /* a pull through the proxy project would find it */
+    enum truth public_;       /* its project can be pulled from without credentials */
+    bool unauthorized;        /* Harbor answered our account 401 or 403 */
+    bool outside_filter;      /* the project's proxy filter refuses the repository (Harbor 2.16) */
+    bool refused_by_gate;     /* Harbor's own pull gate answers 412 */
+    enum truth has_allowlist; /* a CVE allowlist of Harbor's with entries applies to it */
+    struct slice digest;      /* of what is in the database; empty: not known */
+    long long project_id;     /* Harbor's number of its project; 0: not known */
+    struct scan scan;         /* its findings say whether Harbor's allowlists hold them */
 };
 
-/* How much has to be known. */
-enum fact_depth {
-    FACT_PRESENT,  /* Harbor's database is enough */
-    FACT_SERVABLE, /* and, where it is not there, Harbor has to ask its upstream */
+/* What has to be known, as bits. */
+enum {
+    FACT_PRESENT = 1 << 0,  /* whether it is in Harbor's database */
+    FACT_SERVABLE = 1 << 1, /* and, where it is not, whether Harbor's upstream has it */
+    FACT_SCAN = 1 << 2,     /* and what its scan says */
 };
+typedef unsigned fact_needs;
 
 struct harbor;
 
@@ -53,8 +59,9 @@ struct harbor;
  */
 struct fact_source {
     enum harbor_health (*health)(const struct fact_source *self, const struct harbor *harbor);
-    /* False: nothing is known, or not as deep as asked for. */
+    /* False: nothing is known, or not all that is needed. Texts and findings are in the arena or
+     * live as long as the source; `now` (Unix seconds) is for allowlists that expire. */
     bool (*artifact)(const struct fact_source *self, const struct harbor *harbor,
-                     const struct artifact_key *key, enum fact_depth depth,
-                     struct artifact_fact *ret);
+                     const struct artifact_key *key, fact_needs needs, long long now,
+                     struct arena *arena, struct artifact_fact *ret);
 };

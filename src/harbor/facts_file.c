@@ -2,17 +2,21 @@
 #include "harbor/facts_file.h"
 
 #include "base/map.h"
+#include "base/rfc3339.h"
 #include "json/scanner.h"
 
 #include <stdlib.h>
 
 struct harbor_facts {
     enum harbor_health health;
+    struct facts_registry *registries;
+    size_t registry_count;
     struct map artifacts; /* key as written → struct artifact_fact * */
 };
 
 struct facts_file {
     struct arena arena;
+    long long recorded; /* Unix seconds; 0: it does not say */
     struct map harbors; /* name → struct harbor_facts * */
 };
 
@@ -72,11 +76,152 @@ static void read_pull_gate(struct reader *r, struct artifact_fact *fact)
     }
 }
 
-static void read_artifact(struct reader *r, struct artifact_fact *fact)
+/* A string; anything else is an error, and the empty slice. */
+static struct slice read_text(struct reader *r, const char *what)
+{
+    struct json_string value;
+    struct arena *arena = &r->file->arena;
+    if (json_peek(&r->s) != JSON_STRING)
+        fail(r, what, "text");
+    else if (json_read_string(&r->s, &value))
+        return arena_copy(arena, json_string_decode(value, arena));
+    return (struct slice){0};
+}
+
+static long long read_time(struct reader *r, const char *what)
+{
+    long long seconds = 0;
+    struct slice text = read_text(r, what);
+    if (!r->failed && !rfc3339_parse(text, &seconds))
+        fail_here(r, what, "a time such as \"2026-11-20T02:11:09Z\"");
+    return seconds;
+}
+
+static void read_finding(struct reader *r, struct finding *finding)
 {
     struct json_string key;
+    bool has_severity = false;
+    if (!enter(r, "a finding"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        if (json_string_is(key, SLICE("id")))
+            finding->id = read_text(r, "`id`");
+        else if (json_string_is(key, SLICE("severity")))
+            has_severity = severity_from_text(read_text(r, "`severity`"), &finding->severity);
+        else if (json_string_is(key, SLICE("package")))
+            finding->package = read_text(r, "`package`");
+        else if (json_string_is(key, SLICE("fix")))
+            finding->fix = read_text(r, "`fix`");
+        else if (json_string_is(key, SLICE("allowlisted")))
+            finding->allowlisted = read_truth(r, "`allowlisted`") == TRUTH_YES;
+        else
+            json_skip(&r->s);
+    }
+    if (finding->id.len == 0)
+        fail_here(r, "a finding without `id`", "one such as \"CVE-2026-1\"");
+    else if (!has_severity)
+        fail_here(r, "a finding's `severity`", "\"Low\", \"Medium\", \"High\" or \"Critical\"");
+}
+
+static void read_findings(struct reader *r, struct scan *scan)
+{
+    size_t capacity = 0;
+    scan->findings = NULL; /* a key that stands twice: the last counts */
+    scan->finding_count = 0;
+    if (json_peek(&r->s) != JSON_ARRAY) {
+        fail(r, "`findings`", "a list");
+        return;
+    }
+    json_array_begin(&r->s);
+    while (json_array_next(&r->s)) {
+        struct finding finding = {0};
+        read_finding(r, &finding);
+        scan->findings = arena_grow(&r->file->arena, scan->findings, scan->finding_count, &capacity,
+                                    sizeof(finding));
+        scan->findings[scan->finding_count++] = finding;
+    }
+}
+
+static void read_scan_status(struct reader *r, struct scan *scan)
+{
+    struct slice text = read_text(r, "`status`");
+    scan->status = slice_equal(text, SLICE("None")) ? SCAN_NONE : scan_status_from_text(text);
+    if (!r->failed && scan->status == SCAN_UNKNOWN && !slice_equal(text, SLICE("Unknown")))
+        fail_here(r, "`status` of a scan",
+                  "\"Success\", \"Error\", \"Stopped\", \"Pending\", \"Scheduled\", "
+                  "\"Running\", or \"None\" or \"Unknown\"");
+}
+
+/* Numbers by severity, where there is no list. */
+static void read_counts(struct reader *r, struct scan *scan)
+{
+    struct json_string key;
+    if (!enter(r, "`counts`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        enum severity severity;
+        struct slice number;
+        bool known = severity_from_text(json_string_decode(key, &r->file->arena), &severity);
+        if (!known || json_peek(&r->s) != JSON_NUMBER)
+            fail(r, "`counts`", "numbers by severity, such as {\"Critical\": 2}");
+        else if (json_skip_slice(&r->s, &number))
+            scan->counts[severity] = scan_count_from_text(number);
+    }
+    scan->listed = false;
+}
+
+static void read_scan(struct reader *r, struct scan *scan)
+{
+    struct json_string key;
+    *scan = (struct scan){.status = SCAN_DONE, .listed = true}; /* a file holds all there is */
+    if (!enter(r, "`scan`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        if (json_string_is(key, SLICE("status")))
+            read_scan_status(r, scan);
+        else if (json_string_is(key, SLICE("finished")))
+            scan->finished = read_time(r, "`finished`");
+        else if (json_string_is(key, SLICE("partial")))
+            scan->partial = read_truth(r, "`partial`") == TRUTH_YES;
+        else if (json_string_is(key, SLICE("findings")))
+            read_findings(r, scan);
+        else if (json_string_is(key, SLICE("counts")))
+            read_counts(r, scan);
+        else
+            json_skip(&r->s);
+    }
+    if (!scan->listed && scan->findings)
+        fail_here(r, "`counts` beside `findings`", "one of them");
+    if (scan->listed)
+        scan_set_findings(scan, SEVERITY_NONE, scan->findings, scan->finding_count,
+                          &r->file->arena);
+}
+
+static enum truth read_truth_or_null(struct reader *r, const char *what)
+{
+    if (json_peek(&r->s) != JSON_NULL)
+        return read_truth(r, what);
+    json_skip(&r->s);
+    return TRUTH_UNKNOWN;
+}
+
+static void read_allowlist(struct reader *r, struct artifact_fact *fact)
+{
+    if (!slice_equal(read_text(r, "`allowlist`"), SLICE("unknown")))
+        fail_here(r, "`allowlist`",
+                  "\"unknown\", or nothing: each finding says whether it is "
+                  "`allowlisted`");
+    fact->has_allowlist = TRUTH_UNKNOWN;
+}
+
+static void read_artifact(struct reader *r, struct artifact_fact *fact)
+{
+    bool not_scannable = false;
+    struct json_string key;
     fact->present = TRUTH_NO;
-    fact->public_ = TRUTH_YES; /* a file that does not say so was written by hand */
+    fact->public_ = TRUTH_YES;      /* a file that does not say so was written by hand */
+    fact->has_allowlist = TRUTH_NO; /* each finding says whether it is allowlisted */
+    fact->scan.status = SCAN_NONE;
     if (!enter(r, "an artifact"))
         return;
     while (json_object_next(&r->s, &key)) {
@@ -85,16 +230,26 @@ static void read_artifact(struct reader *r, struct artifact_fact *fact)
         else if (json_string_is(key, SLICE("servable")))
             fact->servable = read_truth(r, "`servable`");
         else if (json_string_is(key, SLICE("public")))
-            fact->public_ = read_truth(r, "`public`");
+            fact->public_ = read_truth_or_null(r, "`public`");
+        else if (json_string_is(key, SLICE("allowlist")))
+            read_allowlist(r, fact);
         else if (json_string_is(key, SLICE("authorized")))
             fact->unauthorized = read_truth(r, "`authorized`") == TRUTH_NO;
         else if (json_string_is(key, SLICE("inProxyFilter")))
             fact->outside_filter = read_truth(r, "`inProxyFilter`") == TRUTH_NO;
         else if (json_string_is(key, SLICE("pullGate")))
             read_pull_gate(r, fact);
+        else if (json_string_is(key, SLICE("digest")))
+            fact->digest = read_text(r, "`digest`");
+        else if (json_string_is(key, SLICE("scannable")))
+            not_scannable = read_truth(r, "`scannable`") == TRUTH_NO;
+        else if (json_string_is(key, SLICE("scan")))
+            read_scan(r, &fact->scan);
         else
-            json_skip(&r->s); /* digest, scan, scannable: the gate's */
+            json_skip(&r->s);
     }
+    if (not_scannable)
+        fact->scan.status = SCAN_NOT_SCANNABLE;
     if (fact->servable == TRUTH_UNKNOWN)
         fact->servable = fact->present;
 }
@@ -112,6 +267,24 @@ static void read_artifacts(struct reader *r, struct harbor_facts *harbor)
     }
 }
 
+static void read_registries(struct reader *r, struct harbor_facts *harbor)
+{
+    struct arena *arena = &r->file->arena;
+    struct json_string key;
+    size_t capacity = 0;
+    harbor->registry_count = 0;
+    if (!enter(r, "`registries`"))
+        return;
+    while (json_object_next(&r->s, &key)) {
+        struct facts_registry registry = {.domain =
+                                              arena_copy(arena, json_string_decode(key, arena))};
+        registry.project = read_text(r, "a project of `registries`");
+        harbor->registries = arena_grow(arena, harbor->registries, harbor->registry_count,
+                                        &capacity, sizeof(registry));
+        harbor->registries[harbor->registry_count++] = registry;
+    }
+}
+
 static void read_harbor(struct reader *r, struct harbor_facts *harbor)
 {
     struct json_string key;
@@ -125,6 +298,8 @@ static void read_harbor(struct reader *r, struct harbor_facts *harbor)
             authorized = read_truth(r, "`authorized`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("artifacts")))
             read_artifacts(r, harbor);
+        else if (json_string_is(key, SLICE("registries")))
+            read_registries(r, harbor);
         else
             json_skip(&r->s);
     }
@@ -159,6 +334,8 @@ bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *
             if (json_string_is(key, SLICE("harbors"))) {
                 read_harbors(&r);
                 found = true;
+            } else if (json_string_is(key, SLICE("recorded"))) {
+                r.file->recorded = read_time(&r, "`recorded`");
             } else {
                 json_skip(&r.s);
             }
@@ -194,6 +371,19 @@ void facts_file_free(struct facts_file *file)
 }
 
 /* --- asking --- */
+
+const struct facts_registry *facts_file_registries(const struct facts_file *file,
+                                                   struct slice harbor, size_t *ret_count)
+{
+    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
+    *ret_count = facts ? facts->registry_count : 0;
+    return facts ? facts->registries : NULL;
+}
+
+long long facts_file_recorded(const struct facts_file *file)
+{
+    return file->recorded;
+}
 
 enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor)
 {

@@ -19,6 +19,16 @@ struct facts_file;
 bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *reterr);
 void facts_file_free(struct facts_file *file);
 
+/* When it was recorded, Unix seconds: the time by which scans are old. 0: it does not say. */
+long long facts_file_recorded(const struct facts_file *file);
+
+/* What a Harbor that discovers its projects was found to proxy: upstream domain and project. */
+struct facts_registry {
+    struct slice domain, project;
+};
+const struct facts_registry *facts_file_registries(const struct facts_file *file,
+                                                   struct slice harbor, size_t *ret_count);
+
 /* Health and artifact of the Harbor of that name; a Harbor that is not in the file is
  * HEALTH_UNKNOWN. */
 enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor);

@@ -11,6 +11,9 @@ struct audit_annotation {
 
 struct response {
     bool allowed;
+    struct slice message;         /* for the person who is refused; only where it is not allowed */
+    const struct slice *warnings; /* each without control characters, 256 characters at most */
+    size_t warning_count;
     struct slice patch; /* the JSON Patch; empty: nothing changes, and neither patch nor patchType
                          * is written (an API server refuses one without the other) */
     const struct audit_annotation *annotations;

@@ -1,6 +1,7 @@
 /* Reads an AdmissionReview in one pass over its bytes. */
 #include "kube/review.h"
 
+#include "kube/workload.h"
 #include "json/scanner.h"
 
 struct review_reader {
@@ -64,6 +65,15 @@ static void read_dry_run(struct review_reader *r)
         json_skip(&r->s);
 }
 
+/* Reads request.object or oldObject as a Pod, and keeps its text: of a workload it is only the
+ * metadata that a Pod has, too. */
+static void read_object(struct review_reader *r, struct pod *pod, struct slice *ret_text)
+{
+    const char *begin = r->s.at;
+    pod_read(&r->s, r->arena, pod);
+    *ret_text = slice_of(begin, (size_t)(r->s.at - begin));
+}
+
 /* The plain text members of request, by name. */
 static struct slice *request_text(struct review_reader *r, struct json_string key)
 {
@@ -91,9 +101,9 @@ static void read_request_member(struct review_reader *r, struct json_string key)
     else if (json_string_is(key, SLICE("userInfo")))
         read_user_info(r);
     else if (json_string_is(key, SLICE("object")))
-        pod_read(&r->s, r->arena, &r->review.pod);
+        read_object(r, &r->review.pod, &r->review.object);
     else if (json_string_is(key, SLICE("oldObject")))
-        pod_read(&r->s, r->arena, &r->review.old_pod);
+        read_object(r, &r->review.old_pod, &r->review.old_object);
     else if (json_string_is(key, SLICE("dryRun")))
         read_dry_run(r);
     else
@@ -163,12 +173,45 @@ bool review_parse(struct slice body, struct arena *arena, struct review *ret, st
 
 enum review_subject review_subject(const struct review *review)
 {
+    bool create = slice_equal(review->operation, SLICE("CREATE"));
+    bool update = slice_equal(review->operation, SLICE("UPDATE"));
+    if (workload_is_built_in(review->group, review->kind))
+        return (create || update) && review->sub_resource.len == 0 ? REVIEW_WORKLOAD : REVIEW_OTHER;
     if (review->group.len || !slice_equal(review->kind, SLICE("Pod")))
         return REVIEW_OTHER;
-    if (slice_equal(review->operation, SLICE("CREATE")) && review->sub_resource.len == 0)
+    if (create && review->sub_resource.len == 0)
         return REVIEW_POD_CREATE;
-    if (slice_equal(review->operation, SLICE("UPDATE")) &&
-        slice_equal(review->sub_resource, SLICE("ephemeralcontainers")))
+    if (update && slice_equal(review->sub_resource, SLICE("ephemeralcontainers")))
         return REVIEW_EPHEMERAL_CONTAINERS;
     return REVIEW_OTHER;
+}
+
+/* The Pod of a template in the object's text; one without images where there is none. */
+static void read_template(const struct review *review, struct slice text, struct arena *arena,
+                          struct pod *ret, struct slice *ret_pointer)
+{
+    const struct object nameless = {.group = review->group, .kind = review->kind};
+    struct object object;
+    struct workload workload;
+    bool missing;
+    *ret = (struct pod){0};
+    if (!object_read(text, &nameless, arena, &object))
+        return;
+    object.group = review->group; /* what the API server calls it, whatever the text says */
+    object.kind = review->kind;
+    if (workload_read(&object, NULL, 0, arena, &workload, &missing)) {
+        *ret = workload.pod;
+        *ret_pointer = workload.pointer;
+    }
+}
+
+void review_templates(const struct review *review, struct arena *arena, struct pod *ret,
+                      struct pod *ret_old, struct slice *ret_pointer)
+{
+    struct slice old_pointer;
+    *ret_pointer = (struct slice){0};
+    read_template(review, review->object, arena, ret, ret_pointer);
+    *ret_old = (struct pod){0};
+    if (review->old_object.len)
+        read_template(review, review->old_object, arena, ret_old, &old_pointer);
 }

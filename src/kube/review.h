@@ -18,8 +18,9 @@ struct review {
     struct slice operation; /* CREATE, UPDATE, DELETE, CONNECT */
     struct slice user_name; /* userInfo.username: who asks */
     bool dry_run;
-    struct pod pod;     /* of request.object; empty where that is none */
-    struct pod old_pod; /* of request.oldObject */
+    struct slice object, old_object; /* request.object and oldObject as text; empty: not there */
+    struct pod pod;                  /* of request.object; of a workload only what metadata says */
+    struct pod old_pod;              /* of request.oldObject */
 };
 
 /* What a review asks us to look at. */
@@ -27,6 +28,7 @@ enum review_subject {
     REVIEW_OTHER,                /* nothing of ours: allowed unchanged */
     REVIEW_POD_CREATE,           /* all images of the Pod */
     REVIEW_EPHEMERAL_CONTAINERS, /* those ephemeral containers that the old Pod does not have */
+    REVIEW_WORKLOAD,             /* images of the Pod template that the old object does not have */
 };
 
 /* Reads the body of an admission call. Slices point into `body` or the arena. False, with a text
@@ -35,3 +37,9 @@ enum review_subject {
 bool review_parse(struct slice body, struct arena *arena, struct review *ret, struct error *reterr);
 
 enum review_subject review_subject(const struct review *review);
+
+/* The Pods that the templates of a REVIEW_WORKLOAD make, of the object and of the old one, as
+ * workload_read has them; without images where there is none. `ret_pointer` is the JSON Pointer of
+ * the object's template. In the arena and the body. */
+void review_templates(const struct review *review, struct arena *arena, struct pod *ret,
+                      struct pod *ret_old, struct slice *ret_pointer);

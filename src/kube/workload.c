@@ -19,6 +19,46 @@ static const struct template_path built_in[] = {
     {{"batch", 5}, {"CronJob", 7}, {"/spec/jobTemplate/spec/template", 31}},
 };
 
+bool workload_is_built_in(struct slice group, struct slice kind)
+{
+    for (size_t i = 0; i < sizeof(built_in) / sizeof(*built_in); i++)
+        if (built_in[i].pointer.len && slice_equal(built_in[i].group, group) &&
+            slice_equal(built_in[i].kind, kind))
+            return !slice_equal(kind, SLICE("PodTemplate")); /* nobody makes Pods of it */
+    return false;
+}
+
+static bool read_is_controller(struct json_scanner *s)
+{
+    struct json_string key;
+    bool controller = false;
+    if (json_peek(s) != JSON_OBJECT) {
+        json_skip(s);
+        return false;
+    }
+    json_object_begin(s);
+    while (json_object_next(s, &key)) {
+        if (json_string_is(key, SLICE("controller")) && json_peek(s) == JSON_TRUE)
+            json_read_bool(s, &controller);
+        else
+            json_skip(s);
+    }
+    return controller;
+}
+
+static bool read_has_controller(struct json_scanner *s)
+{
+    bool found = false;
+    if (json_peek(s) != JSON_ARRAY) {
+        json_skip(s);
+        return false;
+    }
+    json_array_begin(s);
+    while (json_array_next(s))
+        found |= read_is_controller(s);
+    return found;
+}
+
 static void read_metadata(struct json_scanner *s, struct arena *arena, struct object *ret)
 {
     struct json_string key;
@@ -35,6 +75,8 @@ static void read_metadata(struct json_scanner *s, struct arena *arena, struct ob
             json_read_text(s, arena, &generate_name);
         else if (json_string_is(key, SLICE("namespace")))
             json_read_text(s, arena, &ret->namespace_);
+        else if (json_string_is(key, SLICE("ownerReferences")))
+            ret->has_controller = read_has_controller(s);
         else
             json_skip(s);
     }

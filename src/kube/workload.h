@@ -12,6 +12,7 @@ struct template_path {
 /* What can be said of any object. */
 struct object {
     struct slice group, kind, name, namespace_;
+    bool has_controller; /* an ownerReference with controller: true */
     struct slice json;
 };
 
@@ -22,9 +23,13 @@ struct workload {
                            * comes from a template */
 };
 
-/* Reads apiVersion, kind, metadata.name (or generateName) and metadata.namespace. Group and kind
- * are those of `otherwise` (an item of a PodList does not name its kind) where the text has no
- * kind; false where neither has one. */
+/* Whether the built-in controllers make Pods of such objects, directly or through others:
+ * Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob. */
+bool workload_is_built_in(struct slice group, struct slice kind);
+
+/* Reads apiVersion, kind, metadata.name (or generateName), metadata.namespace and whether
+ * it has a controller. Group and kind are those of `otherwise` (an item of a PodList does not name
+ * its kind) where the text has no kind; false where neither has one. */
 bool object_read(struct slice json, const struct object *otherwise, struct arena *arena,
                  struct object *ret);
 

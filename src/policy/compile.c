@@ -12,6 +12,8 @@ struct compiler {
     struct documents *documents;
     struct diagnostics *diagnostics;
     struct policies *set;
+    const struct discovered *discovered;
+    size_t discovered_count;
 };
 
 #define ERROR(c, at, ...)   diagnostics_error((c)->diagnostics, at, __VA_ARGS__)
@@ -26,8 +28,39 @@ static int compare_registries(const void *a, const void *b)
                          ((const struct registry *)b)->domain);
 }
 
+/* `discover`: the registries are those that Harbor was found to proxy, but for itself. */
+static void set_discovered(struct compiler *c, struct harbor *harbor)
+{
+    if (harbor->registry_count)
+        ERROR(c, harbor->at,
+              "Harbor `%.*s` has `registries` and `discover: true`, expected one of them",
+              SLICE_ARGS(harbor->name));
+    if (harbor->api.url.len == 0)
+        ERROR(c, harbor->at, "Harbor `%.*s` has `discover: true`, expected an `api` to ask",
+              SLICE_ARGS(harbor->name));
+    harbor->registry_count = 0;
+    harbor->undiscovered = true;
+    for (size_t i = 0; i < c->discovered_count; i++) {
+        const struct discovered *found = &c->discovered[i];
+        if (!slice_equal(found->harbor, harbor->name))
+            continue;
+        harbor->undiscovered = false;
+        harbor->registries =
+            arena_allocate(&c->set->arena, found->count * sizeof(*harbor->registries));
+        for (size_t j = 0; j < found->count; j++) {
+            struct slice domain = arena_copy(&c->set->arena, found->registries[j].domain);
+            struct slice project = arena_copy(&c->set->arena, found->registries[j].project);
+            if (!slice_equal(domain, harbor->host))
+                harbor->registries[harbor->registry_count++] =
+                    (struct registry){domain, project, harbor->at};
+        }
+    }
+}
+
 static void check_harbor(struct compiler *c, struct harbor *harbor)
 {
+    if (harbor->discover)
+        set_discovered(c, harbor);
     for (size_t i = 0; i < harbor->registry_count; i++) {
         const struct registry *registry = &harbor->registries[i];
         if (slice_equal(registry->domain, harbor->host))
@@ -123,13 +156,16 @@ static void compile_registries(struct compiler *c, const struct policy_document 
     for (size_t i = 0; i < document->registries.count; i++) {
         const struct pattern *name = &document->registries.items[i];
         size_t index = harbor_find_registry(harbor, name->text);
-        if (index == harbor->registry_count)
+        if (index < harbor->registry_count)
+            policy->moves[index] = true;
+        else if (harbor->discover && !harbor->undiscovered)
+            WARNING(c, name->at, "Harbor `%.*s` has no proxy-cache project for `%.*s`",
+                    SLICE_ARGS(harbor->name), SLICE_ARGS(slice_head(name->text, 200)));
+        else if (!harbor->discover)
             ERROR(c, name->at,
                   "`%.*s` is not among the `registries` of Harbor `%.*s`, expected "
                   "one that has a project there",
                   SLICE_ARGS(slice_head(name->text, 200)), SLICE_ARGS(harbor->name));
-        else
-            policy->moves[index] = true;
     }
 }
 
@@ -157,7 +193,7 @@ static void compile_exclude(struct compiler *c, struct policy *policy)
         struct slice text = pattern->text;
         glob_set_add(pattern->whole ? &policy->exclude_whole : &policy->exclude_names, text, i,
                      &c->set->arena);
-        if (pattern->wildcard && !can_exclude(policy, pattern))
+        if (pattern->wildcard && !policy->harbor->discover && !can_exclude(policy, pattern))
             WARNING(c, pattern->at,
                     "`%.*s` excludes nothing that this Policy moves: images are compared "
                     "by their whole name; expected `docker.io/…`, or `*` in front",
@@ -183,6 +219,15 @@ static void compile_facts(struct compiler *c, const struct policy_document *docu
                 "`onHarborUnavailable` has no effect: Harbor `%.*s` has no "
                 "`api`, so nobody knows",
                 SLICE_ARGS(policy->harbor->name));
+    if (policy->gate.on && !has_api)
+        WARNING(c, document->findings_at,
+                "`findings` asks Harbor, but Harbor `%.*s` has no `api`: every image will be "
+                "`unavailable`",
+                SLICE_ARGS(policy->harbor->name));
+    if (policy->gate.on && policy->gate.unavailable == GATE_DENY)
+        WARNING(c, document->gate_unavailable_at,
+                "`unavailable: deny` refuses every new image while Harbor cannot be asked, at each "
+                "of its upgrades too");
 }
 
 static int compare_policies(const void *x, const void *y)
@@ -461,9 +506,17 @@ static struct slice digest_of(struct arena *arena, const struct policy_source *s
 bool policies_load(const struct policy_source *sources, size_t count, struct slice own_namespace,
                    struct diagnostics *diagnostics, struct policies **ret)
 {
+    return policies_load_discovered(sources, count, own_namespace, NULL, 0, diagnostics, ret);
+}
+
+bool policies_load_discovered(const struct policy_source *sources, size_t count,
+                              struct slice own_namespace, const struct discovered *discovered,
+                              size_t discovered_count, struct diagnostics *diagnostics,
+                              struct policies **ret)
+{
     struct policies *set = memory_allocate_zeroed(1, sizeof(*set));
     struct documents documents = {.arena = &set->arena, .diagnostics = diagnostics};
-    struct compiler c = {&documents, diagnostics, set};
+    struct compiler c = {&documents, diagnostics, set, discovered, discovered_count};
     size_t errors_before = diagnostics->errors;
     atomic_init(&set->references, 1);
     set->digest = digest_of(&set->arena, sources, count);

@@ -4,6 +4,7 @@
 
 #include "image/reference.h"
 #include "kube/review.h"
+#include "policy/gate.h"
 #include "policy/policy.h"
 #include "json/writer.h"
 
@@ -45,27 +46,36 @@ struct decide_request {
     enum review_subject subject;
     struct slice namespace_;
     const struct pod *pod;
-    const struct pod *old_pod;       /* for REVIEW_EPHEMERAL_CONTAINERS; else may be NULL */
+    const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS and a changed workload; or NULL */
     const struct fact_source *facts; /* NULL: decide as if no Policy required any */
-    bool dry_run;                    /* nothing may be asked that makes Harbor ask its upstream */
-    bool last_chance;                /* facts that are missing now are missing for good */
+    long long now;                   /* Unix seconds */
+    bool spare_upstream;             /* nothing may be asked that makes Harbor ask its upstream */
+    bool judge;                      /* the gate is asked, too */
+    bool gate_only;      /* nothing is asked for the rewrite, which is told as far as it is known */
+    bool owned;          /* the object, a Pod or a workload, has a controller */
+    bool believe_owners; /* whoever says so; else it depends on the user */
+    struct slice user_name; /* who asks */
+    bool last_chance;       /* facts that are missing now are missing for good */
 };
 
 /* A fact that is missing: what has to be asked before deciding again. */
 struct fact_question {
     const struct harbor *harbor;
     struct artifact_key key; /* lives as long as the request's arena */
-    enum fact_depth depth;
+    fact_needs needs;
 };
 
 struct decision {
     const struct image_field *field;
     struct slice result; /* what the Pod would carry: the image itself when kept */
-    bool at_harbor;      /* the image's own domain is Harbor's host */
+    bool parsed;         /* the image is a reference; meaningful with a Policy */
+    struct reference reference;
+    bool at_harbor; /* the image's own domain is Harbor's host */
     enum rewrite_reason reason;
     const struct registry *registry; /* of the image's domain, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
     const char *detail;              /* a sentence for people, or NULL */
+    struct gate gate;
 };
 
 struct decisions {
@@ -77,6 +87,10 @@ struct decisions {
     struct decision *items;      /* for each image that the request is about */
     size_t count;
     size_t rewrites; /* how many of them have REASON_REWRITTEN */
+    bool gated;      /* the gate judges the object's images, */
+    bool spared;     /* but a controller made it: it is warned about where it would be refused */
+    struct slice doubted; /* who says that a controller made it, and is not known to be one */
+    size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
     struct fact_question
         *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;

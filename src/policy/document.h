@@ -13,7 +13,7 @@ struct policy_document {
     bool has_registries;
     struct pattern_list registries; /* `registries`, as names */
     bool has_require, has_unavailable;
-    struct position require_at, unavailable_at;
+    struct position require_at, unavailable_at, findings_at, gate_unavailable_at;
 };
 
 struct documents {

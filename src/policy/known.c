@@ -12,10 +12,10 @@ static enum harbor_health health(const struct fact_source *self, const struct ha
 }
 
 static bool artifact(const struct fact_source *self, const struct harbor *harbor,
-                     const struct artifact_key *key, enum fact_depth depth,
-                     struct artifact_fact *ret)
+                     const struct artifact_key *key, fact_needs needs, long long now,
+                     struct arena *arena, struct artifact_fact *ret)
 {
-    (void)depth; /* a file holds all that will ever be known */
+    (void)needs, (void)now, (void)arena; /* a file holds all that will ever be known */
     return facts_file_artifact(known_of(self)->file, harbor->name, key, ret);
 }
 

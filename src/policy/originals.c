@@ -95,7 +95,7 @@ bool originals_value(const struct decide_request *request, const struct decision
 {
     const struct pod *pod = request->pod;
     *ret_too_large = false;
-    if (decisions->rewrites == 0 || request->subject != REVIEW_POD_CREATE)
+    if (decisions->rewrites == 0 || request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return false;
     struct buffer out = {0};
     struct json_writer w = {.out = &out};

@@ -32,6 +32,33 @@ enum require {
     REQUIRE_SERVABLE, /* that a pull would find it */
 };
 
+/* What the gate does with an image, in rising order. */
+enum gate_outcome {
+    GATE_ALLOW,
+    GATE_WARN,
+    GATE_DENY,
+    GATE_OUTCOMES,
+};
+
+/* A finding that a Policy lives with, for a time. */
+struct cve_exception {
+    struct slice id, reason;
+    struct position at;
+    long long ends; /* Unix seconds from which on it does not count; 0: never */
+};
+
+/* `findings` of a Policy. */
+struct gate_rules {
+    bool on;
+    enum severity severity; /* this and above count */
+    enum gate_outcome action, unscanned, unproxied, unavailable;
+    bool pods;                   /* enforceOn: pods; also a controller's Pods are refused */
+    bool fixable_only;           /* what nobody can repair does not count */
+    long long max_age;           /* seconds; an older scan counts as none */
+    struct cve_exception *allow; /* in the order of their ids */
+    size_t allow_count;
+};
+
 /* Where Harbor's API is and who we are there. */
 struct harbor_api {
     struct slice url; /* https://host[:port], without a path; empty: there is none */
@@ -72,7 +99,8 @@ struct harbor {
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;
-    bool discover; /* registries are Harbor's own proxy projects */
+    bool discover;     /* registries are Harbor's own proxy projects, */
+    bool undiscovered; /* which are not known yet */
 };
 
 struct policy {
@@ -93,6 +121,7 @@ struct policy {
     enum pull_policy pull_policy;
     enum require require;
     bool rewrite_when_down; /* onHarborUnavailable: rewrite */
+    struct gate_rules gate;
 };
 
 struct policies;
@@ -110,6 +139,20 @@ struct policy_source {
  * them are in `diagnostics`, sorted. Nothing of the sources is needed afterwards. */
 bool policies_load(const struct policy_source *sources, size_t count, struct slice own_namespace,
                    struct diagnostics *diagnostics, struct policies **ret);
+
+/* The proxy-cache projects that a Harbor was found to have, by upstream domain. */
+struct discovered {
+    struct slice harbor; /* the name of its document */
+    struct registry *registries;
+    size_t count;
+};
+
+/* The same, with what is known of the Harbors that say `discover: true`; one that nothing is known
+ * of has no registries yet. */
+bool policies_load_discovered(const struct policy_source *sources, size_t count,
+                              struct slice own_namespace, const struct discovered *discovered,
+                              size_t discovered_count, struct diagnostics *diagnostics,
+                              struct policies **ret);
 
 /* Shares the set, and gives a share back; the last one frees it. NULL is fine. Thread-safe. */
 struct policies *policies_ref(struct policies *policies);
@@ -152,3 +195,4 @@ struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *
 bool policy_pattern_can_match(const struct pattern *pattern);
 
 const char *mode_name(enum mode mode);
+const char *gate_outcome_name(enum gate_outcome outcome);

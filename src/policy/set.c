@@ -112,6 +112,12 @@ struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *
                       6);
 }
 
+const char *gate_outcome_name(enum gate_outcome outcome)
+{
+    static const char *const names[GATE_OUTCOMES] = {"allow", "warn", "deny"};
+    return names[outcome];
+}
+
 const char *mode_name(enum mode mode)
 {
     static const char *const names[] = {"disabled", "audit", "enforce"};

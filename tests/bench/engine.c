@@ -8,9 +8,9 @@
  * The policies are in the shape of policies/: the Pod in BODY must be in the namespace
  * `monitoring`, with images of docker.io or quay.io. */
 #include "admit/admit.h"
-#include "json/scanner.h"
 #include "policy/policy.h"
 #include "tests/bench/measure.h"
+#include "json/scanner.h"
 
 enum step { SCAN, REVIEW, ADMIT };
 
@@ -84,8 +84,8 @@ static void write_policies(const struct bench_case *c, struct buffer *out)
         buffer_append_text(out, "  requireInHarbor: servable\n");
     buffer_append_text(out, "  exclude:\n");
     for (unsigned i = 0; i < c->excludes; i++)
-        buffer_append_format(out, i % 2 ? "    - docker.io/library/never-%u\n"
-                                        : "    - \"*/never-%u/*\"\n", i);
+        buffer_append_format(
+            out, i % 2 ? "    - docker.io/library/never-%u\n" : "    - \"*/never-%u/*\"\n", i);
     buffer_append_text(out, "    - docker.io/library/busybox\n");
     write_others(out, c, 1, 2);
 }
@@ -120,9 +120,10 @@ static enum harbor_health is_up(const struct fact_source *self, const struct har
 }
 
 static bool has_it(const struct fact_source *self, const struct harbor *harbor,
-                   const struct artifact_key *key, enum fact_depth depth, struct artifact_fact *ret)
+                   const struct artifact_key *key, fact_needs needs, long long now,
+                   struct arena *arena, struct artifact_fact *ret)
 {
-    (void)self, (void)harbor, (void)key, (void)depth;
+    (void)self, (void)harbor, (void)key, (void)needs, (void)now, (void)arena;
     *ret = (struct artifact_fact){.present = TRUTH_YES, .public_ = TRUTH_YES};
     return true;
 }
@@ -159,14 +160,14 @@ static bool answer(void *context)
     struct buffer out = {0};
     struct admission admission;
     struct error error;
-    bool good = admit(&(struct admit_request){.policies = subject->policies,
-                                     .webhook = ADMIT_MUTATE,
-                                     .mode = mode,
-                                     .body = subject->body,
-                                     .facts = subject->bench_case->facts ? &has_all : NULL},
+    bool good =
+        admit(&(struct admit_request){.policies = subject->policies,
+                                      .webhook = ADMIT_MUTATE,
+                                      .mode = mode,
+                                      .body = subject->body,
+                                      .facts = subject->bench_case->facts ? &has_all : NULL},
               &arena, &out, &admission, &error) &&
-                admission.decisions.rewrites > 0 &&
-                (admission.patch_size > 0) == (mode == MODE_ENFORCE);
+        admission.decisions.rewrites > 0 && (admission.patch_size > 0) == (mode == MODE_ENFORCE);
     buffer_done(&out);
     arena_done(&arena);
     return good;

@@ -138,6 +138,37 @@ REASONS = [
 WITHOUT_POLICY = {"policy-invalid", "protected", "no-policy"}
 
 
+GATE_REASONS = {  # and which outcomes each can have
+    "clean": {"allow"},
+    "below-threshold": {"allow"},
+    "allowlisted": {"allow"},
+    "findings": {"warn", "deny"},
+    "unscanned": {"allow", "warn", "deny"},
+    "scanning": {"allow", "warn", "deny"},
+    "scan-failed": {"allow", "warn", "deny"},
+    "not-scannable": {"allow"},
+    "too-old": {"allow", "warn", "deny"},
+    "unproxied": {"allow", "warn", "deny"},
+    "unavailable": {"allow", "warn", "deny"},
+    "refused-by-harbor": {"warn", "deny"},
+}
+SEVERITIES = ["Critical", "High", "Medium", "Low", "Unknown", "None"]
+
+
+def check_gate(gate):
+    """The shape of what the gate says."""
+    optional = {"digest", "scanned", "counts", "cves", "detail"}
+    assert {"outcome", "reason"} <= gate.keys() <= {"outcome", "reason"} | optional, gate
+    assert gate["outcome"] in GATE_REASONS[gate["reason"]], gate
+    assert set(gate.get("counts", {})) <= set(SEVERITIES), gate
+    cves = gate.get("cves", [])
+    assert len(cves) <= 10 and (not cves or gate["reason"] == "findings"), gate
+    for cve in cves:
+        assert {"id", "severity", "package"} <= cve.keys() <= {"id", "severity", "package", "fix"}
+    worst = [SEVERITIES.index(cve["severity"]) for cve in cves]
+    assert worst == sorted(worst), gate
+
+
 def check_decision(decision):
     """The shape that plan, explain, the log and audit annotations share."""
     assert DECISION <= decision.keys(), decision
@@ -149,6 +180,8 @@ def check_decision(decision):
         "rewrite" if rewrite["reason"] == "rewritten" else "keep"
     ), decision
     assert (decision["result"] == decision["image"]) == (rewrite["outcome"] == "keep"), decision
+    if "gate" in decision:
+        check_gate(decision["gate"])
     there = {"policy", "source", "bucket"} & decision.keys()
     assert there == (
         set() if rewrite["reason"] in WITHOUT_POLICY else {"policy", "source", "bucket"}
@@ -178,6 +211,9 @@ def check_plan(plan):
     assert {"images", "rewrite", "keep", "deny", "warn", "reasons"} <= summary.keys(), summary
     assert summary["reasons"] == reasons and summary["images"] == len(plan["images"]), summary
     assert summary["rewrite"] == reasons.get("rewritten", 0), summary
+    outcomes = [image["gate"]["outcome"] for image in plan["images"] if "gate" in image]
+    assert summary["deny"] == outcomes.count("deny"), summary
+    assert summary["warn"] == outcomes.count("warn"), summary
     assert (
         summary["images"] == summary["rewrite"] + summary["keep"] == sum(reasons.values())
     ), summary

@@ -12,7 +12,9 @@ NAMES = {
         "harbor-pilot-tls", "ca.crt", "tls.crt", "tls.key", "zz-harbor-pilot",
         "HARBOR_PILOT_NAMESPACE", "host", "registries", "protected", "nodesHaveCredentials",
         "trustedControllers", "namespaces", "priority", "mode", "rollout", "exclude", "owners",
-        "requireInHarbor", "onHarborUnavailable", "api", "url", "credentialsDirectory", "caFile",
+        "requireInHarbor", "onHarborUnavailable", "discover", "findings", "severity", "action",
+        "enforceOn", "workloads", "pods", "fixableOnly", "unscanned", "unproxied", "unavailable",
+        "maxAge", "allow", "warn", "deny", "Low", "Medium", "High", "Critical", "id", "until", "api", "url", "credentialsDirectory", "caFile",
         "username", "password", "never", "cached", "servable", "pullSecret", "pullPolicy", "0",
         "1", "2", "3"],
     "harbor-pilot-serve.1": [
@@ -25,7 +27,9 @@ NAMES = {
         "durationSeconds", "repeated", "pullSecret", "harbor-health", "harbor", "healthy", "detail",
         "harbor-account", "version", "not-known-in-time", "harborpilot_harbor_up",
         "harborpilot_harbor_questions_total", "answer", "harborpilot_harbor_questions_pending",
-        "harborpilot_facts_cached", "harborpilot_fact_hits_total", "harborpilot_fact_misses_total",
+        "child", "report", "pull-gate", "allowlist", "scan", "filter", "projects", "summary",
+        "harborpilot_harbor_upstream_up", "project", "harborpilot_gate_decisions_total",
+        "allow", "warn", "deny", "kind", "harbor-projects", "registries", "harborpilot_facts_cached", "harborpilot_fact_hits_total", "harborpilot_fact_misses_total",
         "harborpilot_reviews_waited_total", "harborpilot_reviews_late_total",
         "harborpilot_reviews_suspended", "harborpilot_reviews_total", "mutate", "validate",
         "result", "patched", "unchanged", "denied", "invalid", "harborpilot_images_total", "policy",
@@ -40,29 +44,26 @@ NAMES = {
         "reasons", "field", "container", "volume", "image", "result", "outcome", "reason",
         "policy", "source", "bucket", "detail", "table", "json", "patch", "COLUMNS", "NO_COLOR",
         "harbors", "healthy", "authorized", "artifacts", "present", "servable", "public",
-        "inProxyFilter", "pullGate", "refused", "passed", "not-known-in-time", "3"],
+        "gate", "digest", "scanned", "counts", "cves", "id", "severity", "package", "fix", "allow",
+        "recorded", "registries", "scan", "status", "finished", "partial", "findings",
+        "allowlisted", "allowlist", "counts", "Unknown", "None", "scannable", "unavailable", "1", "inProxyFilter", "pullGate", "refused", "passed", "not-known-in-time", "3"],
     "harbor-pilot-explain.1": [
         "policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out",
         "owned-by-operator", "pull-policy-never", "placeholder", "unparseable",
         "already-in-harbor", "registry-not-proxied", "excluded", "not-in-rollout", "too-long",
         "pull-secret-missing", "harbor-down", "harbor-auth", "refused-by-harbor",
-        "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten", "3",
-        "mode", "reference", "domain", "path", "tag", "digest",
+        "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten", "1", "3",
+        "allow", "warn", "deny", "clean", "below-threshold", "allowlisted", "findings",
+        "unscanned", "scanning", "scan-failed", "not-scannable", "too-old", "unproxied",
+        "unavailable", "mode", "reference", "domain", "path", "tag", "digest",
         "considered", "policy", "source", "matched", "reason"],
     "harbor-pilot-check.1": [
         "policies", "errors", "file", "line", "column", "message", "warnings", "cases", "passed",
-        "failed", "expected", "got", "owner=", "hash=", "facts=", "keep:"],
+        "failed", "expected", "got", "owner=", "hash=", "facts=", "keep:", "deny:"],
     "harbor-pilot-certs.1": [
         "ca.crt", "ca.key", "tls.crt", "tls.key"],
 }
 
 NOT_BUILT = {
-    "harbor-pilot.1": [
-        "discover", "findings"],
-    "harbor-pilot-serve.1": [
-        "--client-ca-file", "harborpilot_gate_decisions_total"],
-    "harbor-pilot-plan.1": [
-        "gate"],
-    "harbor-pilot-check.1": [
-        "deny:"],
+    "harbor-pilot-serve.1": ["--client-ca-file"],
 }

@@ -110,7 +110,7 @@ def test_valid_policies_without_cases(program):
             "not among the `registries`",
         ),
         (policy("p", "{namespaces: [a], harbor: other}"), 12, "no Harbor named `other`"),
-        (policy("p", "{namespaces: [a], findings: {}}"), 12, "not built yet"),
+        (policy("p", "{namespaces: [a], findings: {severity: none}}"), 12, "`findings.severity`"),
         ("---\nkind: Policy\n  bad: indentation\n", None, "no YAML"),
         (
             "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nspec: {}\n",
@@ -151,6 +151,8 @@ def test_all_errors_at_once(program, folder):
         ("{namespaces: [other, kube-system]}", "no effect"),
         ("{namespaces: [other, other]}", "a second time"),
         ("{namespaces: [apps], priority: -1}", "has a higher priority"),
+        ("{namespaces: [other], findings: {}}", "has no `api`"),
+        ("{namespaces: [other], findings: {unavailable: deny}}", "refuses every new image"),
         ("{namespaces: [other], exclude: [busybox]}", "matches nothing"),
     ],
 )
@@ -230,7 +232,7 @@ def test_options_of_cases(program, folder):
         ("apps nginx keep:", "no reason"),
         ("apps nginx x nonsense=1", "no option of a case"),
         ("apps nginx x owner=a/b", "GROUP/KIND/NAME"),
-        ("apps nginx deny:findings", "not built yet"),
+        ("apps nginx deny:excluded", "no reason to refuse"),
         ("apps nginx x facts=f.json", "f.json: "),
         ("apps nginx x facts=", "cannot"),
     ],

@@ -95,11 +95,25 @@ static void check_polls(const struct harbor_reply *reply, struct arena *arena)
         CHECK(reply->status == 200 && project.public_ != TRUTH_UNKNOWN);
         touch(project.filter);
         touch(project.filter_kind);
+        for (size_t i = 0; i < project.allowlist.count; i++)
+            touch(project.allowlist.ids[i]);
     } else {
         CHECK(project.public_ == TRUTH_UNKNOWN);
     }
     CHECK(!harbor_read_systeminfo(reply, arena, &version) || reply->status == 200);
     touch(version);
+}
+
+static void check_scan_request(const struct harbor_reply *reply)
+{
+    enum scan_request_answer answer = harbor_read_scan_request(reply);
+    CHECK(answer <= SCAN_REQUEST_FAILED);
+    CHECK((answer == SCAN_REQUEST_ACCEPTED) == (reply->status == 202));
+    CHECK(answer != SCAN_REQUEST_UNDER_WAY || (reply->status == 409 && reply->json));
+    CHECK(answer != SCAN_REQUEST_NO_SCANNER || (reply->status == 412 && reply->json));
+    CHECK(answer != SCAN_REQUEST_NOT_FOUND || (reply->status == 404 && reply->json));
+    CHECK(answer != SCAN_REQUEST_UNAUTHORIZED || reply->status == 401 || reply->status == 403);
+    CHECK((reply->status >= 200 && reply->status < 500) || answer == SCAN_REQUEST_FAILED);
 }
 
 static void check_token(const struct harbor_reply *reply, struct slice challenge,
@@ -140,6 +154,12 @@ static void check_paths(struct slice text)
     harbor_artifact_path(&key, &path);
     check_path(buffer_slice(&path), 8);
     buffer_clear(&path);
+    harbor_report_path(&key, &path);
+    check_path(buffer_slice(&path), 10);
+    buffer_clear(&path);
+    harbor_scan_path(&key, &path);
+    check_path(buffer_slice(&path), 9);
+    buffer_clear(&path);
     harbor_project_path(key.project, &path);
     check_path(buffer_slice(&path), 4);
     buffer_clear(&path);
@@ -164,6 +184,12 @@ static void check_facts_file(struct slice text, struct slice names)
     const struct artifact_key any = {names, names, names};
     if (facts_file_artifact(file, SLICE("default"), &known, &fact))
         CHECK(fact.present != TRUTH_UNKNOWN && fact.servable != TRUTH_UNKNOWN);
+    CHECK(fact.scan.finding_count <= SCAN_MAX_FINDINGS);
+    for (size_t i = 0; i < fact.scan.finding_count; i++) {
+        CHECK(fact.scan.findings[i].severity < SEVERITY_COUNT && fact.scan.findings[i].id.len > 0);
+        CHECK(i == 0 || fact.scan.findings[i - 1].severity >= fact.scan.findings[i].severity);
+        touch(fact.scan.findings[i].fix);
+    }
     facts_file_artifact(file, SLICE("default"), &any, &fact);
     CHECK(facts_file_health(file, SLICE("no such Harbor")) <= HEALTH_UNAUTHORIZED);
     facts_file_free(file);
@@ -176,6 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct harbor_reply reply = parse(text, &challenge);
     check_answers(&reply);
     check_polls(&reply, &arena);
+    check_scan_request(&reply);
     check_token(&reply, challenge, &arena);
     check_paths(slice_head(text, 3000));
     check_facts_file(reply.body, slice_head(text, 20));

@@ -30,7 +30,7 @@ kind: Harbor
 metadata: {{name: default}}
 spec:
   host: {host}
-  registries: {{{registries}}}
+  {registries}
   api: {{url: "{url}"{credentials}{ca}}}
 """
 POLICY = """\
@@ -72,16 +72,19 @@ class Places:
             os.rename(directory / (name + ".new"), directory / name)
         return directory
 
-    def write_policies(self, url, directory=None, ca="", account=GOOD_ACCOUNT, registries=REGISTRIES, more=""):
+    def write_policies(self, url, directory=None, ca="", account=GOOD_ACCOUNT, registries=REGISTRIES, more="",
+                       harbor=""):
         """A file with one Policy for each pair of settings; its name is the namespace's: `servable-keep`. `more`:
-        documents of a test's own."""
+        documents of a test's own, `harbor`: a line for the Harbor's. Without `registries` they are discovered."""
         directory = directory or self.new_directory()
         ca = self.harbor_certificates.ca if ca == "" else ca
         if account:
             self.write_account(directory, account)
-        projects = ", ".join(f"{domain}: '{project}'" for domain, project in registries.items())
-        text = HARBOR.format(host=HOST, url=url, registries=projects, ca=f', caFile: "{ca}"' if ca else "",
+        projects = ", ".join(f"{domain}: '{project}'" for domain, project in (registries or {}).items())
+        text = HARBOR.format(host=HOST, url=url, ca=f', caFile: "{ca}"' if ca else "",
+                             registries=f"registries: {{{projects}}}" if registries else "discover: true",
                              credentials=f', credentialsDirectory: "{directory}"' if account else "")
+        text += f"  {harbor}\n" if harbor else ""
         for require in REQUIRE:
             for unavailable in UNAVAILABLE:
                 text += POLICY.format(name=f"{require}-{unavailable}", require=require, unavailable=unavailable)

@@ -4,6 +4,7 @@ network knows, told so while it runs. It writes down every request."""
 import base64
 import contextlib
 import dataclasses
+import json
 import pathlib
 import re
 import socket
@@ -21,7 +22,8 @@ WRONG_SECRET_SECONDS = 1.5  # what a wrong, disabled or expired robot costs on e
 
 @dataclasses.dataclass
 class Request:
-    kind: str        # health, account, project, artifact, vulnerabilities, manifest, token, other
+    kind: str        # health, account, allowlist, projects, project, summary, artifact, vulnerabilities, scan, manifest,
+                     # token, other
     method: str
     target: str      # path and query as they came
     headers: dict    # names in lower case
@@ -43,16 +45,21 @@ def parse_target(target):
         return "health", None, None, None
     if path == "/api/v2.0/systeminfo":
         return "account", None, None, None
+    if path == "/api/v2.0/system/CVEAllowlist":
+        return "allowlist", None, None, None
+    if path == "/api/v2.0/projects":
+        return "projects", None, None, None
     if path == "/service/token":
         scope = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query).get("scope", [""])[0]
         match = re.fullmatch(r"repository:([^/]+)/(.+):pull", scope)
         return "token", match and match[1], match and match[2], None
-    if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)", path):
-        return "project", urllib.parse.unquote(match[1]), None, None
+    if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)(/summary)?", path):
+        return "summary" if match[2] else "project", urllib.parse.unquote(match[1]), None, None
     if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)/repositories/([^/]+)/artifacts/([^/]+)"
-                             r"(/additions/vulnerabilities)?", path):
+                             r"(?:/additions/(vulnerabilities)|/(scan))?", path):
         twice = urllib.parse.unquote(urllib.parse.unquote(match[2]))
-        return "vulnerabilities" if match[4] else "artifact", urllib.parse.unquote(match[1]), twice, urllib.parse.unquote(match[3])
+        kind = match[4] or match[5] or "artifact"
+        return kind, urllib.parse.unquote(match[1]), twice, urllib.parse.unquote(match[3])
     if match := re.fullmatch(r"/v2/([^/]+)/(.+)/manifests/([^/]+)", path):
         return "manifest", match[1], match[2], match[3]
     return "other", None, None, None
@@ -76,6 +83,12 @@ class Answer:
             headers.append(("Content-Length", "0"))
         head = f"HTTP/1.1 {self.status}\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers) + "\r\n"
         return head.encode("latin-1") + (b"" if request.method == "HEAD" else self.body)
+
+    def json(self):
+        return json.loads(self.body)
+
+    def with_json(self, content):
+        return dataclasses.replace(self, body=json.dumps(content).encode())
 
     def and_header(self, name, value):
         return dataclasses.replace(self, headers=[*self.headers, (name, value)])
@@ -101,6 +114,13 @@ def play(answer):
         talk.send(answer.bytes(talk.request, talk.fake.url))
         return True
     return send
+
+
+def play_changed(number, change):
+    """Sends a recording whose JSON `change` has changed in place, or whose replacement it returns."""
+    answer = recording(number)
+    content = answer.json()
+    return play(answer.with_json(change(content) or content))
 
 
 def status(line, body=b"", content_type="application/json; charset=utf-8", **headers):
@@ -237,13 +257,15 @@ class Talk:
 HEALTHY, LIVE_ROBOT, DEAD_ROBOT = play(1002), play(4029), play(4036)
 PRESENT, ABSENT, CHALLENGE = play(6004), play(4026), play(5007)
 SERVED, NOT_SERVED, TOKEN, NO_RIGHTS = play(5025), play(5033), play(5014), play(5018)
+NO_ALLOWLIST, NO_REPORT, SCAN_ACCEPTED = play(3052), play(6015), play(6025)
+PROJECTS, NO_ENDPOINT = play(4079), play(3044)
 
 
 class FakeHarbor:
     """Listens on a free port of `host`, with TLS where a certificate is given.
 
-    `answers` maps a kind of request to what answers it, `images` a (project, repository) to a dictionary of kinds; both
-    can be changed at any time, `everything` goes before them. `account` is the one that lives."""
+    `answers` maps a kind of request to what answers it, `images` a (project, repository), or first of all a (project,
+    repository, reference), to a dictionary of kinds; both can be changed at any time, `everything` goes before them. `account` is the one that lives."""
 
     def __init__(self, certificate=None, key=None, host="127.0.0.1"):
         self.requests = []
@@ -405,7 +427,9 @@ class FakeHarbor:
         if self.everything:
             return self.everything
         alive = self.lives(request)
-        chosen = (self.images.get((request.project, request.repository), {}).get(request.kind) or
+        place = (request.project, request.repository)
+        chosen = (self.images.get((*place, request.reference), {}).get(request.kind) or
+                  self.images.get(place, {}).get(request.kind) or
                   self.answers.get(request.kind) or getattr(self, "_" + request.kind)(request, alive))
         return chosen if alive is not False else slow(self.wrong_secret_seconds, chosen)
 
@@ -423,7 +447,16 @@ class FakeHarbor:
     def _artifact(self, request, alive):
         return play(4034) if request.project == "private-proxy" and not alive else ABSENT
 
-    _vulnerabilities = _artifact
+    _vulnerabilities = _scan = _artifact
+
+    def _allowlist(self, request, alive):
+        return NO_ALLOWLIST if alive else play(6017)
+
+    def _projects(self, request, alive):
+        return PROJECTS
+
+    def _summary(self, request, alive):
+        return NO_ENDPOINT
 
     def _token(self, request, alive):
         return NO_RIGHTS if request.project == "private-proxy" and not alive else TOKEN

@@ -4,7 +4,8 @@
 Images are named by the state in which Harbor shall have them:
 
     harbor.images("its upstream has it", 3)     three of them, never asked about before; STATES
-    harbor.scanned_image("critical")            cached, and scanned as far as its kind says; SCANNED"""
+    harbor.scanned_image("critical")            cached, and scanned as far as its kind says; SCANNED
+    harbor.unscanned_image()                    cached, and nobody's but the test's: it may have it scanned"""
 
 from serverlib import wait
 from web import OLD_REPORT, REPORT, Web
@@ -21,6 +22,7 @@ STATES = [
     "private, in Harbor", "private, its upstream has it", "private, its upstream has it not", "no such project",
 ]
 ACCOUNTS = ["good", "wrong secret", "disabled"]
+# besides them: "counts only", which may not read reports, and "scanning", which may have images scanned
 
 # {kind: the scan_status in the artifact's scan_overview, None where there is no overview}. What a scanner finds in it
 # is in scanner_adapter.FINDINGS, by the same name.
@@ -59,10 +61,12 @@ class AnyHarbor:
 
     # where the program shall ask
 
-    def policies(self, account="good", ca=None, more=""):
-        """A policy file for this Harbor; its namespaces, and `more`, as in conftest."""
+    def policies(self, account="good", ca=None, without=(), discover=False, **how):
+        """A policy file for this Harbor, `without` some domains or with none; its namespaces, and `how`, as in
+        conftest."""
+        registries = {domain: project for domain, project in self.projects.items() if domain not in without}
         return self.places.write_policies(self.url, ca=ca or self.ca, account=account and self.accounts[account],
-                                          registries=self.projects, more=more)
+                                          registries=None if discover else registries, **how)
 
     def result(self, image, host):
         """What the image is rewritten to."""
@@ -92,6 +96,9 @@ class AnyHarbor:
 
     def project(self, domain):
         return self.web().get("/api/v2.0/projects/" + self.projects[domain]).expect(200).json()
+
+    def system_allowlist(self):
+        return self.web().get("/api/v2.0/system/CVEAllowlist").expect(200).json()
 
     def await_cached(self, image, patience=1):
         wait(lambda: self.ask_artifact(image).status == 200, f"{image} is in Harbor's API", patience)

@@ -26,7 +26,9 @@ REACHED = "; does Harbor reach this machine? HARBOR_UPSTREAM_ADDRESS is the addr
 ROWS, MANY = 28, 100     # images of a state: one for each setting, and some; of "its upstream has it"
 CHILDREN = {"index-critical": "critical", "index-child-failed": "error"}  # the second child's kind
 RIGHTS = [{"resource": "artifact", "action": "read"}, {"resource": "project", "action": "read"},
-          {"resource": "repository", "action": "pull"}]  # those that docs/policies.md asks for
+          {"resource": "repository", "action": "pull"}]  # those that docs/policies.md asks for, and for the gate:
+REPORTS, SCANS = {"resource": "artifact-addition", "action": "read"}, {"resource": "scan", "action": "create"}
+ON_DEMAND = 4            # images that a test may have scanned
 IMAGES = {
     "in Harbor": "docker.io/state/in-harbor:t{i}",
     "in Harbor, an index": "docker.io/state/index-in-harbor:t0",
@@ -214,11 +216,11 @@ class RealHarbor(AnyHarbor):
             return self.admin.ask("DELETE", f"/api/v2.0/projects/{name}").status in (200, 403, 404)
         wait(is_gone, f"the project {name} is removed", REMOVED_WITHIN)
 
-    def _make_robot(self, name, projects):
+    def _make_robot(self, name, projects, rights):
         reply = self.admin.ask("POST", "/api/v2.0/robots", {
             "name": name, "level": "system", "duration": -1, "disable": False,
             "description": "of harbor-pilot's tests",
-            "permissions": [{"kind": "project", "namespace": project, "access": RIGHTS} for project in projects]})
+            "permissions": [{"kind": "project", "namespace": project, "access": rights} for project in projects]})
         path = reply.expect(201).headers["Location"]
         self.undo.callback(self._remove, path)
         made = reply.json()
@@ -226,15 +228,22 @@ class RealHarbor(AnyHarbor):
 
     def _make_accounts(self):
         projects = [name for domain, name in self.projects.items() if DOMAINS[domain] != "missing"]
-        _, self.accounts["good"] = self._make_robot(self.name, projects)
+        _, self.accounts["good"] = self._make_robot(self.name, projects, [*RIGHTS, REPORTS])
         self.accounts["wrong secret"] = (self.accounts["good"][0], "wrong")
-        self.disabled_robot, self.accounts["disabled"] = self._make_robot(self.name + "-disabled", projects)
+        self.disabled_robot, self.accounts["disabled"] = self._make_robot(self.name + "-disabled", projects, RIGHTS)
+        _, self.accounts["counts only"] = self._make_robot(self.name + "-counts", projects, RIGHTS)
+        _, self.accounts["scanning"] = self._make_robot(self.name + "-scanning", projects, [*RIGHTS, REPORTS, SCANS])
         self.enable_account(False)
 
     def enable_account(self, enabled):
         """The account named "disabled"."""
         robot = self.admin.get(self.disabled_robot).expect(200).json()
         self.admin.ask("PUT", self.disabled_robot, {**robot, "disable": not enabled}).expect(200)
+
+    def discoverable(self):
+        """The domain of what the projects proxy, and which they are."""
+        return (urllib.parse.urlsplit(self.upstream.url).netloc,
+                {project for domain, project in self.projects.items() if DOMAINS[domain] != "missing"})
 
     # --- images ---
 
@@ -245,6 +254,8 @@ class RealHarbor(AnyHarbor):
             self.upstream.push(repository, tags)
         self.digests = [self.upstream.push("state/upstream-has-it", [f"t{i}"])["digest"] for i in range(MANY)]
         self.upstream.push("state/gated", ["t0"])
+        for i in range(ON_DEMAND):
+            self.upstream.push(f"clean-on-demand-{i}", ["1"])
         self.upstream.push_index("state/index", tags)
         self.indexes = [self.upstream.push_index("state/index")[0]["digest"] for _ in range(ROWS)]
         self.cached_index = self.upstream.push_index("state/index-in-harbor", ["t0"])[0]["digest"]
@@ -262,7 +273,9 @@ class RealHarbor(AnyHarbor):
             puller.digest_of(f"t{i}")
         self.pulled = ["docker.io/state/in-harbor:t0", "docker.io/state/index-in-harbor:t0",
                        "private.example.com/state/in-harbor:t0", "gated.example.com/state/gated:t0",
-                       *(f"scanned.example.com/{kind}:1" for kind in SCANNED)]
+                       "private.example.com/critical:1",
+                       *(f"scanned.example.com/{kind}:1" for kind in SCANNED),
+                       *(f"scanned.example.com/clean-on-demand-{i}:1" for i in range(ON_DEMAND))]
         for image in self.pulled:
             self.pull(image)
 
@@ -298,10 +311,13 @@ class RealHarbor(AnyHarbor):
         """While it lasts, the project of scanned.example.com has this CVE allowlist."""
         items, later = ["CVE-2000-0010"], int(time.time()) + 86400
         contents = {"empty": ([], None, False), "set": (items, None, False), "expiring": (items, later, False),
+                    "expired": (items, later - 2 * 86400, False),
                     "reusing the system's": (items, later, True)}
         self._set_allowlist(*contents[kind])
-        yield
-        self._set_allowlist(*contents["empty"])
+        try:
+            yield
+        finally:
+            self._set_allowlist(*contents["empty"])
 
     def _set_allowlist(self, cves, expires_at, reuse_system):
         content = {"items": [{"cve_id": cve} for cve in cves]}
@@ -309,9 +325,6 @@ class RealHarbor(AnyHarbor):
             content["expires_at"] = expires_at
         self.admin.ask("PUT", "/api/v2.0/projects/" + self.projects["scanned.example.com"], {
             "metadata": {"reuse_sys_cve_allowlist": str(reuse_system).lower()}, "cve_allowlist": content}).expect(200)
-
-    def system_allowlist(self):
-        return self.web().get("/api/v2.0/system/CVEAllowlist").expect(200).json()
 
     # --- scans ---
 
@@ -328,6 +341,20 @@ class RealHarbor(AnyHarbor):
             self._scan(part, status)
         if status != "Running":  # it does not stay so
             self.scanned.add(kind)
+        return image
+
+    def private_critical(self):
+        image = "private.example.com/critical:1"
+        self.await_cached(image, CACHED_WITHIN)
+        self._scan(image, "Success")
+        return image
+
+    def unscanned_image(self):
+        """Cached and not scanned; the scanner finds nothing in it."""
+        first = self.given.get("on demand", 0)
+        self.given["on demand"] = first + 1
+        image = f"scanned.example.com/clean-on-demand-{first}:1"
+        self.await_cached(image, CACHED_WITHIN)
         return image
 
     @contextlib.contextmanager

@@ -301,13 +301,14 @@ def test_a_name_server_that_drops_packets(places, start):
     if os.geteuid() != 0 or os.system("unshare -m true 2>/dev/null") != 0:
         pytest.skip("needs root and `unshare -m`, to give one process another /etc/resolv.conf")
     directory = places.new_directory()
-    (directory / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:10 attempts:3\n")
+    address = f"127.0.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"  # another for each run of the suite
+    (directory / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:10 attempts:3\n")
     program = directory / "harbor-pilot"
     program.write_text(f'#!/bin/sh\nexec unshare -m sh -c \'mount --bind {directory}/resolv.conf /etc/resolv.conf && '
                        f'exec "$0" "$@"\' {places.binary} "$@"\n')
     program.chmod(0o755)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
-        hole.bind(("127.0.0.77", 53))
+        hole.bind((address, 53))
         server = Server(program, places.certificates, places.write_policies("https://harbor.dropped.example.com"))
         try:
             hole.settimeout(5)
@@ -502,31 +503,10 @@ def test_heads_are_sent_at_a_limited_rate(places, fake, start):
             response = check_response(sent, connection.post("/mutate/enforce?timeout=20s", sent))
             changed = apply(sent["request"]["object"], patch_of(response))
             assert all(image.startswith(HOST) for image in images(changed).values())
+    before = time.monotonic()
     in_parallel(many, 5)
-    began = [request.began for request in fake.asked("manifest")]
+    began = sorted(request.began for request in fake.asked("manifest"))
     assert len(began) == 150
-    assert max(began) - min(began) > 1.3, "100 of them at 50 a second, less what the first were late"
-    for one in began:
-        # none before its turn; the first may have come late, and a busy machine lets some come together
-        allowed = 50 + 50 * (one - min(began) + 0.7)
-        assert sum(1 for other in began if other <= one) <= allowed, one - min(began)
-
-
-def test_two_harbors(places, fake, start):
-    """One that is dead says nothing about the other."""
-    other = places.fake()
-    try:
-        fake.answers["artifact"] = other.answers["artifact"] = f.PRESENT
-        path = places.write_policies(fake.url)
-        second = path.parent / "second.yaml"
-        text = path.read_text().split("---\n")[0]
-        path.write_text(path.read_text().replace("spec: {namespaces", "spec: {harbor: default, namespaces"))
-        second.write_text(text.replace("name: default", "name: second").replace(fake.url, other.url).replace(
-            HOST, "second.example.com") + "---\napiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: "
-            "{name: second}\nspec: {harbor: second, namespaces: [second]}\n")
-        fake.refuse()
-        server = start([path, second]).await_ready()
-        assert reason_of(server, "docker.io/team/app:1", "servable-keep") == "harbor-down"
-        assert ask(server, "docker.io/team/app:1", "second").image == "second.example.com/docker-hub-proxy/team/app:1"
-    finally:
-        other.stop()
+    for i, one in enumerate(began):
+        # none before its turn, however late a busy machine lets it come
+        assert one >= before + (i + 1 - 50) / 50 - 0.02, (i, one - before)

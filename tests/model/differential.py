@@ -9,6 +9,11 @@ was changed is posted again: the second pass must change nothing.
     python3 tests/model/differential.py --seed 7             # all of seed 7, stops at the first
     python3 tests/model/differential.py --seed 7 --review 3  # one review of it
     python3 tests/model/differential.py --seed 1 --sets 200 --keep-going    # a summary of them all
+
+The gate is asked of `harbor-pilot plan --facts`: Policies with random `findings`, manifests and
+reviews, and a facts file about most of their images. A round is one of these documents.
+
+    python3 tests/model/differential.py --gate --seed 7 --sets 200
 """
 
 import argparse
@@ -512,6 +517,120 @@ def run(rounds, first_seed=1):
     return the_run
 
 
+# --- the gate -------------------------------------------------------------------------------------
+
+GATE_COMPARED = (*COMPARED, "mode", "gate")
+
+
+def comparable_with_gate(image):
+    """The part of an image of `plan` that the model knows: all of the gate but what is for people."""
+    part = {k: v for k, v in image.items() if k in GATE_COMPARED}
+    part["rewrite"] = {k: part["rewrite"].get(k) for k in ("outcome", "reason")}
+    if "gate" in part:
+        part["gate"] = {k: v for k, v in part["gate"].items() if k != "detail"}
+    return part
+
+
+class GateRun:
+    """Seeds of the gate against `plan`. Collects the differences, or stops at the first."""
+
+    def __init__(self, keep_going=False):
+        self.keep_going = keep_going
+        self.rounds = 0
+        self.images = 0
+        self.reasons = collections.Counter()    # (gate reason, outcome)
+        self.mismatches = []
+
+    def plan(self, files, documents, facts, assumed_mode):
+        """What `plan -o json` says; images by (number of the document, field)."""
+        with tempfile.TemporaryDirectory(prefix="harbor-pilot-gate-") as directory:
+            policies = pathlib.Path(directory, "policies")
+            policies.mkdir()
+            write_files(policies, files)
+            pathlib.Path(directory, "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+            lines = "\n".join("---\n" + json.dumps(d) for d in documents)
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("HARBOR_PILOT")}
+            result = subprocess.run(
+                [BINARY, "plan", "--policies", policies, "-f", "-", "-o", "json", "--facts",
+                 f"{directory}/facts.json", "--assume-mode", assumed_mode],
+                input=lines.encode(), capture_output=True, timeout=120, env=environment)
+        try:
+            got = json.loads(result.stdout)
+        except ValueError:
+            raise Mismatch(f"plan: status {result.returncode}, {result.stderr.decode()}\n"
+                           f"{lines}") from None
+        images = collections.defaultdict(dict)
+        for image in got["images"]:
+            number = int(image["document"].rpartition(":")[2]) // 2 - 1
+            images[number][image["field"]] = comparable_with_gate(image)
+        return got, images
+
+    def run_set(self, seed):
+        files, documents, facts = generate.generate_gate_set(seed)
+        policies = model.load_policies(files)
+        mode = random.Random(f"gate/{seed}/mode").choice(["enforce", "enforce", "audit"])
+        got, images = self.plan(files, documents, facts, mode)
+        outcomes = collections.Counter()
+        if got["errors"]:
+            self.report(seed, None, files, facts, [f"errors: {got['errors']}"])
+        for number, document in enumerate(documents):
+            self.rounds += 1
+            decisions = model.plan(policies, mode, document, model.Facts(facts))
+            expected = {d["field"]: d for d in decisions}
+            self.images += len(expected)
+            for decision in decisions:
+                gate = decision.get("gate", {"reason": "-", "outcome": "-"})
+                self.reasons[gate["reason"], gate["outcome"]] += 1
+                outcomes[gate["outcome"]] += 1
+            differences = difference(images[number], expected, "")
+            if differences:
+                self.report(seed, number, files, facts, differences, document)
+        for key in ("deny", "warn"):
+            if got["summary"][key] != outcomes[key]:
+                self.report(seed, None, files, facts,
+                            [f"summary.{key}: binary {got['summary'][key]}, model {outcomes[key]}"])
+
+    def report(self, seed, number, files, facts, differences, document=None):
+        self.mismatches.append((seed, number, differences))
+        if self.keep_going:
+            return
+        raise Mismatch("\n".join([
+            f"gate, seed {seed}, document {number}: the binary and the model do not agree",
+            *[f"  * {d}" for d in differences],
+            f"replay: python3 tests/model/differential.py --gate --seed {seed}",
+            "--- policies", *[f"# {name}\n{text}" for name, text in files.items()],
+            "--- facts", json.dumps(facts), "--- document", json.dumps(document)]))
+
+
+def run_gate(rounds, first_seed=1):
+    """At least that many documents, from that seed on; the GateRun. Raises Mismatch."""
+    the_run = GateRun()
+    seed = first_seed
+    while the_run.rounds < rounds:
+        the_run.run_set(seed)
+        seed += 1
+    return the_run
+
+
+def main_gate(options):
+    began = time.monotonic()
+    the_run = GateRun(options.keep_going)
+    try:
+        for seed in range(options.seed, options.seed + options.sets):
+            the_run.run_set(seed)
+    except Mismatch as mismatch:
+        print(mismatch)
+        return 1
+    for seed, number, differences in the_run.mismatches:
+        for text in differences:
+            print(f"seed {seed} document {number}: {text}")
+    print(f"{the_run.rounds} documents, {the_run.images} images in {time.monotonic() - began:.1f} s, "
+          f"{len(the_run.mismatches)} disagreements")
+    print(", ".join(f"{reason} {outcome} {count}"
+                    for (reason, outcome), count in sorted(the_run.reasons.items())))
+    return 1 if the_run.mismatches else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
@@ -520,7 +639,10 @@ def main():
     parser.add_argument("--keep-going", action="store_true", help="list all, stop at none")
     parser.add_argument("--scrape-each", action="store_true",
                         help="compare the counters after each review, which is slower")
+    parser.add_argument("--gate", action="store_true", help="the gate, by `plan --facts`")
     options = parser.parse_args()
+    if options.gate:
+        return main_gate(options)
 
     began = time.monotonic()
     the_run = Run(options.keep_going, options.scrape_each)

@@ -10,6 +10,7 @@ the model says to its reviews.
 """
 
 import collections
+import datetime
 import json
 import random
 import struct
@@ -604,6 +605,265 @@ def fill_annotations(rng, policies, path_mode, request):
     after = model.review(policies, path_mode, request).pod["metadata"]["annotations"]
     size = sum(len(k.encode()) + len(v.encode()) for k, v in after.items())
     annotations["filler"] = "f" * (model.ANNOTATIONS_SIZE_MAX - size + rng.choice([-1, 0, 1]))
+
+
+# --- the gate -------------------------------------------------------------------------------------
+
+NOW = 1795176000        # 2026-11-20T12:00:00Z, when the facts of a seed are recorded, or near it
+IDS = ["CVE-2026-1", "CVE-2026-2", "CVE-2026-10", "CVE-2019-10164", "GHSA-x", "cve-2026-1", "CVE",
+       "CVE-2026-2 ", "\u00fc", "CVE-\"\\\n"]
+PACKAGES = ["openssl", "zlib", "a", "", "\u65e5 \"\t\u0001"]
+SEVERITY_WORDS = ["Critical", "Critical", "High", "High", "Medium", "Low", "Unknown", "None",
+                  "Negligible", "critical", "HIGH", "mEdium"]
+USERS = ["alice", "kubernetes-admin", "system:kube-controller-manager",
+         "system:serviceaccount:kube-system:replicaset-controller",
+         "system:serviceaccount:kube-system:deployment-controller",
+         "system:serviceaccount:kube-system:statefulset-controller",
+         "system:serviceaccount:kube-system:daemon-set-controller",
+         "system:serviceaccount:kube-system:job-controller",
+         "system:serviceaccount:kube-system:cronjob-controller",
+         "system:serviceaccount:kube-system:replication-controller",
+         "system:serviceaccount:kube-system:default", "system:serviceaccount:apps:job-controller",
+         "system:serviceaccount:argo:argo-rollouts", "system:kube-controller-manager2", ""]
+
+
+def date_text(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).date().isoformat()
+
+
+def time_text(seconds):
+    at = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def generate_findings_rules(rng):
+    """`findings` of a Policy."""
+    rules = {}
+    if maybe(rng, 0.7):
+        rules["severity"] = rng.choice(["Low", "Medium", "High", "Critical", "low", "HIGH"])
+    for key, values, chance in [
+            ("action", ["warn", "deny"], 0.5), ("enforceOn", ["workloads", "pods"], 0.6),
+            ("fixableOnly", [True, False], 0.5), ("unscanned", ["allow", "warn", "deny"], 0.6),
+            ("unproxied", ["allow", "warn", "deny"], 0.6),
+            ("unavailable", ["allow", "warn", "deny"], 0.6),
+            ("maxAge", ["168h", "1s", "24h", "1h30m", "90m", "1500ms", "2000h"], 0.5)]:
+        if maybe(rng, chance):
+            rules[key] = rng.choice(values)
+    if maybe(rng, 0.5):
+        rules["allow"] = []
+        for identity in some(rng, IDS[:7], 0, 4):
+            entry = {"id": identity}
+            if maybe(rng, 0.6):
+                entry["until"] = date_text(NOW + rng.choice([-2, -1, 0, 0, 1, 400]) * 86400)
+            if maybe(rng, 0.3):
+                entry["reason"] = "no network path"
+            rules["allow"].append(entry)
+    return rules
+
+
+def generate_gate_policies(rng):
+    """The same as generate_policies, with `api`, and `findings` in most of them."""
+    files = {}
+    for name, text in generate_policies(rng).items():
+        documents = [d for d in yaml.safe_load_all(text) if d is not None]
+        for d in documents:
+            if d["kind"] == "Harbor":
+                d["spec"]["api"] = {"url": "https://harbor.example.com"}
+                if maybe(rng, 0.5):
+                    d["spec"].pop("protected", None)
+                continue
+            if d["spec"].get("mode") == "disabled" and maybe(rng, 0.8):
+                d["spec"]["mode"] = rng.choice(["audit", "enforce"])
+            if maybe(rng, 0.85):
+                d["spec"]["findings"] = generate_findings_rules(rng)
+            d["spec"].pop("requireInHarbor", None)
+            if maybe(rng, 0.5):
+                d["spec"]["requireInHarbor"] = rng.choice(["never", "cached", "servable"])
+            if maybe(rng, 0.3):
+                d["spec"]["onHarborUnavailable"] = rng.choice(["keep", "rewrite"])
+        files[name] = to_yaml(rng, documents)
+    return files
+
+
+def generate_scan(rng, now):
+    scan = {}
+    if maybe(rng, 0.7):
+        scan["status"] = rng.choice(["Success"] * 8 + ["Error", "Stopped", "Pending", "Scheduled",
+                                                       "Running", "None", "Unknown"])
+    success = scan.get("status", "Success") == "Success"
+    if maybe(rng, 0.8 if success else 0.4):
+        age = rng.choice([0, 1, 2, 3600, 5400, 5401, 86400, 86401, 168 * 3600, 168 * 3600 + 1,
+                          2000 * 3600, 2000 * 3600 + 1, -60])
+        scan["finished"] = time_text(now - age)
+    if success and maybe(rng, 0.15):
+        scan["partial"] = maybe(rng, 0.8)
+    if maybe(rng, 0.15):
+        scan["counts"] = {word: rng.choice([0, 1, 7, 999999])
+                          for word in some(rng, ["Critical", "High", "Medium", "Low", "Unknown",
+                                                 "None"], 0, 4)}
+        return scan
+    if maybe(rng, 0.85):
+        scan["findings"] = [generate_finding(rng) for _ in range(rng.choice(
+            [0, 0, 1, 1, 1, 2, 3, 5, 9, 10, 11, 14]))]
+    return scan
+
+
+def generate_finding(rng):
+    finding = {"id": rng.choice(IDS), "severity": rng.choice(SEVERITY_WORDS)}
+    if maybe(rng, 0.8):
+        finding["package"] = rng.choice(PACKAGES)
+    if maybe(rng, 0.5):
+        finding["fix"] = rng.choice(["1.2", "3.0.22", ""])
+    if maybe(rng, 0.4):
+        finding["allowlisted"] = maybe(rng, 0.8)
+    return finding
+
+
+def generate_artifact(rng, now):
+    artifact = {}
+    kind = rng.random()
+    if kind < 0.75:
+        artifact["present"] = True
+        if maybe(rng, 0.85):
+            artifact["scan"] = generate_scan(rng, now)
+        if maybe(rng, 0.05):
+            artifact["scannable"] = False
+        if maybe(rng, 0.06):
+            artifact["pullGate"] = rng.choice(["refused", "refused", "passed"])
+    elif kind < 0.85:
+        artifact["present"] = False
+        artifact["servable"] = maybe(rng, 0.5)
+    elif kind < 0.89:
+        artifact["authorized"] = False
+    elif kind < 0.93:
+        artifact["inProxyFilter"] = False
+    elif kind < 0.97:
+        artifact["servable"] = True
+    if maybe(rng, 0.4):
+        artifact["public"] = rng.choice([True, True, False, False, None])
+    if maybe(rng, 0.12):
+        artifact["allowlist"] = "unknown"
+    if maybe(rng, 0.6) and artifact.get("authorized", True):
+        artifact["digest"] = "sha256:" + "".join(rng.choices(HEX, k=64))
+    if maybe(rng, 0.1):
+        artifact["more"] = [{"present": False}]
+    if maybe(rng, 0.05):        # what a person may write who tries things
+        artifact |= rng.choice([{"inProxyFilter": False}, {"pullGate": "refused"},
+                                {"authorized": False}, {"present": False},
+                                {"scan": generate_scan(rng, now)}])
+    return artifact
+
+
+def generate_facts(rng, policies, documents):
+    """A facts file about nine of ten images of the documents."""
+    now = NOW + rng.choice([0, 0, 12 * 3600 - 1, 12 * 3600, -86400])
+    harbors = {}
+    for harbor in policies.harbors:
+        if maybe(rng, 0.04):
+            continue
+        harbors[harbor.name] = {"artifacts": {}}
+        if maybe(rng, 0.5):
+            harbors[harbor.name]["healthy"] = maybe(rng, 0.9)
+        if maybe(rng, 0.1):
+            harbors[harbor.name]["authorized"] = maybe(rng, 0.5)
+    for text in sorted(set(all_images(documents))):
+        reference = model.parse_reference(text)
+        for harbor in policies.harbors:
+            key = model.artifact_key(harbor, reference) if reference else None
+            if key and harbor.name in harbors and maybe(rng, 0.93):
+                harbors[harbor.name]["artifacts"][key] = generate_artifact(rng, now)
+    return {"recorded": time_text(now), "harbors": harbors}
+
+
+def all_images(value):
+    """Every text under `image` or `reference`, wherever it is."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if key in ("image", "reference") and isinstance(member, str):
+                yield member
+            yield from all_images(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from all_images(member)
+
+
+def generate_gate_document(rng, policies):
+    """A manifest, or an AdmissionReview of a Pod or a workload."""
+    namespace = rng.choice(likely_namespaces(rng, policies))
+    policy = model.choose_policy(policies, namespace)
+    harbor = policy.harbor if policy else rng.choice(policies.harbors)
+    ephemeral = maybe(rng, 0.1)
+    pod = generate_pod(rng, namespace, harbor, policies.harbors, ephemeral)
+    pod["metadata"]["namespace"] = namespace
+    as_review = ephemeral or maybe(rng, 0.5)
+    (group, kind), thing = ("", "Pod"), pod
+    if not ephemeral and maybe(rng, 0.6):
+        (group, kind), thing = generate_workload(rng, namespace, pod)
+    if not as_review:
+        return thing
+    request = {"uid": "u", "kind": {"group": group, "version": "v1", "kind": kind},
+               "namespace": namespace, "operation": "CREATE", "object": thing,
+               "userInfo": {"username": rng.choice(USERS)}}
+    if ephemeral:
+        old = json.loads(json.dumps(pod))
+        old["spec"]["ephemeralContainers"] = old["spec"]["ephemeralContainers"][
+            :rng.choice([0, 0, 1, 1, 9])]
+        request |= {"operation": "UPDATE", "subResource": "ephemeralcontainers", "oldObject": old}
+    elif kind != "Pod" and maybe(rng, 0.5):
+        request["operation"] = "UPDATE"
+        request["oldObject"] = older(rng, thing, generate_image(rng, harbor, [harbor]))
+    elif maybe(rng, 0.08):
+        request |= rng.choice([{"operation": "DELETE"}, {"operation": "CONNECT"},
+                               {"subResource": "scale"}, {"subResource": "status"}])
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def generate_workload(rng, namespace, pod):
+    """((group, kind), the object) around the Pod as a template; sometimes with a controller."""
+    group, kind = rng.choice(list(model.WORKLOADS))
+    owners = pod["metadata"].pop("ownerReferences", None)
+    for key in ("name", "generateName", "namespace"):
+        pod["metadata"].pop(key, None)
+    metadata = {"name": rng.choice(["web", "web-5d4f", "backup-29381230", "x", "web-7488ccf7cb"]),
+                "namespace": namespace}
+    if owners and maybe(rng, 0.6):
+        metadata["ownerReferences"] = owners
+    template = {"metadata": pod["metadata"], "spec": pod["spec"]}
+    if maybe(rng, 0.2):
+        template["metadata"]["ownerReferences"] = owners
+    spec = {"template": template, "replicas": 1}
+    if kind == "CronJob":
+        spec = {"jobTemplate": {"spec": spec}, "schedule": "* * * * *"}
+    return (group, kind), {"apiVersion": f"{group}/v1" if group else "v1", "kind": kind,
+                           "metadata": metadata, "spec": spec}
+
+
+def older(rng, thing, image):
+    """The object before: some of its images were others, or in other containers."""
+    old = json.loads(json.dumps(thing))
+    template = model.template_of(old, model.WORKLOADS[model.kind_of(old)])
+    images = model.container_images(template, ["initContainers", "containers",
+                                               "ephemeralContainers"])
+    for each in images + model.volume_images(template):
+        if maybe(rng, 0.4):
+            each.holder[each.key] = image
+    spec = template["spec"]
+    if maybe(rng, 0.2):
+        spec["initContainers"], spec["containers"] = spec.get("containers"), \
+            spec.get("initContainers")
+    if maybe(rng, 0.1):
+        spec.pop("containers", None)
+    return old
+
+
+def generate_gate_set(seed):
+    """(files, documents, facts) of a seed."""
+    files = generate_gate_policies(random.Random(f"gate/{seed}"))
+    policies = model.load_policies(files)
+    documents = [generate_gate_document(random.Random(f"gate/{seed}/{i}"), policies)
+                 for i in range(SET_SIZE)]
+    facts = generate_facts(random.Random(f"gate/{seed}/facts"), policies, documents)
+    return files, documents, facts
 
 
 # --- JSON text ------------------------------------------------------------------------------------

@@ -1,18 +1,21 @@
 """The rules of rewriting, written down slowly and plainly: a second opinion on the program.
 
 It is written from the documents alone and reads nothing of the C sources, so that a mistake has to
-be made twice to stay hidden. It knows every rule that needs nothing from a Harbor (a Policy's
-Harbor has no `api`); it knows nothing of HTTP, of JSON Patch, and it does not validate policies:
-what it is given has to be valid already.
+be made twice to stay hidden. `review` knows every rule that needs nothing from a Harbor (a Policy's
+Harbor has no `api`); `plan` knows what facts change, and the gate. It knows nothing of HTTP, of JSON
+Patch, and it does not validate policies: what it is given has to be valid already.
 
     policies = load_policies({"10-waves.yaml": text, ...})
     answer = review(policies, "enforce", request)
+    decisions = plan(policies, "enforce", document, Facts(json.loads(text)))
 
 `request` is the `request` of an AdmissionReview as json.loads reads it. The answer holds the
-decision for each image, the Pod as it should be afterwards, and the audit annotations.
+decision for each image, the Pod as it should be afterwards, and the audit annotations. `document`
+is a manifest, or a whole AdmissionReview.
 """
 
 import copy
+import datetime
 import functools
 import hashlib
 import json
@@ -149,6 +152,9 @@ class Harbor:
     host: str
     registries: dict
     protected: list
+    has_api: bool = False
+    nodes_have_credentials: bool = False
+    trusted_controllers: list = field(default_factory=list)
 
 
 @dataclass
@@ -164,6 +170,9 @@ class Policy:
     owners_include: list = field(default_factory=list)
     pull_secret: str | None = None
     pull_policy: str | None = None
+    require_in_harbor: str = "never"
+    on_harbor_unavailable: str = "keep"
+    findings: dict | None = None        # the document's; None: no gate
 
 
 @dataclass
@@ -184,7 +193,9 @@ def load_policies(files, own_namespace=None):
         if document["kind"] == "Harbor":
             spec = document["spec"]
             harbors.append(Harbor(document["metadata"]["name"], spec["host"], spec["registries"],
-                                  spec.get("protected", ALWAYS_PROTECTED)))
+                                  spec.get("protected", ALWAYS_PROTECTED), "api" in spec,
+                                  spec.get("nodesHaveCredentials", False),
+                                  spec.get("trustedControllers", [])))
 
     policies = []
     for document in documents:
@@ -205,7 +216,11 @@ def load_policies(files, own_namespace=None):
                 exclude=spec.get("exclude", []),
                 owners_include=spec.get("owners", {}).get("include", []),
                 pull_secret=spec.get("pullSecret"),
-                pull_policy=spec.get("pullPolicy")))
+                pull_policy=spec.get("pullPolicy"),
+                require_in_harbor=spec.get("requireInHarbor",
+                                           "servable" if harbor.has_api else "never"),
+                on_harbor_unavailable=spec.get("onHarborUnavailable", "keep"),
+                findings=spec.get("findings")))
 
     protected = [namespace for harbor in harbors for namespace in harbor.protected]
     if own_namespace:
@@ -552,3 +567,380 @@ def read_originals(text):
 
 def _refuse(constant):
     raise ValueError(f"{constant} is not JSON")
+
+
+# --- facts ----------------------------------------------------------------------------------------
+# INTERFACE, `plan --facts`
+
+class Facts:
+    """What a facts file says; its `recorded` time is now."""
+
+    def __init__(self, document, now=None):
+        self.harbors = document["harbors"]
+        recorded = document.get("recorded")
+        self.now = seconds_of(recorded) if recorded else now
+
+    def health(self, harbor):
+        facts = self.harbors.get(harbor.name)
+        if facts is None:
+            return "unknown"
+        if not facts.get("healthy", True):
+            return "down"
+        return "up" if facts.get("authorized", True) else "unauthorized"
+
+    def artifact(self, harbor, key):
+        """The object of that key, or None where nothing is known."""
+        return self.harbors.get(harbor.name, {}).get("artifacts", {}).get(key)
+
+
+def seconds_of(time):
+    return int(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp())
+
+
+def artifact_key(harbor, reference):
+    """PROJECT/REPOSITORY:TAG or …@DIGEST of what the Harbor would serve; None where it serves none.
+
+    An image that is at the Harbor's host already is the artifact that it names.
+    """
+    if reference.domain == harbor.host:
+        project, _, repository = reference.path.partition("/")
+        if not repository:
+            return None
+    else:
+        project, repository = harbor.registries.get(reference.domain), reference.path
+        if project is None:
+            return None
+    name = f"{project}/{repository}"
+    return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"
+
+
+def reason_by_facts(policy, reference, pod, can_add_secret, facts):
+    """Why an image that would be rewritten is kept all the same, or `rewritten`."""
+    if facts is None or policy.require_in_harbor == "never":
+        return "rewritten"
+    health = facts.health(policy.harbor)
+    if health == "unauthorized":
+        return "harbor-auth"
+    if health == "down":
+        return "harbor-down" if policy.on_harbor_unavailable == "keep" else "rewritten"
+    artifact = facts.artifact(policy.harbor, artifact_key(policy.harbor, reference))
+    if artifact is None:
+        return "not-known-in-time"
+    has_secret = bool(pod["spec"].get("imagePullSecrets")) or (policy.pull_secret and can_add_secret)
+    public = artifact.get("public", True)       # null: nobody knew
+    if public is not True and not policy.harbor.nodes_have_credentials and not has_secret:
+        return "pull-secret-missing" if public is False else "not-known-in-time"
+    if not artifact.get("authorized", True):
+        return "harbor-auth"
+    if artifact.get("pullGate") == "refused":
+        return "refused-by-harbor"
+    if not artifact.get("inProxyFilter", True):
+        return "outside-proxy-filter"
+    present = artifact.get("present", False)
+    if present:
+        return "rewritten"
+    servable = artifact.get("servable", present)
+    if policy.require_in_harbor == "servable" and servable:
+        return "rewritten"
+    return "not-in-harbor"
+
+
+# --- the gate -------------------------------------------------------------------------------------
+# DESIGN, "The gate" and "Policies"; INTERFACE, gate.reason
+
+SEVERITIES = ["None", "Unknown", "Low", "Medium", "High", "Critical"]
+CVES_SHOWN = 10
+
+# the names that kube-controller-manager's controllers have (Kubernetes, cmd/kube-controller-manager)
+CONTROLLER_USERS = {"system:kube-controller-manager"} | {
+    "system:serviceaccount:kube-system:" + name for name in (
+        "replicaset-controller", "deployment-controller", "statefulset-controller",
+        "daemon-set-controller", "job-controller", "cronjob-controller", "replication-controller")}
+
+
+def duration_seconds(text):
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    return int(sum(float(n) * units[u] for n, u in re.findall(r"([0-9.]+)(ms|h|m|s)", text)))
+
+
+@dataclass(frozen=True)
+class Finding:
+    id: str
+    package: str
+    severity: int
+    fix: str
+    allowlisted: bool
+
+    def as_json(self):
+        written = {"id": self.id, "severity": SEVERITIES[self.severity], "package": self.package}
+        return written | {"fix": self.fix} if self.fix else written
+
+
+def severity_number(text):
+    return [s.lower() for s in SEVERITIES].index({"negligible": "none"}.get(text.lower(),
+                                                                           text.lower()))
+
+
+def findings_of(scan):
+    """Each once per id, package and severity; worst first, then those with a fix, then by id."""
+    together = {}
+    for f in scan.get("findings", []):
+        key = (f["id"], f.get("package", ""), severity_number(f["severity"]))
+        together.setdefault(key, []).append(f)
+    findings = [Finding(*key, min((f["fix"] for f in same if f.get("fix")), default=""),
+                        all(f.get("allowlisted", False) for f in same))
+                for key, same in together.items()]
+    return sorted(findings, key=lambda f: (-f.severity, not f.fix, f.id.encode(),
+                                           f.package.encode(), f.fix.encode()))
+
+
+def is_alive(entry, now):
+    """`until` is through 23:59:59 UTC."""
+    if entry.get("until") is None:
+        return True
+    day = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
+    return day <= datetime.date.fromisoformat(str(entry["until"]))
+
+
+class Rules:
+    """`findings` of a Policy, with the defaults of DESIGN."""
+
+    def __init__(self, findings):
+        self.severity = severity_number(findings.get("severity", "Critical"))
+        self.action = findings.get("action", "deny")
+        self.on_pods = findings.get("enforceOn", "workloads") == "pods"
+        self.fixable_only = findings.get("fixableOnly", False)
+        self.unscanned = findings.get("unscanned", "warn")
+        self.unproxied = findings.get("unproxied", "warn")
+        self.unavailable = findings.get("unavailable", "allow")
+        self.max_age = duration_seconds(findings.get("maxAge", "168h"))
+        self.allow = findings.get("allow", [])
+
+    def accepts(self, identity, now):
+        return any(entry["id"] == identity and is_alive(entry, now) for entry in self.allow)
+
+    def may_accept(self, now):
+        return any(is_alive(entry, now) for entry in self.allow)
+
+    def outcome(self, reason):
+        if reason in ("findings", "refused-by-harbor"):
+            return self.action
+        if reason in ("unscanned", "scanning", "scan-failed", "too-old"):
+            return self.unscanned
+        return {"unproxied": self.unproxied, "unavailable": self.unavailable}.get(reason, "allow")
+
+
+def gate_reason(rules, artifact, now):
+    """(reason, what counts against the artifact) of what a Harbor that can be asked knows."""
+    if artifact is None or not artifact.get("authorized", True):
+        return "unavailable", []
+    if artifact.get("pullGate") == "refused":
+        return "refused-by-harbor", []
+    if not artifact.get("inProxyFilter", True):
+        return "unproxied", []
+    if not artifact.get("present", False):
+        return "unscanned", []
+    if not artifact.get("scannable", True):
+        return "not-scannable", []
+    scan = artifact.get("scan")
+    if scan is None:
+        return "unscanned", []
+    status = scan.get("status", "Success")
+    if status == "Unknown":
+        return "unavailable", []
+    too_old = "finished" in scan and now - seconds_of(scan["finished"]) > rules.max_age
+    if status == "Success" and too_old:
+        return "too-old", []
+    verdict, bad = verdict_of(rules, artifact, scan, now)
+    if verdict == "findings" and not too_old:
+        return "findings", bad          # also where another platform's scan is missing
+    if status == "None":
+        return "unscanned", []
+    if status in ("Pending", "Scheduled", "Running"):
+        return "scanning", []
+    if status in ("Error", "Stopped") or (scan.get("partial") and verdict != "unavailable"):
+        return "scan-failed", []
+    return verdict, []
+
+
+def verdict_of(rules, artifact, scan, now):
+    """What the known findings come to, whether the scan is whole or not: (reason, what is bad)."""
+    list_is_known = "counts" not in scan
+    allowlist_is_known = artifact.get("allowlist") != "unknown"
+    counts = counts_of(scan)
+    if not any(counts):
+        return "clean", []
+    if not any(counts[rules.severity:]):
+        return "below-threshold", []
+    if not list_is_known:
+        # of a number nobody can say whether it is accepted or can be repaired
+        certain = allowlist_is_known and not rules.fixable_only and not rules.may_accept(now)
+        return ("findings" if certain else "unavailable"), []
+    high = [f for f in findings_of(scan) if f.severity >= rules.severity]
+    counting = [f for f in high if f.fix or not rules.fixable_only]
+    bad = [f for f in counting if not f.allowlisted and not rules.accepts(f.id, now)]
+    if bad:
+        return ("findings", bad) if allowlist_is_known else ("unavailable", [])
+    return ("allowlisted" if counting else "below-threshold"), []
+
+
+def counts_of(scan):
+    """How many of each severity, by its number. `counts` stands in for a list that nobody knows."""
+    counts = [0] * len(SEVERITIES)
+    if "counts" in scan:
+        for word, number in scan["counts"].items():
+            counts[severity_number(word)] = number
+    else:
+        for finding in findings_of(scan):
+            counts[finding.severity] += 1
+    return counts
+
+
+def judge(policy, image, controlled, facts):
+    """The gate's object for one image, but for `detail`; None where it is not judged."""
+    if image == "auto":
+        return None
+    rules, harbor = Rules(policy.findings), policy.harbor
+    reference = parse_reference(image)
+    key = artifact_key(harbor, reference) if reference else None
+    artifact, bad = None, []
+    if key is None:
+        reason = "unproxied"
+    elif facts is None:
+        return None                     # nobody was asked
+    elif facts.health(harbor) in ("down", "unauthorized"):
+        reason = "unavailable"
+    else:
+        artifact = facts.artifact(harbor, key)
+        reason, bad = gate_reason(rules, artifact, facts.now)
+    outcome = rules.outcome(reason)
+    if outcome == "deny" and controlled and not rules.on_pods:
+        outcome = "warn"
+    gate = {"outcome": outcome, "reason": reason}
+    if artifact is None:
+        return gate
+    if artifact.get("digest"):
+        gate["digest"] = artifact["digest"]
+    scan = artifact.get("scan")
+    has_verdict = scan is not None and artifact.get("present") and artifact.get("scannable", True) \
+        and (scan.get("status", "Success") == "Success" or reason == "findings")
+    if has_verdict:
+        if "finished" in scan:
+            gate["scanned"] = scan["finished"]
+        gate["counts"] = {SEVERITIES[i]: n for i, n in enumerate(counts_of(scan)) if n}
+    if bad:
+        gate["cves"] = [f.as_json() for f in bad[:CVES_SHOWN]]
+    return gate
+
+
+# --- manifests and reviews, with facts ------------------------------------------------------------
+
+# (group, kind) -> where the template is, of the workloads that the gate judges
+WORKLOADS = {
+    ("apps", "Deployment"): ["spec", "template"], ("apps", "ReplicaSet"): ["spec", "template"],
+    ("apps", "StatefulSet"): ["spec", "template"], ("apps", "DaemonSet"): ["spec", "template"],
+    ("", "ReplicationController"): ["spec", "template"], ("batch", "Job"): ["spec", "template"],
+    ("batch", "CronJob"): ["spec", "jobTemplate", "spec", "template"],
+}
+
+
+def kind_of(document):
+    group, slash, _ = document["apiVersion"].partition("/")
+    return (group if slash else "", document["kind"])
+
+
+def template_of(document, path):
+    for name in path:
+        document = document.get(name) if document else None
+    return document
+
+
+def pod_of_template(kind, name, template):
+    """The Pod that the workload's controller would make, as far as its rules go."""
+    group, own_kind = kind
+    pod = copy.deepcopy(template)
+    metadata = pod.setdefault("metadata", {})
+    owner_kind, owner_name = own_kind, name
+    if own_kind == "Deployment":
+        owner_kind, owner_name = "ReplicaSet", name + "-5d4f"
+        metadata["labels"] = dict(metadata.get("labels") or {}, **{"pod-template-hash": "5d4f"})
+    elif own_kind == "CronJob":
+        owner_kind, owner_name = "Job", name + "-29381230"
+    metadata["ownerReferences"] = [{"apiVersion": f"{group}/v1" if group else "v1",
+                                    "kind": owner_kind, "name": owner_name, "controller": True}]
+    return pod
+
+
+def is_controlled(policy, thing, user):
+    """A controller made it: it says so, and so does who sent it. `user` None: nobody knows."""
+    return controller_of(thing) is not None and (
+        user is None or user in CONTROLLER_USERS or user in policy.harbor.trusted_controllers)
+
+
+def plan(policies, assumed_mode, document, facts):
+    """The decisions for each image of a manifest, or of what an AdmissionReview is about."""
+    if document["kind"] == "AdmissionReview":
+        request = document["request"]
+        thing, old = request.get("object"), request.get("oldObject")
+        namespace, user = request["namespace"], request["userInfo"]["username"]
+        kind = (request["kind"].get("group", ""), request["kind"]["kind"])
+        operation, sub = request["operation"], request.get("subResource") or ""
+    else:
+        thing, old, user, operation, sub = document, None, None, "CREATE", ""
+        namespace, kind = document["metadata"].get("namespace") or "default", kind_of(document)
+
+    all_lists = ["initContainers", "containers", "ephemeralContainers"]
+    pointer, can_add_secret, workload = "", True, kind in WORKLOADS
+    if workload and operation in ("CREATE", "UPDATE") and not sub:
+        path = WORKLOADS[kind]
+        template, old_template = template_of(thing, path), template_of(old, path)
+        if not template:
+            return []
+        pointer = "/" + "/".join(path)
+        pod = pod_of_template(kind, thing["metadata"].get("name", ""), template)
+        images = container_images(pod, all_lists) + volume_images(pod)
+        before = set()
+        if old_template:
+            before = {i.text for i in container_images(old_template, all_lists)
+                      + volume_images(old_template)}
+        images = [i for i in images if i.text not in before]
+    elif kind == ("", "Pod") and (operation, sub) == ("CREATE", ""):
+        pod = thing
+        images = container_images(pod, all_lists) + volume_images(pod)
+    elif kind == ("", "Pod") and (operation, sub) == ("UPDATE", "ephemeralcontainers"):
+        pod, can_add_secret = thing, False
+        old_names = {c["name"] for c in old["spec"].get("ephemeralContainers") or []}
+        images = [i for i in container_images(pod, ["ephemeralContainers"])
+                  if i.container not in old_names]
+    else:
+        return []
+
+    policy = None if is_protected(policies, namespace) else choose_policy(policies, namespace)
+    whole = reason_for_whole_pod(policies, policy, namespace, pod)
+    bucket = bucket_of(workload_of(namespace, pod))
+    controlled = policy is not None and is_controlled(policy, thing, user)
+    has_gate = (policy is not None and policy.findings is not None and policy.mode != "disabled"
+                and MIRROR_ANNOTATION not in annotations_of(pod)
+                and not (workload and controlled))
+    decisions = []
+    for image in images:
+        reason, result = whole, image.text
+        if reason is None:
+            reason, result = decide_image(policy, image, bucket, pod, can_add_secret)
+        if reason == "rewritten":
+            reason = reason_by_facts(policy, parse_reference(image.text), pod, can_add_secret, facts)
+            result = result if reason == "rewritten" else image.text
+        decision = {"field": pointer + image.field}
+        decision |= {"container": image.container} if image.volume is None \
+            else {"volume": image.volume}
+        decision |= {"image": image.text, "result": result,
+                     "mode": weaker(assumed_mode, policy.mode) if policy else assumed_mode,
+                     "rewrite": {"outcome": "rewrite" if reason == "rewritten" else "keep",
+                                 "reason": reason}}
+        if policy:
+            decision |= {"policy": policy.name, "bucket": bucket}
+        gate = judge(policy, image.text, controlled, facts) if has_gate else None
+        if gate:
+            decision["gate"] = gate
+        decisions.append(decision)
+    return decisions

@@ -524,6 +524,200 @@ def test_comparison():
     assert found(b"{") == ["answer"]
 
 
+# --- the gate -------------------------------------------------------------------------------------
+# DESIGN, "The gate"; INTERFACE, gate.reason and the facts file
+
+GATE_POLICIES = """\
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Harbor
+metadata: {name: default}
+spec:
+  host: harbor.example.com
+  registries: {docker.io: hub, quay.io: quay}
+  trustedControllers: ["system:serviceaccount:argo:argo-rollouts"]
+  api: {url: "https://harbor.example.com"}
+---
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Policy
+metadata: {name: p}
+spec:
+  namespaces: [apps]
+  registries: [docker.io]
+  exclude: ["docker.io/library/excluded"]
+  findings: FINDINGS
+"""
+CRITICAL = {"id": "CVE-1", "severity": "Critical", "package": "openssl", "fix": "3.0"}
+MANAGER = "system:kube-controller-manager"
+
+
+def gate_of(artifact, findings="{}", image="x:1", owner=None, user=None, kind="Pod", harbor=None,
+            now=generate.NOW):
+    """The model's gate for one image, as `outcome reason`, or None."""
+    policies = model.load_policies({"p.yaml": GATE_POLICIES.replace("FINDINGS", findings)})
+    metadata = {"name": "web", "namespace": "apps"}
+    if owner:
+        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": owner, "name": "o",
+                                        "controller": True}]
+    spec = {"containers": [{"name": "c", "image": image}]}
+    thing = {"apiVersion": "v1" if kind == "Pod" else "apps/v1", "kind": kind, "metadata": metadata,
+             "spec": spec if kind == "Pod" else {"template": {"spec": spec}}}
+    if user is not None:
+        thing = {"kind": "AdmissionReview", "request": {
+            "kind": {"group": "" if kind == "Pod" else "apps", "kind": kind}, "namespace": "apps",
+            "operation": "CREATE", "userInfo": {"username": user}, "object": thing}}
+    artifacts = {} if artifact is None else {"hub/library/x:1": artifact, "quay/x:1": artifact,
+                                             "hub/library/excluded:latest": artifact}
+    facts = model.Facts({"harbors": {"default": dict(harbor or {}, artifacts=artifacts)}}, now)
+    [decision] = model.plan(policies, "enforce", thing, facts)
+    gate = decision.get("gate")
+    return gate and f"{gate['outcome']} {gate['reason']}"
+
+
+def scanned(*findings, age=60, **scan):
+    finished = generate.time_text(generate.NOW - age)
+    return {"present": True, "scan": dict({"finished": finished, "findings": list(findings)}, **scan)}
+
+
+@pytest.mark.parametrize("artifact, findings, expected", [
+    (scanned(), "{}", "allow clean"),
+    (scanned(CRITICAL), "{}", "deny findings"),
+    (scanned(CRITICAL), "{action: warn}", "warn findings"),
+    (scanned(dict(CRITICAL, severity="High")), "{}", "allow below-threshold"),
+    (scanned(dict(CRITICAL, severity="High")), "{severity: high}", "deny findings"),
+    (scanned(dict(CRITICAL, allowlisted=True)), "{}", "allow allowlisted"),
+    (scanned(CRITICAL), "{allow: [{id: CVE-1}]}", "allow allowlisted"),
+    (scanned(CRITICAL), "{allow: [{id: CVE-1, until: 2026-11-20}]}", "allow allowlisted"),
+    (scanned(CRITICAL), "{allow: [{id: CVE-1, until: 2026-11-19}]}", "deny findings"),
+    (scanned(dict(CRITICAL, fix="")), "{fixableOnly: true}", "allow below-threshold"),
+    (scanned(CRITICAL, age=168 * 3600), "{}", "deny findings"),
+    (scanned(CRITICAL, age=168 * 3600 + 1), "{}", "warn too-old"),
+    (scanned(CRITICAL, age=5401), "{maxAge: 1h30m, unscanned: deny}", "deny too-old"),
+    (scanned(partial=True), "{}", "warn scan-failed"),
+    (scanned(CRITICAL, partial=True), "{}", "deny findings"),
+    (scanned(CRITICAL, status="Running"), "{}", "deny findings"),
+    (scanned(status="Running"), "{unscanned: allow}", "allow scanning"),
+    (scanned(status="Error"), "{}", "warn scan-failed"),
+    (scanned(CRITICAL, status="Running", age=168 * 3600 + 1), "{}", "warn scanning"),
+    (scanned(CRITICAL, status="None"), "{}", "deny findings"),
+    (scanned(status="Unknown"), "{unavailable: warn}", "warn unavailable"),
+    (scanned(CRITICAL) | {"allowlist": "unknown"}, "{}", "allow unavailable"),
+    ({"present": True, "scan": {"counts": {"Critical": 2}}}, "{}", "deny findings"),
+    ({"present": True, "scan": {"counts": {"High": 2}}}, "{}", "allow below-threshold"),
+    ({"present": True, "scan": {"counts": {}}}, "{}", "allow clean"),
+    ({"present": True, "scan": {"counts": {"Critical": 2}}}, "{fixableOnly: true}",
+     "allow unavailable"),
+    ({"present": True, "scan": {"counts": {"Critical": 2}}}, "{allow: [{id: X}]}",
+     "allow unavailable"),
+    ({"present": True, "scan": {"counts": {"Critical": 2}}}, "{allow: [{id: X, until: 2020-01-01}]}",
+     "deny findings"),
+    ({"present": True}, "{}", "warn unscanned"),
+    ({"present": False, "servable": True}, "{unscanned: deny}", "deny unscanned"),
+    ({"present": True, "scannable": False}, "{unscanned: deny}", "allow not-scannable"),
+    ({"present": True, "pullGate": "refused"}, "{}", "deny refused-by-harbor"),
+    ({"inProxyFilter": False}, "{}", "warn unproxied"),
+    ({"authorized": False}, "{}", "allow unavailable"),
+    (None, "{unavailable: warn}", "warn unavailable"),
+])
+def test_gate_of_a_bare_pod(artifact, findings, expected):
+    assert gate_of(artifact, findings) == expected
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ({"image": "auto"}, None),
+    ({"image": "ghcr.io/x"}, "warn unproxied"),
+    ({"image": "NO"}, "warn unproxied"),
+    ({"image": "excluded"}, "deny findings"),
+    ({"image": "quay.io/x:1"}, "deny findings"),
+    ({"image": "harbor.example.com/hub/library/x:1"}, "deny findings"),
+    ({"image": "harbor.example.com/x"}, "warn unproxied"),
+    ({"harbor": {"healthy": False}}, "allow unavailable"),
+    ({"harbor": {"authorized": False}}, "allow unavailable"),
+    ({"owner": "ReplicaSet"}, "warn findings"),
+    ({"owner": "ReplicaSet", "user": MANAGER}, "warn findings"),
+    ({"owner": "ReplicaSet", "user": "alice"}, "deny findings"),
+    ({"owner": "ReplicaSet", "user": "system:serviceaccount:argo:argo-rollouts"}, "warn findings"),
+    ({"owner": "ReplicaSet", "user": MANAGER, "findings": "{enforceOn: pods}"}, "deny findings"),
+    ({"user": MANAGER}, "deny findings"),
+    ({"kind": "Deployment"}, "deny findings"),
+    ({"kind": "ReplicaSet", "owner": "Deployment"}, None),
+    ({"kind": "ReplicaSet", "owner": "Deployment", "user": "alice"}, "deny findings"),
+    ({"kind": "ReplicaSet", "owner": "Deployment", "user": MANAGER}, None),
+])
+def test_gate_of_objects(arguments, expected):
+    assert gate_of(scanned(CRITICAL), **arguments) == expected
+
+
+def test_ten_cves_are_shown_and_all_are_counted():
+    artifact = scanned(*[dict(CRITICAL, id=f"CVE-{i:02}") for i in range(12)], CRITICAL | {"fix": ""},
+                       dict(CRITICAL, severity="low"))
+    policies = model.load_policies({"p.yaml": GATE_POLICIES.replace("FINDINGS", "{}")})
+    gate = model.judge(policies.policies[0], "x:1", False, model.Facts(
+        {"recorded": "2026-11-20T12:00:00Z",
+         "harbors": {"default": {"artifacts": {"hub/library/x:1": artifact}}}}))
+    assert gate["counts"] == {"Critical": 13, "Low": 1}
+    assert [c["id"] for c in gate["cves"]] == [f"CVE-{i:02}" for i in range(10)]
+    assert gate["scanned"] == "2026-11-20T11:59:00Z"
+
+
+def test_gate_sets_hold_everything():
+    """The generator reaches each reason and outcome, and repeats itself."""
+    assert generate.generate_gate_set(5) == generate.generate_gate_set(5)
+    reasons = collections.Counter()
+    for seed in range(1, 9):
+        files, documents, facts = generate.generate_gate_set(seed)
+        policies = model.load_policies(files)
+        for document in documents:
+            for decision in model.plan(policies, "enforce", document, model.Facts(facts)):
+                gate = decision.get("gate", {"reason": None, "outcome": None})
+                reasons[gate["reason"]] += 1
+    assert set(reasons) == {None, "clean", "below-threshold", "allowlisted", "findings", "unscanned",
+                            "scanning", "scan-failed", "not-scannable", "too-old", "unproxied",
+                            "unavailable", "refused-by-harbor"}
+    assert min(reasons.values()) >= 10, reasons
+
+
+def test_gate_differences_are_found(monkeypatch):
+    """A binary that says something else is noticed."""
+    files, documents, facts = generate.generate_gate_set(5)
+    policies = model.load_policies(files)
+
+    def plan_of_the_model(self, files, documents, facts, mode, spoil=None):
+        images = collections.defaultdict(dict)
+        for number, document in enumerate(documents):
+            for decision in model.plan(policies, mode, document, model.Facts(facts)):
+                images[number][decision["field"]] = decision
+        judged = [d for i in images.values() for d in i.values() if "gate" in d]
+        counts = collections.Counter(d["gate"]["outcome"] for d in judged)
+        if spoil:
+            spoil(judged)
+        return {"errors": [], "summary": {k: counts[k] for k in ("deny", "warn")}}, images
+
+    def differ(spoil):
+        run = differential.GateRun(keep_going=True)
+        monkeypatch.setattr(differential.GateRun, "plan", lambda self, f, d, x, m:
+                            plan_of_the_model(self, f, d, x, m, spoil))
+        run.run_set(5)
+        return run.mismatches
+
+    assert differ(None) == []
+    assert differ(lambda judged: judged[0]["gate"].update(reason="x"))
+    assert differ(lambda judged: judged[0].pop("gate"))
+
+    def with_cves(judged):
+        return next(d["gate"] for d in judged if d["gate"].get("cves"))
+
+    assert differ(lambda judged: with_cves(judged)["cves"].pop())
+    assert differ(lambda judged: with_cves(judged)["counts"].update(High=99))
+
+
+@needs_binary
+def test_the_gate_of_plan_agrees_with_the_model():
+    the_run = differential.run_gate(ROUNDS, SEED)
+    print(f"{the_run.rounds} documents from seed {SEED} on, {the_run.images} images: "
+          f"{dict(the_run.reasons)}")
+    assert the_run.images > the_run.rounds
+
+
 # --- the binary -----------------------------------------------------------------------------------
 
 @needs_binary

@@ -28,9 +28,10 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-TARGETS = ["src/policy/decide.c", "src/policy/originals.c", "src/policy/set.c",
-           "src/image/reference.c", "src/image/glob.c", "src/image/glob_set.c", "src/kube/patch.c",
-           "src/admit/admit.c"]
+TARGETS = ["src/policy/decide.c", "src/policy/gate.c", "src/policy/findings.c",
+           "src/policy/originals.c", "src/policy/set.c", "src/image/reference.c",
+           "src/image/glob.c", "src/image/glob_set.c", "src/kube/patch.c", "src/kube/workload.c",
+           "src/admit/admit.c", "src/admit/refusal.c"]
 UNIT_FOLDERS = ["image", "kube", "policy", "admit"]
 FUZZ_TARGETS = ["reference", "policy", "review"]
 COPIED = ["src", "tests/unit", "tests/fuzz", "tests/data", "certs", "VERSION"]

@@ -86,13 +86,15 @@ static enum harbor_health is_up(const struct fact_source *self, const struct har
 }
 
 static bool knows_nothing(const struct fact_source *self, const struct harbor *harbor,
-                          const struct artifact_key *key, enum fact_depth depth,
-                          struct artifact_fact *ret)
+                          const struct artifact_key *key, fact_needs needs, long long now,
+                          struct arena *arena, struct artifact_fact *ret)
 {
     (void)self;
     (void)harbor;
     (void)key;
-    (void)depth;
+    (void)needs;
+    (void)now;
+    (void)arena;
     (void)ret;
     return false;
 }

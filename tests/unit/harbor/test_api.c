@@ -1,78 +1,6 @@
 /* Harbor's answers, by what a real one was recorded to answer (tests/data/harbor), and by what it
  * never would; the paths of questions. */
-#include "harbor/api.h"
-
-#include "tests/unit/check.h"
-
-#include <glob.h>
-
-#define JSON     "application/json"
-#define MANIFEST "application/vnd.oci.image.index.v1+json"
-
-/* --- recordings --- */
-
-static struct slice header(struct slice head, const char *name)
-{
-    size_t len = strlen(name);
-    while (head.len) {
-        struct slice line = slice_head(head, slice_find(head, '\n'));
-        head = slice_from_index(head, line.len + 1);
-        if (line.len > len && strncasecmp(line.base, name, len) == 0 && line.base[len] == ':') {
-            line = slice_from_index(line, len + 1);
-            while (line.len && *line.base == ' ')
-                line = slice_from_index(line, 1);
-            return line.len && line.base[line.len - 1] == '\r' ? slice_head(line, line.len - 1)
-                                                               : line;
-        }
-    }
-    return (struct slice){0};
-}
-
-static bool has_type(struct slice head, const char *prefix)
-{
-    return slice_starts_with(header(head, "Content-Type"), slice_from(prefix));
-}
-
-/* The answer of tests/data/harbor/NUMBER-*.http; the header's text is in `ret_challenge`. */
-static struct harbor_reply recorded(int number, struct arena *arena, struct slice *ret_challenge)
-{
-    static const char mark[] = "\n=== RESPONSE ===\n", end[] = "\r\n\r\n";
-    glob_t found;
-    struct slice pattern = arena_format(arena, "tests/data/harbor/%d-*.http", number);
-    if (glob(pattern.base, 0, NULL, &found) != 0 || found.gl_pathc != 1)
-        CHECK_FAIL("%s: expected one file", pattern.base);
-    struct slice text = read_file(found.gl_pathv[0], arena);
-    globfree(&found);
-    const char *at = memmem(text.base, text.len, mark, sizeof(mark) - 1);
-    assert_non_null(at);
-    struct slice answer = slice_from_index(text, (size_t)(at - text.base) + sizeof(mark) - 1);
-    const char *blank = memmem(answer.base, answer.len, end, sizeof(end) - 1);
-    assert_non_null(blank);
-    struct slice head = slice_head(answer, (size_t)(blank - answer.base) + 2);
-    *ret_challenge = header(head, "Www-Authenticate");
-    return (struct harbor_reply){
-        .status = strtol(head.base + strlen("HTTP/1.1 "), NULL, 10),
-        .json = has_type(head, JSON),
-        .manifest = has_type(head, "application/vnd."),
-        .has_challenge = ret_challenge->len != 0,
-        .body = copy_exact(slice_from_index(answer, head.len + 2)),
-    };
-}
-
-static void done(struct harbor_reply *reply)
-{
-    free((char *)reply->body.base);
-}
-
-static struct harbor_reply reply_of(long status, const char *type, const char *body)
-{
-    return (struct harbor_reply){
-        .status = status,
-        .json = strncmp(type, JSON, strlen(JSON)) == 0,
-        .manifest = strncmp(type, "application/vnd.", 16) == 0,
-        .body = slice_from(body),
-    };
-}
+#include "tests/unit/harbor/recordings.h"
 
 /* --- artifacts and manifests --- */
 
@@ -303,6 +231,82 @@ static void test_projects(void **state)
     arena_done(&arena);
 }
 
+static void test_project_flags(void **state)
+{
+    (void)state;
+    static const struct {
+        int number;
+        bool prevent_vul, auto_scan, reuse;
+        size_t allowed;
+        long long expires;
+    } cases[] = {
+        {4023, false, false, true, 0, 0},
+        {4024, false, false, true, 0, 0},
+        {3060, false, false, false, 2, 0},
+        {3062, false, false, false, 1, 1798107104},
+        {3064, false, false, false, 1, 1795428704},
+        {7001, true, false, true, 0, 0},
+        {7028, true, false, false, 2, 1795512196},
+        {7030, true, false, true, 2, 1795512196}, /* its own list stays there, not used */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct slice challenge;
+        struct harbor_project project = {0};
+        struct harbor_reply reply = recorded(cases[i].number, &arena, &challenge);
+        struct slice name = arena_format(&arena, "%d", cases[i].number);
+        assert_int_equal(harbor_read_project(&reply, &arena, &project), ANSWER_YES);
+        done(&reply); /* what was read lives in the arena */
+        check_number(name.base, "prevent_vul", project.prevent_vul, cases[i].prevent_vul);
+        check_number(name.base, "auto_scan", project.auto_scan, cases[i].auto_scan);
+        check_number(name.base, "the system's list", project.reuse_system_allowlist,
+                     cases[i].reuse);
+        check_number(name.base, "its ids", (long long)project.allowlist.count,
+                     (long long)cases[i].allowed);
+        check_number(name.base, "its end", project.allowlist.expires, cases[i].expires);
+        if (cases[i].allowed) {
+            check_text(name.base, "the first id", project.allowlist.ids[0], "CVE-2099-0001");
+            check_number(name.base, "has it",
+                         cve_allowlist_has(&project.allowlist, SLICE("CVE-2099-0001"), 1), true);
+        }
+        arena_done(&arena);
+    }
+    static const struct {
+        const char *members;
+        bool prevent_vul, auto_scan, reuse;
+        size_t allowed;
+    } others[] = {
+        {"", false, false, true, 0},
+        {",\"metadata\":null", false, false, true, 0},
+        {",\"metadata\":{}", false, false, true, 0},
+        {",\"metadata\":{\"prevent_vul\":\"TRUE\",\"auto_scan\":\"1\"}", true, true, true, 0},
+        {",\"metadata\":{\"prevent_vul\":true,\"auto_scan\":1}", false, false, true, 0},
+        {",\"metadata\":{\"reuse_sys_cve_allowlist\":\"\"}", false, false, false, 0},
+        {",\"metadata\":{\"reuse_sys_cve_allowlist\":null}", false, false, false, 0},
+        {",\"metadata\":{\"reuse_sys_cve_allowlist\":\"true\"}", false, false, true, 0},
+        {",\"cve_allowlist\":null", false, false, true, 0},
+        {",\"cve_allowlist\":[]", false, false, true, 0},
+        {",\"cve_allowlist\":{\"items\":null}", false, false, true, 0},
+        {",\"cve_allowlist\":{\"items\":[{\"cve_id\":\"a\"}],\"expires_at\":\"x\"}", false, false,
+         true, 0},
+        {",\"cve_allowlist\":{\"items\":[{\"cve_id\":\"\\u0061\"}]}", false, false, true, 1},
+    };
+    for (size_t i = 0; i < COUNT(others); i++) {
+        struct arena arena = {0};
+        struct harbor_project project = {0};
+        struct slice body = arena_format(&arena, "{\"name\":\"p\"%s}", others[i].members);
+        struct harbor_reply reply = {.status = 200, .json = true, .body = body};
+        assert_int_equal(harbor_read_project(&reply, &arena, &project), ANSWER_YES);
+        check_number(body.base, "prevent_vul", project.prevent_vul, others[i].prevent_vul);
+        check_number(body.base, "auto_scan", project.auto_scan, others[i].auto_scan);
+        check_number(body.base, "the system's list", project.reuse_system_allowlist,
+                     others[i].reuse);
+        check_number(body.base, "its ids", (long long)project.allowlist.count,
+                     (long long)others[i].allowed);
+        arena_done(&arena);
+    }
+}
+
 static void test_account(void **state)
 {
     (void)state;
@@ -329,6 +333,138 @@ static void test_account(void **state)
         assert_false(harbor_read_systeminfo(&replies[i], &arena, &version));
         check_text("systeminfo", "the version", version, "untouched");
     }
+    arena_done(&arena);
+}
+
+/* --- scans --- */
+
+static void test_scan_requests(void **state)
+{
+    (void)state;
+    static const struct {
+        int number;
+        enum scan_request_answer answer;
+    } recordings[] = {
+        {6025, SCAN_REQUEST_ACCEPTED},     {6024, SCAN_REQUEST_UNDER_WAY},
+        {6029, SCAN_REQUEST_UNDER_WAY},    {6019, SCAN_REQUEST_UNSUPPORTED},
+        {6021, SCAN_REQUEST_UNSUPPORTED},  {1028, SCAN_REQUEST_UNSUPPORTED},
+        {6084, SCAN_REQUEST_UNSUPPORTED},  {6130, SCAN_REQUEST_NO_SCANNER},
+        {6017, SCAN_REQUEST_UNAUTHORIZED}, {6018, SCAN_REQUEST_UNAUTHORIZED},
+        {6016, SCAN_REQUEST_NOT_FOUND},    {6093, SCAN_REQUEST_FAILED},
+        {9048, SCAN_REQUEST_FAILED}, /* 403, but read-only mode, not a missing right */
+        {1018, SCAN_REQUEST_FAILED},
+    };
+    for (size_t i = 0; i < COUNT(recordings); i++) {
+        struct arena arena = {0};
+        struct slice challenge;
+        struct harbor_reply reply = recorded(recordings[i].number, &arena, &challenge);
+        struct slice name = arena_format(&arena, "%d", recordings[i].number);
+        check_number(name.base, "the answer", harbor_read_scan_request(&reply),
+                     recordings[i].answer);
+        done(&reply);
+        arena_done(&arena);
+    }
+    static const char error[] = "{\"errors\":[{\"code\":\"WHY\"}]}";
+    static const struct {
+        long status;
+        const char *type, *body;
+        enum scan_request_answer answer;
+    } cases[] = {
+        {0, "", "", SCAN_REQUEST_FAILED},
+        {200, JSON, "{}", SCAN_REQUEST_FAILED},
+        {202, "", "", SCAN_REQUEST_ACCEPTED},
+        {302, "text/html", "", SCAN_REQUEST_FAILED},
+        {422, JSON, error, SCAN_REQUEST_UNSUPPORTED},
+        {400, "text/html", error, SCAN_REQUEST_FAILED}, /* a proxy's own */
+        {404, "text/html", "<html>", SCAN_REQUEST_FAILED},
+        {404, JSON, "{\"errors\":[{\"code\":\"WHY\"}]", SCAN_REQUEST_FAILED},
+        {404, JSON, "{\"errors\":[]}", SCAN_REQUEST_FAILED},
+        {404, JSON, error, SCAN_REQUEST_NOT_FOUND},
+        {409, JSON, "", SCAN_REQUEST_FAILED},
+        {412, JSON, "{}", SCAN_REQUEST_FAILED},
+        {401, "text/html", "", SCAN_REQUEST_UNAUTHORIZED},
+        {403, JSON, error, SCAN_REQUEST_UNAUTHORIZED},
+        {429, JSON, error, SCAN_REQUEST_FAILED},
+        {503, JSON, error, SCAN_REQUEST_FAILED},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct harbor_reply reply = reply_of(cases[i].status, cases[i].type, cases[i].body);
+        if (harbor_read_scan_request(&reply) != cases[i].answer)
+            CHECK_FAIL("%ld %s %s: expected %d", cases[i].status, cases[i].type, cases[i].body,
+                       cases[i].answer);
+    }
+}
+
+/* What Harbor's jobservice sent to a listener: the body is the request's. */
+static void test_events(void **state)
+{
+    (void)state;
+    static const struct {
+        int number;
+        const char *repository;
+    } cases[] = {
+        {8023, "docker-hub-proxy/org/app"}, /* SCANNING_COMPLETED; below, the CloudEvents form */
+        {8024, "docker-hub-proxy/org/app"},
+        {8036, "docker-hub-proxy/org/multia"}, /* of an index's child, without a tag */
+        {8037, "docker-hub-proxy/org/multia"},
+        {8046, "docker-hub-proxy/org/app"}, /* by auto_scan */
+        {8047, "docker-hub-proxy/org/app"},
+        {8028, "docker-hub-proxy/org/fail"}, /* SCANNING_FAILED */
+        {8027, "docker-hub-proxy/org/fail"},
+        {8040, "docker-hub-proxy/org/mixed"},
+        {8041, "docker-hub-proxy/org/mixed"},
+        {8039, "docker-hub-proxy/org/slow"}, /* SCANNING_STOPPED */
+        {8038, "docker-hub-proxy/org/slow"},
+        {8029, "docker-hub-proxy/library/redis"}, /* PUSH_ARTIFACT */
+        {8030, "docker-hub-proxy/library/redis"},
+        {8061, "library/multi"},
+        {8042, "docker-hub-proxy/org/deep/er/path"}, /* DELETE_ARTIFACT */
+        {8043, "docker-hub-proxy/org/deep/er/path"},
+        {8055, "docker-hub-proxy/org/uncached"}, /* QUOTA_EXCEED */
+        {8054, "docker-hub-proxy/org/uncached"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct slice request, answer, head, body, repository = {0};
+        read_recording(cases[i].number, &arena, &request, &answer);
+        struct slice name = arena_format(&arena, "%d", cases[i].number);
+        split(request, SLICE("\n\n"), &head, &body);
+        body = copy_exact(body);
+        check_number(name.base, "it is an event", harbor_read_event(body, &arena, &repository),
+                     true);
+        check_text(name.base, "the repository", repository, cases[i].repository);
+        free((char *)body.base);
+        arena_done(&arena);
+    }
+    static const char *const none[] = {
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"type\":\"SCANNING_COMPLETED\"}",
+        "{\"type\":\"SCANNING_COMPLETED\",\"event_data\":null}",
+        "{\"event_data\":{\"repository\":{\"repo_full_name\":\"\"}}}",
+        "{\"event_data\":{\"repository\":{\"repo_full_name\":1}}}",
+        "{\"event_data\":{\"repository\":{\"repo_full_name\":\"a/b\"}}",
+        "{\"event_data\":{\"repository\":{\"repo_full_name\":\"\xff\"}}}",
+    };
+    for (size_t i = 0; i < COUNT(none); i++) {
+        struct arena arena = {0};
+        struct slice body = copy_exact(slice_from(none[i])), repository = SLICE("untouched");
+        check_number(none[i], "it is an event", harbor_read_event(body, &arena, &repository),
+                     false);
+        check_text(none[i], "the repository", repository, "untouched");
+        free((char *)body.base);
+        arena_done(&arena);
+    }
+    /* a scan for a bill of materials is a hint, too */
+    struct arena arena = {0};
+    struct slice repository;
+    assert_true(harbor_read_event(
+        SLICE("{\"type\":\"SCANNING_COMPLETED\",\"event_data\":{\"scan\":{\"scan_type\":\"sbom\"},"
+              "\"repository\":{\"repo_full_name\":\"p/r\"}}}"),
+        &arena, &repository));
+    check_text("sbom", "the repository", repository, "p/r");
     arena_done(&arena);
 }
 
@@ -462,6 +598,27 @@ static void test_paths(void **state)
         buffer_done(&artifact);
         buffer_done(&manifest);
     }
+    const struct artifact_key key = {SLICE("p"), SLICE("a/b"), SLICE("sha256:ab")};
+    static const struct {
+        void (*append)(const struct artifact_key *, struct buffer *);
+        const char *tail;
+    } sisters[] = {
+        {harbor_artifact_path, ""},
+        {harbor_artifact_scan_path, "?with_scan_overview=true"},
+        {harbor_report_path, "/additions/vulnerabilities"},
+        {harbor_scan_path, "/scan"},
+    };
+    for (size_t i = 0; i < COUNT(sisters); i++) {
+        struct arena arena = {0};
+        struct buffer path = {0};
+        sisters[i].append(&key, &path);
+        struct slice expected =
+            arena_format(&arena, "/api/v2.0/projects/p/repositories/a%%252Fb/artifacts/sha256:ab%s",
+                         sisters[i].tail);
+        check_slice(expected.base, "the path", buffer_slice(&path), expected);
+        buffer_done(&path);
+        arena_done(&arena);
+    }
     struct buffer project = {0};
     harbor_project_path(SLICE("2026"), &project);
     check_text("2026", "the path", buffer_slice(&project), "/api/v2.0/projects/2026");
@@ -477,7 +634,10 @@ int main(void)
         cmocka_unit_test(test_recorded_health),
         cmocka_unit_test(test_no_health),
         cmocka_unit_test(test_projects),
+        cmocka_unit_test(test_project_flags),
         cmocka_unit_test(test_account),
+        cmocka_unit_test(test_scan_requests),
+        cmocka_unit_test(test_events),
         cmocka_unit_test(test_challenges),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_paths),

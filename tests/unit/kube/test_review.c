@@ -226,7 +226,7 @@ static void test_subjects(void **state)
         {"", "pod", "CREATE", "", REVIEW_OTHER},
         {"apps", "Pod", "CREATE", "", REVIEW_OTHER},
         {"", "PodTemplate", "CREATE", "", REVIEW_OTHER},
-        {"apps", "Deployment", "CREATE", "", REVIEW_OTHER},
+        {"apps", "Deployment", "CREATE", "", REVIEW_WORKLOAD},
         {"policy", "Eviction", "CREATE", "eviction", REVIEW_OTHER},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -267,7 +267,7 @@ struct fake_facts {
     enum harbor_health health;
     bool known;
     struct artifact_fact fact;
-    enum fact_depth asked_depth;
+    fact_needs asked;
 };
 
 static enum harbor_health fake_health(const struct fact_source *self, const struct harbor *harbor)
@@ -277,15 +277,17 @@ static enum harbor_health fake_health(const struct fact_source *self, const stru
 }
 
 static bool fake_artifact(const struct fact_source *self, const struct harbor *harbor,
-                          const struct artifact_key *key, enum fact_depth depth,
-                          struct artifact_fact *ret)
+                          const struct artifact_key *key, fact_needs needs, long long now,
+                          struct arena *arena, struct artifact_fact *ret)
 {
     struct fake_facts *fake = (struct fake_facts *)self;
     (void)harbor;
     check_slice("facts", "the project", key->project, SLICE("hub"));
     check_slice("facts", "the repository", key->repository, SLICE("library/x"));
     check_slice("facts", "the reference", key->reference, SLICE("latest"));
-    fake->asked_depth = depth;
+    (void)now;
+    (void)arena;
+    fake->asked = needs;
     *ret = fake->fact;
     return fake->known;
 }
@@ -357,7 +359,7 @@ static void check_fact_row(size_t row, bool last_chance)
     struct decisions decisions;
     request.facts = &fake.source;
     request.mode = fact_rows[row].audit ? MODE_AUDIT : MODE_ENFORCE;
-    request.dry_run = fact_rows[row].dry_run;
+    request.spare_upstream = fact_rows[row].dry_run;
     request.last_chance = last_chance;
     decide(policies, &request, &arena, &decisions);
     const char *name = fact_rows[row].name;
@@ -368,8 +370,8 @@ static void check_fact_row(size_t row, bool last_chance)
     bool shallow = fact_rows[row].audit || fact_rows[row].dry_run ||
                    strstr(fact_rows[row].policy, "cached");
     if (decisions.missing_count)
-        check_number(name, "how deep", decisions.missing[0].depth,
-                     shallow ? FACT_PRESENT : FACT_SERVABLE);
+        check_number(name, "how deep", decisions.missing[0].needs,
+                     shallow ? FACT_PRESENT : FACT_PRESENT | FACT_SERVABLE);
     policies_unref(policies);
     arena_done(&arena);
 }

@@ -182,8 +182,6 @@ static const struct field_case policy_fields[] = {
     {"  onHarborUnavailable: keep\n",
      "p.yaml:6:24: warning: `onHarborUnavailable` has no effect: Harbor `h` has no `api`, so nobody "
      "knows\n"},
-    {"  findings: {severity: Critical}\n",
-     "p.yaml:6:3: `findings` is not built yet, expected it to be left out\n"},
     {"  pullSecret: harbor-pull\n", ""},
     {"  pullSecret: Harbor\n",
      "p.yaml:6:15: `pullSecret` is `Harbor`, expected lower-case letters, digits, `-` and `.`\n"},
@@ -468,7 +466,14 @@ static const struct field_case harbor_fields[] = {
      "p.yaml:7:23: `trustedControllers` is a single value, expected a list\n"},
     {"  trustedControllers: [1]\n", "p.yaml:7:24: `trustedControllers` is 1, which YAML reads as a "
                                     "number or truth value; expected text: put it in quotes\n"},
-    {"  discover: true\n", "p.yaml:7:3: `discover` is not built yet, expected it to be left out\n"},
+    {"  discover: false\n", ""},
+    {"  discover: true\n",
+     "p.yaml:1:1: Harbor `h` has `discover: true`, expected an `api` to ask\n"
+     "p.yaml:1:1: Harbor `h` has `registries` and `discover: true`, expected one of them\n"},
+    {"  discover: true\n  api: {url: https://h}\n",
+     "p.yaml:1:1: Harbor `h` has `registries` and `discover: true`, expected one of them\n"},
+    {"  discover: yes\n", "p.yaml:7:13: `discover` is `yes`, expected `true` or `false`\n"},
+    {"  discover: [true]\n", "p.yaml:7:13: `discover` is a list, expected `true` or `false`\n"},
     {"  api: {url: https://h}\n", ""},
     {"  api: {url: 'https://h:8443/', credentialsDirectory: /c, caFile: /ca.crt}\n", ""},
     {"  api: {}\n", "p.yaml:7:8: `api` has no `url`, expected one\n"},

@@ -110,13 +110,14 @@ static void test_expire(void **state)
     (void)state;
     struct fact_cache cache;
     fact_cache_init(&cache, 4);
-    fact_cache_add(&cache, SLICE("p/a:1"))->expires_ms = 9;
-    fact_cache_add(&cache, SLICE("p/a:2"))->expires_ms = 9;
-    fact_cache_add(&cache, SLICE("p/ab:1"))->expires_ms = 9;
+    fact_entry_live_until(fact_cache_add(&cache, SLICE("p/a:1")), 900);
+    fact_entry_live_until(fact_cache_add(&cache, SLICE("p/a:2")), 900);
+    fact_entry_live_until(fact_cache_add(&cache, SLICE("p/ab:1")), 900);
     fact_cache_expire(&cache, SLICE("p/a:"));
-    assert_int_equal(fact_cache_find(&cache, SLICE("p/a:1"))->expires_ms, 0);
-    assert_int_equal(fact_cache_find(&cache, SLICE("p/a:2"))->expires_ms, 0);
-    assert_int_equal(fact_cache_find(&cache, SLICE("p/ab:1"))->expires_ms, 9);
+    assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/a:1")), 899));
+    assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/a:2")), 899));
+    assert_true(fact_entry_lives(fact_cache_find(&cache, SLICE("p/ab:1")), 899));
+    assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/ab:1")), 900));
     fact_cache_done(&cache);
 }
 

@@ -1,0 +1,185 @@
+/* Reads `findings` of a Policy: the rules of the gate. */
+#include "base/duration.h"
+#include "base/rfc3339.h"
+#include "policy/fields.h"
+
+#include <stdlib.h>
+
+enum { MAX_AGE_DEFAULT_SECONDS = 7 * SECONDS_PER_DAY };
+
+static const char *const outcomes[] = {"allow", "warn", "deny"};
+
+static struct gate_rules *rules_of(void *target)
+{
+    return &((struct policy_document *)target)->policy.gate;
+}
+
+static void read_severity(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    enum severity severity;
+    if (field_is_scalar(value) && severity_from_text(value->text, &severity) &&
+        severity >= SEVERITY_LOW)
+        rules_of(target)->severity = severity;
+    else if (field_is_scalar(value))
+        FIELD_ERROR(p, value,
+                    "`findings.severity` is `%.*s`, expected `Low`, `Medium`, `High` or `Critical`",
+                    SLICE_ARGS(slice_head(value->text, 40)));
+    else
+        FIELD_ERROR(p, value,
+                    "`findings.severity` is %s, expected `Low`, `Medium`, `High` or `Critical`",
+                    yaml_kind_name(value));
+}
+
+static void read_action(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    int index = field_word(p, value, "`findings.action`", outcomes + GATE_WARN, 2);
+    if (index >= 0)
+        rules_of(target)->action = (enum gate_outcome)(GATE_WARN + index);
+}
+
+static void read_outcome(struct field_parser *p, const struct yaml_value *value, const char *what,
+                         enum gate_outcome *ret)
+{
+    int index = field_word(p, value, what, outcomes, GATE_OUTCOMES);
+    if (index >= 0)
+        *ret = (enum gate_outcome)index;
+}
+
+static void read_unscanned(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    read_outcome(p, value, "`findings.unscanned`", &rules_of(target)->unscanned);
+}
+
+static void read_unproxied(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    read_outcome(p, value, "`findings.unproxied`", &rules_of(target)->unproxied);
+}
+
+static void read_unavailable(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    ((struct policy_document *)target)->gate_unavailable_at = value->at;
+    read_outcome(p, value, "`findings.unavailable`", &rules_of(target)->unavailable);
+}
+
+static void read_enforce_on(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    static const char *const words[] = {"workloads", "pods"};
+    rules_of(target)->pods = field_word(p, value, "`findings.enforceOn`", words, 2) == 1;
+}
+
+static void read_fixable_only(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    field_truth(p, value, "`findings.fixableOnly`", &rules_of(target)->fixable_only);
+}
+
+static void read_max_age(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    long long milliseconds;
+    if (field_is_scalar(value) && strlen(value->text.base) == value->text.len &&
+        duration_parse(value->text.base, &milliseconds) && milliseconds >= 1000)
+        rules_of(target)->max_age = milliseconds / 1000;
+    else
+        FIELD_ERROR(p, value,
+                    "`findings.maxAge` is %s%.*s%s, expected a duration of a second or more, such "
+                    "as `168h` or `1h30m`",
+                    field_is_scalar(value) ? "`" : "",
+                    SLICE_ARGS(field_is_scalar(value) ? slice_head(value->text, 40)
+                                                      : slice_from(yaml_kind_name(value))),
+                    field_is_scalar(value) ? "`" : "");
+}
+
+/* --- allow --- */
+
+static void read_exception_id(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    struct cve_exception *exception = target;
+    if (field_text(p, value, "`id`", &exception->id) && exception->id.len > SCAN_MAX_TEXT)
+        FIELD_ERROR(p, value, "`id` has %zu characters, expected at most %d", exception->id.len,
+                    SCAN_MAX_TEXT);
+}
+
+static void read_exception_until(struct field_parser *p, const struct yaml_value *value,
+                                 void *target)
+{
+    long long begin;
+    if (field_is_scalar(value) && date_parse(value->text, &begin))
+        ((struct cve_exception *)target)->ends = begin + SECONDS_PER_DAY;
+    else
+        FIELD_ERROR(p, value,
+                    "`until` is %s%.*s%s, expected the last day on which the finding is accepted "
+                    "(UTC), such as `2027-01-31`",
+                    field_is_scalar(value) ? "`" : "",
+                    SLICE_ARGS(field_is_scalar(value) ? slice_head(value->text, 40)
+                                                      : slice_from(yaml_kind_name(value))),
+                    field_is_scalar(value) ? "`" : "");
+}
+
+static void read_exception_reason(struct field_parser *p, const struct yaml_value *value,
+                                  void *target)
+{
+    field_text(p, value, "`reason`", &((struct cve_exception *)target)->reason);
+}
+
+static int compare_exceptions(const void *a, const void *b)
+{
+    const struct cve_exception *x = a, *y = b;
+    int order = slice_compare(x->id, y->id);
+    return order ? order : x->at.line - y->at.line;
+}
+
+static void read_allow(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    static const struct field fields[] = {
+        {"id", read_exception_id, true},
+        {"until", read_exception_until, false},
+        {"reason", read_exception_reason, false},
+    };
+    struct gate_rules *rules = rules_of(target);
+    if (!field_is_list(p, value, "`findings.allow`"))
+        return;
+    if (value->count > POLICY_MAX_EXCEPTIONS) {
+        FIELD_ERROR(p, value, "`findings.allow` has %zu entries, expected at most %d", value->count,
+                    POLICY_MAX_EXCEPTIONS);
+        return;
+    }
+    rules->allow = arena_allocate(p->arena, value->count * sizeof(*rules->allow));
+    for (size_t i = 0; i < value->count; i++) {
+        struct cve_exception exception = {.at = value->items[i]->at};
+        fields_read(p, value->items[i], "an entry of `findings.allow`", fields, 3, &exception);
+        if (exception.id.len)
+            rules->allow[rules->allow_count++] = exception;
+    }
+    if (rules->allow_count)
+        qsort(rules->allow, rules->allow_count, sizeof(*rules->allow), compare_exceptions);
+    for (size_t i = 1; i < rules->allow_count; i++)
+        if (slice_equal(rules->allow[i - 1].id, rules->allow[i].id))
+            diagnostics_error(p->diagnostics, rules->allow[i].at,
+                              "`%.*s` stands in `findings.allow` a second time, expected once",
+                              SLICE_ARGS(rules->allow[i].id));
+}
+
+void findings_read(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    static const struct field fields[] = {
+        {"severity", read_severity, false},
+        {"action", read_action, false},
+        {"enforceOn", read_enforce_on, false},
+        {"fixableOnly", read_fixable_only, false},
+        {"unscanned", read_unscanned, false},
+        {"unproxied", read_unproxied, false},
+        {"unavailable", read_unavailable, false},
+        {"maxAge", read_max_age, false},
+        {"allow", read_allow, false},
+    };
+    ((struct policy_document *)target)->findings_at = value->at;
+    *rules_of(target) = (struct gate_rules){
+        .on = true,
+        .severity = SEVERITY_CRITICAL,
+        .action = GATE_DENY,
+        .unscanned = GATE_WARN,
+        .unproxied = GATE_WARN,
+        .unavailable = GATE_ALLOW,
+        .max_age = MAX_AGE_DEFAULT_SECONDS,
+    };
+    fields_read(p, value, "`findings`", fields, sizeof(fields) / sizeof(*fields), target);
+}
