@@ -14,7 +14,6 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-SANITIZERS = [("address,undefined", "asan")]
 
 
 class Totals:
@@ -157,40 +156,39 @@ def side_by_side(totals, *lines):
         totals.failures += part.failures
 
 
-def suite(name, folder):
-    return lambda totals: run_pytest(totals, name, folder)
+def suite(name, folder, environment=None):
+    return lambda totals: run_pytest(totals, name, folder, environment)
 
 
-def plain(totals):
-    side_by_side(totals, [suite("server", "tests/server"), suite("cli", "tests/cli")], [suite("harbor", "tests/harbor")])
+def sanitizer(name, flags):
+    """make's arguments and the environment of a sanitizer's build."""
+    build = f"build-{name}"
+    return ([f"BUILD={build}", "CC=clang", f"SANITIZE={flags}"],
+            {"HARBOR_PILOT": str(ROOT / build / "harbor-pilot"), "HARBOR_PILOT_SLOW": "1"})
 
 
-def sanitized(totals):
-    side_by_side(totals, [addresses], [threads])
+ASAN, TSAN = sanitizer("asan", "address,undefined"), sanitizer("tsan", "thread")
 
 
-def addresses(totals):
-    """The engine, the server and its Harbor under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    for sanitizer, variant in SANITIZERS:
-        build = f"build-{variant}"
-        arguments = [f"BUILD={build}", "CC=clang", f"SANITIZE={sanitizer}"]
-        if make(totals, *arguments, "unit", "fuzz-replays", "all"):
-            run_unit(totals, build, variant)
-            run_replays(totals, build, variant)
-            environment = {"HARBOR_PILOT": str(ROOT / build / "harbor-pilot"),
-                           "HARBOR_PILOT_SLOW": "1"}
-            run_pytest(totals, f"{variant}/server", "tests/server", environment)
-            run_pytest(totals, f"{variant}/harbor", "tests/harbor", environment)
+def sanitized_units(totals):
+    """The engine under AddressSanitizer and UndefinedBehaviorSanitizer; and the servers are built."""
+    if make(totals, *ASAN[0], "unit", "fuzz-replays", "all"):
+        run_unit(totals, "build-asan", "asan")
+        run_replays(totals, "build-asan", "asan")
+    make(totals, *TSAN[0], "all")
 
 
-def threads(totals):
-    """The server under ThreadSanitizer."""
-    arguments = ["BUILD=build-tsan", "CC=clang", "SANITIZE=thread"]
-    if make(totals, *arguments, "all"):
-        environment = {"HARBOR_PILOT": str(ROOT / "build-tsan" / "harbor-pilot"),
-                       "HARBOR_PILOT_SLOW": "1"}
-        run_pytest(totals, "tsan/server", "tests/server/test_threads.py", environment)
-        run_pytest(totals, "tsan/harbor", "tests/harbor", environment)
+def beside_the_cluster(totals):
+    """End to end is waiting for the most part; beside it what does not mind being slow."""
+    side_by_side(totals, [suite("e2e", "tests/e2e")],
+                 [suite("server", "tests/server"), suite("cli", "tests/cli"), suite("harbor", "tests/harbor"), sanitized_units])
+
+
+def sanitized_servers(totals):
+    """The server and its Harbor under both, and under ThreadSanitizer."""
+    side_by_side(totals,
+                 [suite("asan/server", "tests/server", ASAN[1]), suite("asan/harbor", "tests/harbor", ASAN[1])],
+                 [suite("tsan/server", "tests/server/test_threads.py", TSAN[1]), suite("tsan/harbor", "tests/harbor", TSAN[1])])
 
 
 STEPS = [
@@ -202,10 +200,9 @@ STEPS = [
     ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
     ("cases of the example policies", run_cases, True),
     ("make run", run_demo, True),
-    ("server, command line, harbor", plain, False),
     ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
-    ("sanitizers", sanitized, False),
-    ("end to end", lambda t: run_pytest(t, "e2e", "tests/e2e"), False),
+    ("server, command line, harbor, sanitized units; beside them end to end", beside_the_cluster, False),
+    ("sanitized servers", sanitized_servers, False),
 ]
 
 

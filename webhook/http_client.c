@@ -119,6 +119,8 @@ static void prepare(struct transfer *t)
                                         : "Accept: application/json");
     if (t->json) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t->json);
+        /* libcurl sends again what a kept connection lost, but not what a new one did */
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
         t->headers = curl_slist_append(t->headers, "Content-Type: application/json");
     }
     if (t->by_name)

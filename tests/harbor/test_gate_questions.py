@@ -124,7 +124,7 @@ def test_whatever_harbor_says_to_a_scan(fake, server, answer):
     for _ in range(3):
         assert judge(server, image, "gate-deny").reason == ("deny", "unscanned")
     # what finds no answer on a connection that was kept open, libcurl sends again on the next one
-    assert len(fake.asked("scan")) == 1 or answer is f.reset
+    assert len(fake.asked("scan")) == 1
     assert judge(server, tell(fake, "clean", *CLEAN), "gate-deny").reason == ("allow", "clean")
     assert server.metric("harborpilot_harbor_up", harbor="default") == 1
 
