@@ -1,6 +1,6 @@
 """The proxy filter of Harbor 2.16: a proxy project that serves only some repositories. No recording has it (2.15.2 drops
-the setting, 3016): the 404 is worded as src/server/middleware/repoproxy/proxy.go of goharbor/harbor builds it, and the
-project is a recorded one with the two values of its metadata."""
+the setting, 3016): the 404's body is the one that src/server/middleware/repoproxy/proxy.go (checkRepositoryFilter) and
+src/lib/errors of goharbor/harbor c50c7ddd6e make, and the project is a recorded one with two more values of metadata."""
 
 import json
 
@@ -14,8 +14,8 @@ from outcomes import NO, YES
 FILTER = "outside-proxy-filter"
 SETTINGS = [Setting("defaults"), Setting("deny", unproxied="deny", unscanned="deny"), Setting("allow", unproxied="allow")]
 INSIDE, OUTSIDE = "docker.io/good/app:1", "docker.io/bad/app:1"
-REFUSED = json.dumps({"errors": [{"code": "NOT_FOUND", "message":
-                                  "repository bad/app does not match project repository filter"}]}).encode()
+REFUSED = json.dumps({"errors": [{"code": "NOT_FOUND", "message": (
+    'resource not found: repository "bad/app" does not match project repository filter')}]}).encode() + b"\n"
 
 
 def with_filter(project):
