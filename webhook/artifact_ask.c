@@ -310,20 +310,13 @@ static void next_report(struct session *session)
     send_report(ask);
 }
 
-static bool has_findings(const struct scan *scan, enum severity from)
-{
-    unsigned count = 0;
-    for (int severity = (int)from; severity < SEVERITY_COUNT; severity++)
-        count += scan->counts[severity] > 0;
-    return count > 0;
-}
-
 /* The overview of the target is read: what else has to be asked for. */
 static bool take_overview(struct ask *ask)
 {
     bool gone = ask->progress->part.status == SCAN_UNKNOWN;
-    bool findings = ask->progress->part.status == SCAN_DONE &&
-                    has_findings(&ask->progress->part, ask->session->scan_from);
+    bool findings =
+        ask->progress->part.status == SCAN_DONE &&
+        scan_count_between(&ask->progress->part, ask->session->scan_from, SEVERITY_COUNT) > 0;
     return gone || findings ? queue_report(ask) : end_target(ask);
 }
 

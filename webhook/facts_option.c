@@ -4,7 +4,6 @@
 #include "webhook/files.h"
 #include "webhook/policy_files.h"
 
-#include <stdlib.h>
 #include <time.h>
 
 bool facts_option_read(struct facts_option *option, const char *path, struct error *reterr)
@@ -31,8 +30,6 @@ bool facts_option_discover(const struct facts_option *option, const struct text_
                            struct policies **set)
 {
     struct arena arena = {0};
-    struct diagnostics diagnostics = {0};
-    struct policies *policies = NULL;
     size_t count = 0, harbors = policies_harbor_count(*set);
     struct discovered *found = arena_allocate(&arena, harbors * sizeof(*found));
     for (size_t i = 0; option->file && i < harbors; i++) {
@@ -49,17 +46,8 @@ bool facts_option_discover(const struct facts_option *option, const struct text_
             d->registries[j] =
                 (struct registry){.domain = known[j].domain, .project = known[j].project};
     }
-    bool loaded =
-        count == 0 || policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), found,
-                                                   count, &diagnostics, &policies);
-    if (!loaded)
-        diagnostics_print(&diagnostics);
-    diagnostics_done(&diagnostics);
+    bool loaded = count == 0 || policy_files_discover(paths, found, count, set);
     arena_done(&arena);
-    if (policies) {
-        policies_unref(*set);
-        *set = policies;
-    }
     return loaded;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/rfc3339.h"
+#include "harbor/facts_file.h"
 #include "webhook/clock.h"
 #include "webhook/log.h"
 #include "webhook/policy_files.h"
@@ -40,23 +41,15 @@ bool live_facts_discover(struct live_facts *live, const struct text_list *paths,
                          struct policies **set)
 {
     struct arena arena = {0};
-    struct diagnostics diagnostics = {0};
-    struct policies *policies;
     size_t count;
     if (!facts_discovery_changed(live->facts))
         return true;
     const struct discovered *found = facts_discovered(live->facts, &arena, &count);
-    bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), found,
-                                               count, &diagnostics, &policies);
+    bool loaded = policy_files_discover(paths, found, count, set);
     arena_done(&arena);
     if (!loaded)
-        diagnostics_print(&diagnostics);
-    diagnostics_done(&diagnostics);
-    if (!loaded)
         return false;
-    policies_unref(*set);
-    *set = policies;
-    facts_configure(live->facts, policies);
+    facts_configure(live->facts, *set);
     long long until = clock_monotonic_ms() + LIVE_WARM_MS; /* of the projects just found */
     while (!facts_are_found(live->facts) && clock_monotonic_ms() < until)
         pause_ms(POLL_MS);
@@ -154,10 +147,7 @@ static void write_scan(struct json_writer *w, const struct scan *scan)
     }
     if (scan->partial)
         json_member_bool(w, "partial", true);
-    bool counted = false;
-    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
-        counted |= scan->counts[severity] > 0;
-    if (!scan->listed && counted) {
+    if (!scan->listed && scan_count_between(scan, SEVERITY_NONE, SEVERITY_COUNT)) {
         write_counts(w, scan);
         json_end_object(w);
         return;
@@ -237,12 +227,7 @@ static void write_harbor(struct live_facts *live, const struct harbor *harbor,
     for (size_t i = 0; i < live->count; i++) {
         struct fact_question *question = &live->questions[i];
         struct artifact_fact fact;
-        const char *separator = artifact_is_by_digest(&question->key) ? "@" : ":";
-        struct slice key =
-            arena_join(&live->arena,
-                       (struct slice[]){question->key.project, SLICE("/"), question->key.repository,
-                                        slice_from(separator), question->key.reference},
-                       5);
+        struct slice key = facts_file_key(&question->key, &live->arena);
         if (question->harbor != harbor || map_get(&written, key))
             continue;
         bool scanned = source->artifact(source, harbor, &question->key, FACT_PRESENT | FACT_SCAN,

@@ -115,6 +115,23 @@ bool policy_files_load_discovered(const struct text_list *paths, const char *nam
     return false;
 }
 
+bool policy_files_discover(const struct text_list *paths, const struct discovered *discovered,
+                           size_t discovered_count, struct policies **set)
+{
+    struct diagnostics diagnostics = {0};
+    struct policies *policies = NULL;
+    bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), discovered,
+                                               discovered_count, &diagnostics, &policies);
+    if (!loaded)
+        diagnostics_print(&diagnostics);
+    diagnostics_done(&diagnostics);
+    if (!loaded)
+        return false;
+    policies_unref(*set);
+    *set = policies;
+    return true;
+}
+
 void policy_files_digest(const struct text_list *paths, char ret[static 65])
 {
     struct reading r = {0};

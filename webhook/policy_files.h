@@ -14,6 +14,11 @@ bool policy_files_load_discovered(const struct text_list *paths, const char *nam
                                   const struct discovered *discovered, size_t discovered_count,
                                   struct diagnostics *diagnostics, struct policies **ret);
 
+/* Puts the set loaded with `discovered` in the place of `*set`. False, with `*set` untouched and
+ * the errors printed on stderr, where these are no policies with it. */
+bool policy_files_discover(const struct text_list *paths, const struct discovered *discovered,
+                           size_t discovered_count, struct policies **set);
+
 /* 64 hexadecimal digits and a NUL that change when a name or the content of a file does. */
 void policy_files_digest(const struct text_list *paths, char ret[static 65]);
 

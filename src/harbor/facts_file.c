@@ -391,6 +391,15 @@ enum harbor_health facts_file_health(const struct facts_file *file, struct slice
     return facts ? facts->health : HEALTH_UNKNOWN;
 }
 
+struct slice facts_file_key(const struct artifact_key *key, struct arena *arena)
+{
+    return arena_join(arena,
+                      (struct slice[]){key->project, SLICE("/"), key->repository,
+                                       artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"),
+                                       key->reference},
+                      5);
+}
+
 bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
                          const struct artifact_key *key, struct artifact_fact *ret)
 {
@@ -398,11 +407,7 @@ bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
     if (!facts)
         return false;
     struct arena arena = {0};
-    struct slice text = arena_join(
-        &arena,
-        (struct slice[]){key->project, SLICE("/"), key->repository,
-                         artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"), key->reference},
-        5);
+    struct slice text = facts_file_key(key, &arena);
     const struct artifact_fact *fact = map_get(&facts->artifacts, text);
     arena_done(&arena);
     if (!fact)

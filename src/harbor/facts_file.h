@@ -29,6 +29,9 @@ struct facts_registry {
 const struct facts_registry *facts_file_registries(const struct facts_file *file,
                                                    struct slice harbor, size_t *ret_count);
 
+/* The key of an artifact in the file, in the arena. */
+struct slice facts_file_key(const struct artifact_key *key, struct arena *arena);
+
 /* Health and artifact of the Harbor of that name; a Harbor that is not in the file is
  * HEALTH_UNKNOWN. */
 enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor);

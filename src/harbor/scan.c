@@ -242,7 +242,15 @@ bool cve_allowlist_has(const struct cve_allowlist *list, struct slice id, long l
     return bsearch(&id, list->ids, list->count, sizeof(id), compare_ids) != NULL;
 }
 
-/* --- copying --- */
+/* --- counting and copying --- */
+
+unsigned scan_count_between(const struct scan *scan, enum severity from, int below)
+{
+    unsigned count = 0;
+    for (int severity = (int)from; severity < below; severity++)
+        count += scan->counts[severity];
+    return count;
+}
 
 struct scan scan_copy(const struct scan *scan, struct arena *arena)
 {

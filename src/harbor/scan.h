@@ -79,6 +79,9 @@ enum scan_status scan_status_from_text(struct slice text);
 /* A number of findings as JSON writes it; SCAN_MAX_COUNT at most, 0 for what is no whole number. */
 unsigned scan_count_from_text(struct slice text);
 
+/* How many findings there are from one severity up to below another. */
+unsigned scan_count_between(const struct scan *scan, enum severity from, int below);
+
 /* The same scan in the arena, with its findings and their texts. */
 struct scan scan_copy(const struct scan *scan, struct arena *arena);
 

@@ -14,20 +14,24 @@ static struct gate_rules *rules_of(void *target)
     return &((struct policy_document *)target)->policy.gate;
 }
 
+/* What stands there, for a message: "`x`", "a list". */
+static struct slice shown(struct field_parser *p, const struct yaml_value *value)
+{
+    if (!field_is_scalar(value))
+        return slice_from(yaml_kind_name(value));
+    return arena_format(p->arena, "`%.*s`", SLICE_ARGS(slice_head(value->text, 40)));
+}
+
 static void read_severity(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     enum severity severity;
     if (field_is_scalar(value) && severity_from_text(value->text, &severity) &&
         severity >= SEVERITY_LOW)
         rules_of(target)->severity = severity;
-    else if (field_is_scalar(value))
-        FIELD_ERROR(p, value,
-                    "`findings.severity` is `%.*s`, expected `Low`, `Medium`, `High` or `Critical`",
-                    SLICE_ARGS(slice_head(value->text, 40)));
     else
         FIELD_ERROR(p, value,
-                    "`findings.severity` is %s, expected `Low`, `Medium`, `High` or `Critical`",
-                    yaml_kind_name(value));
+                    "`findings.severity` is %.*s, expected `Low`, `Medium`, `High` or `Critical`",
+                    SLICE_ARGS(shown(p, value)));
 }
 
 static void read_action(struct field_parser *p, const struct yaml_value *value, void *target)
@@ -80,12 +84,9 @@ static void read_max_age(struct field_parser *p, const struct yaml_value *value,
         rules_of(target)->max_age = milliseconds / 1000;
     else
         FIELD_ERROR(p, value,
-                    "`findings.maxAge` is %s%.*s%s, expected a duration of a second or more, such "
+                    "`findings.maxAge` is %.*s, expected a duration of a second or more, such "
                     "as `168h` or `1h30m`",
-                    field_is_scalar(value) ? "`" : "",
-                    SLICE_ARGS(field_is_scalar(value) ? slice_head(value->text, 40)
-                                                      : slice_from(yaml_kind_name(value))),
-                    field_is_scalar(value) ? "`" : "");
+                    SLICE_ARGS(shown(p, value)));
 }
 
 /* --- allow --- */
@@ -106,12 +107,9 @@ static void read_exception_until(struct field_parser *p, const struct yaml_value
         ((struct cve_exception *)target)->ends = begin + SECONDS_PER_DAY;
     else
         FIELD_ERROR(p, value,
-                    "`until` is %s%.*s%s, expected the last day on which the finding is accepted "
+                    "`until` is %.*s, expected the last day on which the finding is accepted "
                     "(UTC), such as `2027-01-31`",
-                    field_is_scalar(value) ? "`" : "",
-                    SLICE_ARGS(field_is_scalar(value) ? slice_head(value->text, 40)
-                                                      : slice_from(yaml_kind_name(value))),
-                    field_is_scalar(value) ? "`" : "");
+                    SLICE_ARGS(shown(p, value)));
 }
 
 static void read_exception_reason(struct field_parser *p, const struct yaml_value *value,

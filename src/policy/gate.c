@@ -87,15 +87,6 @@ static bool may_except(const struct gate_rules *rules, long long now)
     return alive;
 }
 
-/* Findings from one severity up to below another. */
-static unsigned count_between(const struct scan *scan, enum severity from, int below)
-{
-    unsigned count = 0;
-    for (int severity = (int)from; severity < below; severity++)
-        count += scan->counts[severity];
-    return count;
-}
-
 /* Findings that count, of which only the number is known. */
 static enum gate_reason judge_counts(const struct gate_rules *rules,
                                      const struct artifact_fact *fact, long long now,
@@ -117,9 +108,9 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
     const struct scan *scan = &fact->scan;
     size_t accepted = 0;
     int listed_from = scan->listed ? (int)scan->listed_from : SEVERITY_COUNT;
-    if (count_between(scan, SEVERITY_NONE, SEVERITY_COUNT) == 0)
+    if (scan_count_between(scan, SEVERITY_NONE, SEVERITY_COUNT) == 0)
         return GATE_CLEAN;
-    if (count_between(scan, rules->severity, SEVERITY_COUNT) == 0)
+    if (scan_count_between(scan, rules->severity, SEVERITY_COUNT) == 0)
         return GATE_BELOW_THRESHOLD;
     ret->bad = arena_allocate(arena, scan->finding_count * sizeof(*ret->bad));
     for (size_t i = 0; scan->listed && i < scan->finding_count; i++) {
@@ -139,7 +130,7 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
     }
     if (ret->bad_count)
         return GATE_FINDINGS;
-    if (count_between(scan, rules->severity, listed_from))
+    if (scan_count_between(scan, rules->severity, listed_from))
         return judge_counts(rules, fact, now, &ret->detail);
     if (accepted == 0)
         ret->detail = "no version repairs what was found, and the Policy counts only what can be "
