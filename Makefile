@@ -27,8 +27,8 @@ LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now 
 LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
 
 LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
-WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c))
-UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*.c))
+WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c webhook/*/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*/*.c tests/unit/*/*/*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 LIB := $(BUILD)/libharbor-pilot.a

@@ -5,7 +5,7 @@
 #include "base/digest.h"
 #include "kube/patch.h"
 #include "kube/response.h"
-#include "policy/originals.h"
+#include "admit/originals.h"
 
 const char *admit_webhook_name(enum admit_webhook webhook)
 {

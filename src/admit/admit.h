@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "policy/decide.h"
+#include "decide/decide.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* What the gate says to people: the text of a refusal, and warnings. */
 #pragma once
 
-#include "policy/decide.h"
+#include "decide/decide.h"
 
 /* Images that a refusal lists, and warnings of one answer (the API server lets 4,096 characters of
  * warnings through for all webhooks together, CONTRACTS A4). */

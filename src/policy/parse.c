@@ -247,8 +247,7 @@ static void read_owners_include(struct field_parser *p, const struct yaml_value 
     for (size_t i = 0; i < names.count; i++) {
         struct slice text = names.items[i].text;
         size_t slash = slice_find(text, '/');
-        struct owner owner = {.group = slice_head(text, slash),
-                              .kind = slice_from_index(text, slash + 1)};
+        struct group_kind owner = {slice_head(text, slash), slice_from_index(text, slash + 1)};
         if (names.items[i].wildcard || owner.group.len == 0 || owner.kind.len == 0 ||
             slice_find(owner.kind, '/') < owner.kind.len) {
             diagnostics_error(p->diagnostics, names.items[i].at,

@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "base/slice.h"
 #include "harbor/fact.h"
+#include "harbor/harbor.h"
 #include "image/glob_set.h"
-#include "kube/pod.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,48 +59,9 @@ struct gate_rules {
     size_t allow_count;
 };
 
-/* Where Harbor's API is and who we are there. */
-struct harbor_api {
-    struct slice url; /* https://host[:port], without a path; empty: there is none */
-    struct slice credentials_directory, ca_file; /* paths; empty: none */
-};
-
-struct pattern {
-    struct slice text;
-    struct position at;
-    bool wildcard;
-    bool whole; /* exclude: matched against the whole reference, not domain/path */
-};
-
-struct pattern_list {
-    struct pattern *items;
-    size_t count;
-};
-
-struct name_list {
-    struct slice *items;
-    size_t count;
-};
-
-/* An upstream domain and the proxy-cache project that stands for it. */
-struct registry {
-    struct slice domain, project;
-    struct position at;
-};
-
-struct harbor {
-    struct slice name;
-    struct position at;
-    struct slice host;           /* with a port where it has one */
-    struct registry *registries; /* in the order of their domains */
-    size_t registry_count;
-    struct pattern_list
-        protected_; /* as written, or the default; policies_protects knows our own too */
-    bool nodes_have_credentials;
-    struct name_list trusted_controllers;
-    struct harbor_api api;
-    bool discover;     /* registries are Harbor's own proxy projects, */
-    bool undiscovered; /* which are not known yet */
+/* A kind of Kubernetes object, without its version; the core group is empty. */
+struct group_kind {
+    struct slice group, kind;
 };
 
 struct policy {
@@ -115,7 +76,7 @@ struct policy {
     bool *moves;      /* for each of the Harbor's registries: whether this Policy moves it */
     struct pattern_list exclude;
     struct glob_set exclude_names, exclude_whole; /* the same, by what they are compared with */
-    struct owner *owners; /* controllers to rewrite besides the built-in ones; without names */
+    struct group_kind *owners; /* controllers to rewrite besides the built-in ones */
     size_t owner_count;
     struct slice pull_secret; /* empty: none */
     enum pull_policy pull_policy;
@@ -180,15 +141,6 @@ const struct policy *policies_find(const struct policies *policies, struct slice
  * NULL. */
 const struct pattern *policy_find_exclusion(const struct policy *policy, struct slice name,
                                             struct slice whole);
-
-/* The index in harbor->registries of a domain, or harbor->registry_count. */
-size_t harbor_find_registry(const struct harbor *harbor, struct slice domain);
-
-/* HOST/PROJECT/PATH and the suffix: what an image of that registry becomes. `reference` is only
- * read; nothing is checked, not even the length. */
-struct reference;
-struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,
-                            const struct reference *reference, struct arena *arena);
 
 /* Whether a namespace can have a name that the pattern of `namespaces` matches (an RFC 1123 label).
  * One that cannot claims nothing. */

@@ -5,7 +5,7 @@
  *
  * It listens on a free port of 127.0.0.1, prints it, and ends at the end of its input. */
 #include "tests/bench/measure.h"
-#include "webhook/tls.h"
+#include "webhook/serve/tls.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>

@@ -7,7 +7,7 @@
  * 127.0.0.1, prints it, and ends at the end of its input. Each connection has a thread of its own,
  * which sleeps: answers that are under way hold up no others. */
 #include "tests/bench/measure.h"
-#include "webhook/tls.h"
+#include "webhook/serve/tls.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>

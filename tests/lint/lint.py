@@ -21,29 +21,35 @@ MAX_COMPLEXITY, MAX_FUNCTION_LINES, MAX_FILE_LINES = 15, 80, 700
 GENERATED = {".git", "__pycache__", ".pytest_cache", "build"}  # where there is no git to ask
 
 # Folders are layers: each may include itself and these.
-SOURCE_LAYERS = ["base", "json", "image", "yaml", "kube", "harbor", "policy", "admit"]
+SOURCE_LAYERS = ["base", "json", "image", "yaml", "kube", "harbor", "policy", "decide", "admit"]
+COMMON = [*SOURCE_LAYERS, "webhook", "webhook/common"]
 LAYERS = {
     "base": [],
     "json": ["base"],
     "image": ["base"],
     "yaml": ["base", "json"],
     "kube": ["base", "json"],
-    "harbor": ["base", "json"],
-    "policy": ["base", "harbor", "image", "json", "kube", "yaml"],
+    "harbor": ["base", "image", "json"],
+    "policy": ["base", "harbor", "image", "yaml"],
+    "decide": ["base", "harbor", "image", "json", "kube", "policy"],
     "admit": SOURCE_LAYERS,
     "certs": ["base"],
-    "webhook": [*SOURCE_LAYERS, "certs"],
+    "webhook": SOURCE_LAYERS,
+    "webhook/common": COMMON,
+    "webhook/facts": COMMON,
+    "webhook/serve": [*COMMON, "webhook/facts", "certs"],
+    "webhook/cli": [*COMMON, "webhook/facts", "certs"],
 }
 
 # The files that may include a library's headers; version.c asks each library for its version.
 THIRD_PARTY = {
-    "microhttpd": ["webhook/connections.h", "webhook/http.h", "webhook/version.c"],
-    "gnutls": ["webhook/tls.c", "webhook/version.c"],
+    "microhttpd": ["webhook/serve/connections.h", "webhook/serve/http.h", "webhook/version.c"],
+    "gnutls": ["webhook/serve/tls.c", "webhook/version.c"],
     "openssl": ["certs/authority.c", "certs/inspect.c", "certs/openssl.c", "certs/openssl.h",
                 "src/base/digest.c", "webhook/version.c"],
     "yaml": ["src/yaml/yaml.c", "webhook/version.c"],
     "jansson": [],
-    "curl": ["webhook/http_client.c"],
+    "curl": ["webhook/facts/http_client.c"],
 }
 
 BANNED = "strcpy strcat sprintf vsprintf strtok gets atoi strncpy alloca".split()
@@ -139,8 +145,8 @@ class Tree:
 
 
 def layer_of(name):
-    parts = name.split("/")
-    return parts[1] if parts[0] == "src" and len(parts) > 2 else parts[0]
+    """The folder of a file, or of a header as it is included, without `src/`."""
+    return name.removeprefix("src/").rpartition("/")[0]
 
 
 # --- checks ---
@@ -164,10 +170,10 @@ def layers(tree):
             yield name, 1, f"`{own}` is no layer, expected one of {', '.join(LAYERS)}"
             continue
         for number, quoted, header in includes(tree, name):
-            layer, slash, _ = header.partition("/")
-            if quoted and (not slash or layer not in LAYERS):
+            layer = layer_of(header)
+            if quoted and layer not in LAYERS:
                 yield name, number, f'`{header}` says no layer, expected such as "image/glob.h"'
-            elif layer in LAYERS and slash and layer != own and layer not in LAYERS[own]:
+            elif layer in LAYERS and layer != own and layer not in LAYERS[own]:
                 yield name, number, (f"{own} includes {layer}, expected "
                                      f"{', '.join(LAYERS[own]) or 'only itself'}")
 

@@ -1,0 +1,388 @@
+/* decide(): which images of a Pod are rewritten, and why the others are not. */
+#include "decide/decide.h"
+
+#include "decide/workload.h"
+
+struct decider {
+    const struct policies *policies;
+    const struct decide_request *request;
+    struct arena *arena;
+    struct decisions *ret;
+    bool lacks_pull_secret; /* the Policy's, and this request cannot add it */
+    bool is_controlled;     /* a controller made the object, or is believed to have */
+};
+
+const char *decide_reason_name(enum rewrite_reason reason)
+{
+    static const char *const names[REASON_COUNT] = {
+        [REASON_POLICY_INVALID] = "policy-invalid",
+        [REASON_PROTECTED] = "protected",
+        [REASON_NO_POLICY] = "no-policy",
+        [REASON_POLICY_DISABLED] = "policy-disabled",
+        [REASON_MIRROR_POD] = "mirror-pod",
+        [REASON_OPTED_OUT] = "opted-out",
+        [REASON_OWNED_BY_OPERATOR] = "owned-by-operator",
+        [REASON_PULL_POLICY_NEVER] = "pull-policy-never",
+        [REASON_PLACEHOLDER] = "placeholder",
+        [REASON_UNPARSEABLE] = "unparseable",
+        [REASON_ALREADY_IN_HARBOR] = "already-in-harbor",
+        [REASON_REGISTRY_NOT_PROXIED] = "registry-not-proxied",
+        [REASON_EXCLUDED] = "excluded",
+        [REASON_NOT_IN_ROLLOUT] = "not-in-rollout",
+        [REASON_TOO_LONG] = "too-long",
+        [REASON_PULL_SECRET_MISSING] = "pull-secret-missing",
+        [REASON_HARBOR_DOWN] = "harbor-down",
+        [REASON_HARBOR_AUTH] = "harbor-auth",
+        [REASON_REFUSED_BY_HARBOR] = "refused-by-harbor",
+        [REASON_OUTSIDE_PROXY_FILTER] = "outside-proxy-filter",
+        [REASON_NOT_IN_HARBOR] = "not-in-harbor",
+        [REASON_NOT_KNOWN_IN_TIME] = "not-known-in-time",
+        [REASON_REWRITTEN] = "rewritten",
+    };
+    return names[reason];
+}
+
+/* --- the Pod as a whole --- */
+
+/* The reason to leave the Pod alone as a whole, or REASON_REWRITTEN. Finds the Policy on its way.
+ */
+static enum rewrite_reason whole_reason(const struct decider *d)
+{
+    const struct decide_request *request = d->request;
+    struct decisions *ret = d->ret;
+    if (!d->policies)
+        return REASON_POLICY_INVALID;
+    if (policies_protects(d->policies, request->namespace_))
+        return REASON_PROTECTED;
+    ret->policy = policies_find(d->policies, request->namespace_);
+    if (!ret->policy)
+        return REASON_NO_POLICY;
+    if (ret->policy->mode < ret->mode)
+        ret->mode = ret->policy->mode;
+    ret->workload = workload_name(request->pod, request->namespace_, d->arena);
+    ret->bucket = workload_bucket(ret->workload);
+    if (ret->mode == MODE_DISABLED) /* the Policy, or (in `plan`) the namespace's label */
+        return REASON_POLICY_DISABLED;
+    if (request->pod->mirror)
+        return REASON_MIRROR_POD;
+    if (request->pod->opted_out)
+        return REASON_OPTED_OUT;
+    if (request->pod->has_controller &&
+        !workload_may_rewrite_owner(ret->policy, &request->pod->controller))
+        return REASON_OWNED_BY_OPERATOR;
+    return REASON_REWRITTEN;
+}
+
+/* --- one image --- */
+
+static bool has_pull_secret(const struct pod *pod, struct slice name)
+{
+    for (size_t i = 0; i < pod->pull_secret_count; i++)
+        if (slice_equal(pod->pull_secrets[i], name))
+            return true;
+    return false;
+}
+
+static const struct pattern *find_exclusion(const struct decider *d, const struct reference *r)
+{
+    const struct policy *policy = d->ret->policy;
+    if (policy->exclude.count == 0)
+        return NULL;
+    struct slice whole = reference_format(r, d->arena);
+    return policy_find_exclusion(policy, slice_head(whole, whole.len - r->suffix.len), whole);
+}
+
+/* A Policy's pull secret that the Pod lacks and that this request cannot add. */
+static bool lacks_pull_secret(const struct decide_request *request, const struct policy *policy)
+{
+    return policy && request->subject == REVIEW_EPHEMERAL_CONTAINERS && policy->pull_secret.len &&
+           !has_pull_secret(request->pod, policy->pull_secret);
+}
+
+/* Nodes without credentials, and no secret at all: from a private project the pull would be
+ * refused. */
+static bool needs_public_project(const struct decider *d)
+{
+    const struct policy *policy = d->ret->policy;
+    bool added = policy->pull_secret.len && d->request->subject != REVIEW_EPHEMERAL_CONTAINERS;
+    return !policy->harbor->nodes_have_credentials && !added &&
+           d->request->pod->pull_secret_count == 0;
+}
+
+/* Where the artifact would be in Harbor. */
+static struct artifact_key artifact_key(const struct registry *registry, const struct reference *r)
+{
+    struct slice tag = r->tag.len ? r->tag : SLICE("latest");
+    return (struct artifact_key){registry->project, r->path, r->digest.len ? r->digest : tag};
+}
+
+/* The fact, where all that is needed is known; else it is to be asked for, if `asks`. */
+static bool find_fact(const struct decider *d, const struct artifact_key *key, fact_needs needs,
+                      bool asks, struct artifact_fact *ret)
+{
+    const struct decide_request *request = d->request;
+    const struct harbor *harbor = d->ret->policy->harbor;
+    if (request->facts->artifact(request->facts, harbor, key, needs, request->now, d->arena, ret))
+        return true;
+    if (asks && !request->last_chance)
+        d->ret->missing[d->ret->missing_count++] = (struct fact_question){harbor, *key, needs};
+    return false;
+}
+
+/* The reason that facts give, or REASON_REWRITTEN. */
+static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision,
+                                       const struct reference *reference)
+{
+    const struct policy *policy = d->ret->policy;
+    const struct fact_source *facts = d->request->facts;
+    struct artifact_fact fact = {0};
+    if (!facts || policy->require == REQUIRE_NEVER)
+        return REASON_REWRITTEN;
+    enum harbor_health health = facts->health(facts, policy->harbor);
+    if (health == HEALTH_UNAUTHORIZED)
+        return REASON_HARBOR_AUTH;
+    if (health == HEALTH_DOWN) {
+        if (!policy->rewrite_when_down)
+            return REASON_HARBOR_DOWN;
+        decision->detail = "Harbor is down, and the Policy rewrites all the same";
+        return REASON_REWRITTEN;
+    }
+    /* audit mode and dry runs make Harbor ask nobody */
+    bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->spare_upstream;
+    bool deep = policy->require == REQUIRE_SERVABLE;
+    fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
+    struct artifact_key key = artifact_key(decision->registry, reference);
+    if (!find_fact(d, &key, needs, !d->request->gate_only, &fact))
+        return REASON_NOT_KNOWN_IN_TIME;
+    if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
+        if (fact.public_ == TRUTH_NO)
+            return REASON_PULL_SECRET_MISSING;
+        decision->detail = "whether its project is public is not known (does the account have "
+                           "project:read?)";
+        return REASON_NOT_KNOWN_IN_TIME;
+    }
+    if (fact.unauthorized)
+        return REASON_HARBOR_AUTH;
+    if (fact.refused_by_gate)
+        return REASON_REFUSED_BY_HARBOR;
+    if (fact.outside_filter)
+        return REASON_OUTSIDE_PROXY_FILTER;
+    if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
+        return REASON_REWRITTEN;
+    if (deep && fact.servable == TRUTH_UNKNOWN) {
+        decision->detail = d->request->gate_only
+                               ? "not in Harbor yet; its upstream is not asked here"
+                               : "not in Harbor yet; enforce would ask whether its upstream has it";
+        return REASON_REWRITTEN;
+    }
+    return REASON_NOT_IN_HARBOR;
+}
+
+/* Reads the image and finds its registry. */
+static void find_registry(const struct decider *d, struct decision *decision)
+{
+    const struct harbor *harbor = d->ret->policy->harbor;
+    decision->parsed = reference_parse(decision->field->image, d->arena, &decision->reference);
+    if (!decision->parsed)
+        return;
+    size_t index = harbor_find_registry(harbor, decision->reference.domain);
+    if (index < harbor->registry_count)
+        decision->registry = &harbor->registries[index];
+    decision->at_harbor = slice_equal(decision->reference.domain, harbor->host);
+}
+
+static bool is_placeholder(const struct image_field *field)
+{
+    return slice_equal(field->image, SLICE("auto")); /* Istio fills it in later */
+}
+
+static enum rewrite_reason image_reason(const struct decider *d, struct decision *decision)
+{
+    const struct image_field *field = decision->field;
+    const struct policy *policy = d->ret->policy;
+    const struct harbor *harbor = policy->harbor;
+    const struct reference *reference = &decision->reference;
+    if (field->has_pull_policy == PRESENCE_HERE && slice_equal(field->pull_policy, SLICE("Never")))
+        return REASON_PULL_POLICY_NEVER;
+    if (is_placeholder(field))
+        return REASON_PLACEHOLDER;
+    if (!decision->parsed)
+        return REASON_UNPARSEABLE;
+    if (decision->at_harbor)
+        return REASON_ALREADY_IN_HARBOR;
+    if (harbor->undiscovered) {
+        decision->detail = "which registries Harbor proxies is not known yet";
+        return REASON_HARBOR_DOWN;
+    }
+    if (!decision->registry || !policy->moves[decision->registry - harbor->registries])
+        return REASON_REGISTRY_NOT_PROXIED;
+    decision->pattern = find_exclusion(d, reference);
+    if (decision->pattern)
+        return REASON_EXCLUDED;
+    if (d->ret->bucket >= policy->rollout)
+        return REASON_NOT_IN_ROLLOUT;
+    struct slice result = harbor_rewrite(harbor, decision->registry, reference, d->arena);
+    if (result.len - reference->suffix.len > REFERENCE_MAX_NAME)
+        return REASON_TOO_LONG;
+    if (d->lacks_pull_secret)
+        return REASON_PULL_SECRET_MISSING;
+    enum rewrite_reason reason = fact_reason(d, decision, reference);
+    if (reason == REASON_REWRITTEN)
+        decision->result = result;
+    return reason;
+}
+
+/* --- the gate --- */
+
+/* Who is believed when an object says that a controller made it (DESIGN "The gate"): anybody can
+ * write an ownerReference. */
+static bool is_controller_user(const struct harbor *harbor, struct slice user)
+{
+    static const char *const built_in[] = {
+        "system:kube-controller-manager",
+        "system:serviceaccount:kube-system:replicaset-controller",
+        "system:serviceaccount:kube-system:deployment-controller",
+        "system:serviceaccount:kube-system:statefulset-controller",
+        "system:serviceaccount:kube-system:daemon-set-controller",
+        "system:serviceaccount:kube-system:job-controller",
+        "system:serviceaccount:kube-system:cronjob-controller",
+        "system:serviceaccount:kube-system:replication-controller",
+    };
+    for (size_t i = 0; i < sizeof(built_in) / sizeof(*built_in); i++)
+        if (slice_equal(user, slice_from(built_in[i])))
+            return true;
+    for (size_t i = 0; i < harbor->trusted_controllers.count; i++)
+        if (slice_equal(user, harbor->trusted_controllers.items[i]))
+            return true;
+    return false;
+}
+
+/* What of the Pod or workload is judged at all. */
+static bool has_gate(const struct decider *d, enum rewrite_reason whole)
+{
+    const struct decide_request *request = d->request;
+    if (!request->judge || !d->ret->policy || !d->ret->policy->gate.on ||
+        d->ret->mode == MODE_DISABLED || whole == REASON_PROTECTED || whole == REASON_MIRROR_POD)
+        return false;
+    return request->subject != REVIEW_WORKLOAD || !d->is_controlled;
+}
+
+/* The artifact that Harbor would serve for the image; false where it serves none. */
+static bool judged_key(const struct decision *decision, struct artifact_key *ret)
+{
+    struct reference reference = decision->reference;
+    if (!decision->parsed)
+        return false;
+    if (decision->at_harbor) {
+        size_t slash = slice_find(reference.path, '/');
+        struct registry own = {.project = slice_head(reference.path, slash)};
+        reference.path = slice_from_index(reference.path, slash + 1);
+        if (reference.path.len == 0)
+            return false;
+        *ret = artifact_key(&own, &reference);
+        return true;
+    }
+    if (!decision->registry)
+        return false;
+    *ret = artifact_key(decision->registry, &reference);
+    return true;
+}
+
+static void judge(const struct decider *d, struct decision *decision)
+{
+    const struct policy *policy = d->ret->policy;
+    const struct fact_source *facts = d->request->facts;
+    struct gate *gate = &decision->gate;
+    if (is_placeholder(decision->field))
+        return;
+    if (!judged_key(decision, &gate->key)) {
+        bool undiscovered =
+            policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
+        gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
+                 undiscovered ? "which registries Harbor proxies is not known yet" : NULL, gate);
+    } else if (facts) { /* else nobody was asked: there is nothing to say */
+        enum harbor_health health = facts->health(facts, policy->harbor);
+        struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
+        if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
+            gate_set(&policy->gate, GATE_UNAVAILABLE,
+                     health == HEALTH_DOWN ? "Harbor is down" : "Harbor refuses our account", gate);
+        else if (find_fact(d, &gate->key, FACT_PRESENT | FACT_SCAN, true, fact))
+            gate_judge(&policy->gate, fact, d->request->now, d->arena, gate);
+        else
+            gate_set(&policy->gate, GATE_UNAVAILABLE, "Harbor did not say in time", gate);
+    }
+    /* a CVE published overnight must not keep a drained node's Pods from coming back */
+    if (gate->outcome == GATE_DENY && d->ret->spared) {
+        gate->outcome = GATE_WARN;
+        gate->spared = true;
+    }
+}
+
+/* Whether the request is about this image: of ephemeral containers only those that are new, of a
+ * changed workload only images that the old one has nowhere. */
+static bool is_asked(const struct decide_request *request, const struct image_field *field)
+{
+    bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
+    if (request->subject == REVIEW_POD_CREATE)
+        return true;
+    if (request->subject == REVIEW_OTHER || (ephemeral && field->kind != IMAGE_EPHEMERAL_CONTAINER))
+        return false;
+    for (size_t i = 0; request->old_pod && i < request->old_pod->image_count; i++) {
+        const struct image_field *old = &request->old_pod->images[i];
+        if (ephemeral
+                ? old->kind == IMAGE_EPHEMERAL_CONTAINER && slice_equal(old->name, field->name)
+                : slice_equal(old->image, field->image))
+            return false;
+    }
+    return true;
+}
+
+void decide(const struct policies *policies, const struct decide_request *request,
+            struct arena *arena, struct decisions *ret)
+{
+    const struct pod *pod = request->pod;
+    struct decider d = {policies, request, arena, ret, false, false};
+    *ret = (struct decisions){.mode = request->mode};
+    enum rewrite_reason whole = whole_reason(&d);
+    ret->whole = whole != REASON_REWRITTEN;
+    d.lacks_pull_secret = lacks_pull_secret(request, ret->policy);
+    d.is_controlled =
+        ret->policy && request->owned &&
+        (request->believe_owners || is_controller_user(ret->policy->harbor, request->user_name));
+    bool gate = has_gate(&d, whole);
+    ret->gated = gate;
+    if (request->owned && !d.is_controlled)
+        ret->doubted = request->user_name;
+    ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
+    ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
+    if (request->facts) /* of each image: for the rewrite, and for the gate */
+        ret->missing = arena_allocate(arena, 2 * pod->image_count * sizeof(*ret->missing));
+    for (size_t i = 0; i < pod->image_count; i++) {
+        if (!is_asked(request, &pod->images[i]))
+            continue;
+        struct decision *decision = &ret->items[ret->count++];
+        *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};
+        if (ret->policy)
+            find_registry(&d, decision);
+        decision->reason = ret->whole ? whole : image_reason(&d, decision);
+        ret->rewrites += decision->reason == REASON_REWRITTEN;
+        if (gate)
+            judge(&d, decision);
+        ret->judged += decision->gate.judged;
+        ret->outcomes[decision->gate.outcome] += decision->gate.judged;
+    }
+}
+
+bool decide_adds_pull_secret(const struct decide_request *request,
+                             const struct decisions *decisions)
+{
+    const struct policy *policy = decisions->policy;
+    if (!policy || decisions->whole || policy->pull_secret.len == 0 ||
+        decisions->bucket >= policy->rollout || request->subject == REVIEW_EPHEMERAL_CONTAINERS ||
+        has_pull_secret(request->pod, policy->pull_secret))
+        return false;
+    for (size_t i = 0; i < decisions->count; i++)
+        if (decisions->items[i].reason == REASON_REWRITTEN || decisions->items[i].at_harbor)
+            return true;
+    return false;
+}

@@ -1,0 +1,258 @@
+/* `check`: validates policies, runs their cases, and names the namespaces that nobody claims. */
+#include "base/cleanup.h"
+#include "webhook/cli/cases.h"
+#include "webhook/commands.h"
+#include "webhook/common/files.h"
+#include "webhook/common/policy_files.h"
+#include "json/writer.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CASES_MAX_SIZE = 16 * 1024 * 1024, NAMESPACES_MAX_SIZE = 16 * 1024 * 1024 };
+
+struct check {
+    struct text_list policies, cases;
+    const char *namespaces_file;
+    int output;
+    struct arena arena;
+    struct diagnostics diagnostics;
+    struct policies *set;
+    struct case_results results;
+    size_t case_files;
+    struct slice *unclaimed;
+    size_t unclaimed_count;
+    bool has_namespaces;
+};
+
+/* --- cases --- */
+
+static void run_file(struct check *check, const char *file)
+{
+    struct buffer text = {0};
+    struct error error;
+    check->case_files++;
+    if (file_read(file, CASES_MAX_SIZE, &text, &error))
+        cases_run(check->set, &check->policies, buffer_slice(&text), slice_from(file),
+                  &check->diagnostics, &check->results);
+    else
+        diagnostics_error(&check->diagnostics, (struct position){.file = slice_from(file)}, "%s",
+                          error.text);
+    buffer_done(&text);
+}
+
+static int is_case_file(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 6 && strcmp(entry->d_name + len - 6, ".cases") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The *.cases beside the policies: of a directory all, of a file FILE.yaml its FILE.cases. */
+static void run_beside(struct check *check, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        size_t len = strlen(path);
+        if (len > 5 && strcmp(path + len - 5, ".yaml") == 0)
+            len -= 5;
+        struct slice file = arena_format(&check->arena, "%.*s.cases", (int)len, path);
+        if (stat(file.base, &status) == 0)
+            run_file(check, file.base);
+        return;
+    }
+    struct dirent **entries;
+    int count = scandir(path, &entries, is_case_file, by_name);
+    for (int i = 0; i < count; i++) {
+        size_t len = strlen(path);
+        const char *slash = len && path[len - 1] == '/' ? "" : "/";
+        run_file(check,
+                 arena_format(&check->arena, "%s%s%s", path, slash, entries[i]->d_name).base);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+/* --- namespaces --- */
+
+/* Names, separated by white space; `kubectl get namespaces -o name` writes namespace/NAME. */
+static void read_namespaces(struct check *check)
+{
+    CLEANUP(buffer_done) struct buffer text = {0};
+    struct error error;
+    if (!file_read(check->namespaces_file, NAMESPACES_MAX_SIZE, &text, &error)) {
+        diagnostics_error(&check->diagnostics,
+                          (struct position){.file = slice_from(check->namespaces_file)}, "%s",
+                          error.text);
+        return;
+    }
+    size_t capacity = 0;
+    check->has_namespaces = true;
+    for (char *next = text.base, *word; (word = strsep(&next, " \t\r\n,"));) {
+        if (strncmp(word, "namespace/", 10) == 0)
+            word += 10;
+        struct slice name = slice_from(word);
+        if (name.len == 0 || policies_protects(check->set, name) || policies_find(check->set, name))
+            continue;
+        check->unclaimed = arena_grow(&check->arena, check->unclaimed, check->unclaimed_count,
+                                      &capacity, sizeof(name));
+        check->unclaimed[check->unclaimed_count++] = arena_copy(&check->arena, name);
+    }
+}
+
+/* --- output --- */
+
+static void write_findings(struct json_writer *w, const struct check *check, bool warnings)
+{
+    json_key(w, warnings ? "warnings" : "errors");
+    json_begin_array(w);
+    for (size_t i = 0; i < check->diagnostics.count; i++) {
+        const struct diagnostic *d = &check->diagnostics.items[i];
+        if (d->warning != warnings)
+            continue;
+        json_begin_object(w);
+        json_member(w, "file", d->at.file);
+        json_member_number(w, "line", d->at.line);
+        json_member_number(w, "column", d->at.column);
+        json_member(w, "message", d->message);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void print_json(const struct check *check)
+{
+    struct buffer out = {0};
+    struct json_writer w = {.out = &out};
+    json_begin_object(&w);
+    json_member_number(&w, "policies", check->set ? (long long)policies_count(check->set) : 0);
+    write_findings(&w, check, false);
+    write_findings(&w, check, true);
+    json_key(&w, "cases");
+    json_begin_object(&w);
+    json_member_number(&w, "passed", (long long)check->results.passed);
+    json_key(&w, "failed");
+    json_begin_array(&w);
+    for (size_t i = 0; i < check->results.failed; i++) {
+        const struct case_failure *failure = &check->results.failures[i];
+        json_begin_object(&w);
+        json_member(&w, "file", failure->at.file);
+        json_member_number(&w, "line", failure->at.line);
+        json_member(&w, "expected", failure->expected);
+        json_member(&w, "got", failure->got);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    json_end_object(&w);
+    if (check->has_namespaces) {
+        json_key(&w, "unclaimed");
+        json_begin_array(&w);
+        for (size_t i = 0; i < check->unclaimed_count; i++)
+            json_slice(&w, check->unclaimed[i]);
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    printf("%.*s\n", SLICE_ARGS(buffer_slice(&out)));
+    buffer_done(&out);
+}
+
+static void print_text(const struct check *check)
+{
+    diagnostics_print(&check->diagnostics);
+    for (size_t i = 0; i < check->results.failed; i++) {
+        const struct case_failure *failure = &check->results.failures[i];
+        printf("%.*s:%d: failed\n  expected  %.*s\n  got       %.*s\n",
+               SLICE_ARGS(failure->at.file), failure->at.line, SLICE_ARGS(failure->expected),
+               SLICE_ARGS(failure->got));
+    }
+    if (check->unclaimed_count)
+        printf("no Policy claims:");
+    for (size_t i = 0; i < check->unclaimed_count; i++)
+        printf("%s %.*s", i ? "," : "", SLICE_ARGS(check->unclaimed[i]));
+    if (check->unclaimed_count)
+        putchar('\n');
+    printf("%zu policies, %zu errors, %zu warnings, %zu files of cases\n",
+           check->set ? policies_count(check->set) : 0, check->diagnostics.errors,
+           check->diagnostics.warnings, check->case_files);
+    printf("%zu passed, %zu failed\n", check->results.passed, check->results.failed);
+}
+
+static int run(struct check *check)
+{
+    if (policy_files_load(&check->policies, getenv("HARBOR_PILOT_NAMESPACE"), &check->diagnostics,
+                          &check->set)) {
+        for (size_t i = 0; i < check->policies.count; i++)
+            run_beside(check, check->policies.items[i]);
+        for (size_t i = 0; i < check->cases.count; i++)
+            run_file(check, check->cases.items[i]);
+        if (check->namespaces_file)
+            read_namespaces(check);
+        diagnostics_sort(&check->diagnostics);
+    }
+    if (check->output == 1)
+        print_json(check);
+    else
+        print_text(check);
+    return check->diagnostics.errors ? EXIT_USAGE
+           : check->results.failed   ? EXIT_BAD_ANSWER
+                                     : EXIT_FINE;
+}
+
+int command_check(int argc, char **argv)
+{
+    static const char *const outputs[] = {"text", "json", NULL};
+    struct check check = {0};
+    const struct option_spec options[] = {
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &check.policies,
+         .value = "PATH",
+         .required = true,
+         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        {.name = "cases",
+         .kind = OPTION_TEXTS,
+         .target = &check.cases,
+         .value = "FILE",
+         .help = "Cases to run besides the *.cases that lie beside the policies."},
+        {.name = "namespaces",
+         .kind = OPTION_TEXT,
+         .target = &check.namespaces_file,
+         .value = "FILE",
+         .help = "Names of namespaces: those that no Policy claims are listed."},
+        {.name = "output",
+         .short_name = 'o',
+         .kind = OPTION_WORD,
+         .target = &check.output,
+         .value = "text|json",
+         .words = outputs,
+         .help = "Default text."},
+    };
+    const struct command_spec command = {
+        .name = "check",
+        .summary = "validate policies and run their cases",
+        .example = "  harbor-pilot check --policies policies\n"
+                   "  kubectl get namespaces -o name >namespaces.txt\n"
+                   "  harbor-pilot check --policies policies --namespaces namespaces.txt",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(*options),
+    };
+    enum options_result result = options_parse(&command, argc, argv, NULL);
+    int status = result == OPTIONS_GO      ? run(&check)
+                 : result == OPTIONS_USAGE ? EXIT_USAGE
+                                           : EXIT_FINE;
+    policies_unref(check.set);
+    case_results_done(&check.results);
+    diagnostics_done(&check.diagnostics);
+    arena_done(&check.arena);
+    free(check.policies.items);
+    free(check.cases.items);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* Builds the Pod of a question, and decides about it. */
+#include "webhook/cli/question.h"
+
+static bool parse_owner(struct slice text, struct owner *ret, struct error *reterr)
+{
+    size_t first = slice_find(text, '/');
+    struct slice rest = slice_from_index(text, first + 1);
+    size_t second = slice_find(rest, '/');
+    struct owner owner = {slice_head(text, first), slice_head(rest, second),
+                          slice_from_index(rest, second + 1)};
+    if (owner.group.len == 0 || owner.kind.len == 0 || owner.name.len == 0)
+        return error_set(reterr,
+                         "the owner is `%.*s`, expected GROUP/KIND/NAME such as "
+                         "`apps/ReplicaSet/web-5d4f` (`core` for the core group)",
+                         SLICE_ARGS(slice_head(text, 100)));
+    if (slice_equal(owner.group, SLICE("core")))
+        owner.group = (struct slice){0};
+    *ret = owner;
+    return true;
+}
+
+bool question_decide(const struct policies *policies, const struct question *question,
+                     struct arena *arena, struct question_pod *pod, struct decisions *ret,
+                     struct error *reterr)
+{
+    *pod = (struct question_pod){0};
+    if (question->owner.len) {
+        if (!parse_owner(question->owner, &pod->pod.controller, reterr))
+            return false;
+        pod->pod.has_controller = true;
+    }
+    pod->field = (struct image_field){
+        .kind = IMAGE_CONTAINER,
+        .name = SLICE("image"),
+        .image = question->image,
+        .has_pull_policy = question->pull_policy.len ? PRESENCE_HERE : PRESENCE_ABSENT,
+        .pull_policy = question->pull_policy,
+    };
+    pod->pod.template_hash = question->template_hash;
+    pod->pod.images = &pod->field;
+    pod->pod.image_count = 1;
+    pod->request = (struct decide_request){
+        .mode = question->mode,
+        .subject = REVIEW_POD_CREATE,
+        .namespace_ = question->namespace_,
+        .pod = &pod->pod,
+        .facts = question->facts,
+        .now = question->now,
+        .judge = true,
+        .last_chance = question->last_chance,
+    };
+    decide(policies, &pod->request, arena, ret);
+    return true;
+}

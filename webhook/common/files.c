@@ -1,0 +1,63 @@
+/* Reads whole files. */
+#include "webhook/common/files.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
+{
+    char chunk[64 * 1024];
+    ret->limit = limit;
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(reterr, "cannot read: %s", strerror(errno));
+        if (n == 0)
+            return true;
+        buffer_append(ret, slice_of(chunk, (size_t)n));
+        if (ret->truncated)
+            return error_set(reterr, "has more than %zu bytes, expected less", limit);
+    }
+}
+
+bool file_read(const char *path, size_t limit, struct buffer *ret, struct error *reterr)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(reterr, "cannot open: %s", strerror(errno));
+    return read_all(fd, limit, ret, reterr);
+}
+
+bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr)
+{
+    return read_all(STDIN_FILENO, limit, ret, reterr);
+}
+
+bool file_write(const char *path, struct slice text, struct error *reterr)
+{
+    struct buffer name = {0};
+    buffer_append_format(&name, "%s.XXXXXX", path);
+    int fd = mkstemp(name.base);
+    bool good = fd >= 0;
+    while (good && text.len) {
+        ssize_t n = write(fd, text.base, text.len);
+        good = n > 0 || (n < 0 && errno == EINTR);
+        text = slice_from_index(text, n > 0 ? (size_t)n : 0);
+    }
+    good = good && fchmod(fd, 0644) == 0 && rename(name.base, path) == 0;
+    if (!good) {
+        error_set(reterr, "cannot write: %s", strerror(errno));
+        if (fd >= 0)
+            unlink(name.base);
+    }
+    if (fd >= 0)
+        close(fd);
+    buffer_done(&name);
+    return good;
+}

@@ -1,0 +1,230 @@
+/* The table of facts. */
+#include "webhook/facts/cache.h"
+
+#include "base/map.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { HINTS = 15 };
+
+/* A scan in one piece of memory: the texts of its findings follow them. */
+struct scan_memory {
+    size_t size;
+    long long project_id, scan_again_ms;
+    struct slice digest;
+    struct scan scan;
+    struct finding findings[];
+};
+
+void fact_cache_init(struct fact_cache *cache, size_t limit)
+{
+    *cache = (struct fact_cache){.limit = limit, .bucket_count = 1};
+    if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
+        cache->seed = (uint64_t)(uintptr_t)cache; /* better than nothing */
+    while (cache->bucket_count < limit)
+        cache->bucket_count *= 2;
+    cache->buckets = memory_allocate_zeroed(cache->bucket_count, sizeof(*cache->buckets));
+}
+
+void fact_cache_done(struct fact_cache *cache)
+{
+    for (struct fact_entry *entry = cache->newest, *older; entry; entry = older) {
+        older = entry->older;
+        free(entry->scan);
+        free(entry);
+    }
+    free(cache->buckets);
+    *cache = (struct fact_cache){0};
+}
+
+static void unlink_use(struct fact_cache *cache, struct fact_entry *entry)
+{
+    *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+}
+
+static void link_newest(struct fact_cache *cache, struct fact_entry *entry)
+{
+    entry->newer = NULL;
+    entry->older = cache->newest;
+    *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
+    cache->newest = entry;
+}
+
+static struct fact_entry **bucket_of(const struct fact_cache *cache, uint32_t hash)
+{
+    return &cache->buckets[hash & (cache->bucket_count - 1)];
+}
+
+struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
+{
+    uint32_t hash = (uint32_t)map_hash(key, cache->seed);
+    struct fact_entry *entry = *bucket_of(cache, hash);
+    while (entry &&
+           !(entry->hash == hash && slice_equal(slice_of(entry->key, entry->key_length), key)))
+        entry = entry->chain;
+    if (entry && entry != cache->newest) {
+        unlink_use(cache, entry);
+        link_newest(cache, entry);
+    }
+    return entry;
+}
+
+static void forget_scan(struct fact_cache *cache, struct fact_entry *entry)
+{
+    if (entry->scan)
+        cache->scan_bytes -= entry->scan->size;
+    free(entry->scan);
+    entry->scan = NULL;
+}
+
+static void forget(struct fact_cache *cache, struct fact_entry *entry)
+{
+    struct fact_entry **at = bucket_of(cache, entry->hash);
+    while (*at != entry)
+        at = &(*at)->chain;
+    *at = entry->chain;
+    unlink_use(cache, entry);
+    cache->count--;
+    forget_scan(cache, entry);
+    free(entry);
+}
+
+/* Frees one place. An entry that is being asked has somebody waiting for it. */
+static bool make_room(struct fact_cache *cache)
+{
+    struct fact_entry *entry = cache->oldest;
+    while (entry && entry->asking)
+        entry = entry->newer;
+    if (entry)
+        forget(cache, entry);
+    return entry != NULL;
+}
+
+struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
+{
+    struct fact_entry *entry = fact_cache_find(cache, key);
+    if (entry)
+        return entry;
+    if (key.len > FACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
+        return NULL;
+    entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
+    entry->hash = (uint32_t)map_hash(key, cache->seed);
+    entry->key_length = key.len & 0x7ff;
+    memcpy(entry->key, key.base, key.len);
+    struct fact_entry **bucket = bucket_of(cache, entry->hash);
+    entry->chain = *bucket;
+    *bucket = entry;
+    link_newest(cache, entry);
+    cache->count++;
+    return entry;
+}
+
+void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
+{
+    for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
+        if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix)) {
+            entry->expires = 0;
+            entry->outdated = entry->asking;
+            entry->hints = HINTS;
+        }
+}
+
+/* --- facts --- */
+
+static struct slice put(char **at, struct slice text)
+{
+    struct slice copy = slice_of(*at, text.len);
+    if (text.len)
+        memcpy(*at, text.base, text.len);
+    *at += text.len;
+    return copy;
+}
+
+static struct scan_memory *pack(const struct artifact_fact *fact)
+{
+    const struct scan *scan = &fact->scan;
+    size_t list = scan->finding_count * sizeof(struct finding), texts = fact->digest.len;
+    for (size_t i = 0; i < scan->finding_count; i++)
+        texts +=
+            scan->findings[i].id.len + scan->findings[i].package.len + scan->findings[i].fix.len;
+    size_t size = sizeof(struct scan_memory) + list + texts;
+    struct scan_memory *memory = memory_allocate_zeroed(1, size);
+    char *at = (char *)memory->findings + list;
+    memory->size = size;
+    memory->project_id = fact->project_id;
+    memory->digest = put(&at, fact->digest);
+    memory->scan = *scan;
+    memory->scan.findings = memory->findings;
+    for (size_t i = 0; i < scan->finding_count; i++) {
+        struct finding *finding = &memory->findings[i];
+        *finding = scan->findings[i];
+        finding->id = put(&at, finding->id);
+        finding->package = put(&at, finding->package);
+        finding->fix = put(&at, finding->fix);
+    }
+    return memory;
+}
+
+/* Forgets what was longest unused until all scans fit. */
+static void bound_scans(struct fact_cache *cache, const struct fact_entry *kept)
+{
+    struct fact_entry *entry = cache->oldest, *newer;
+    for (; entry && cache->scan_bytes > FACT_CACHE_SCAN_BYTES; entry = newer) {
+        newer = entry->newer;
+        if (entry != kept && !entry->asking && entry->scan)
+            forget(cache, entry);
+    }
+}
+
+long long *fact_entry_scan_again(struct fact_entry *entry)
+{
+    return entry->scan ? &entry->scan->scan_again_ms : NULL;
+}
+
+static bool former_stands(const struct fact_entry *entry, const struct artifact_fact *fact)
+{
+    return fact->scan.status == SCAN_RUNNING && entry->scan &&
+           entry->scan->scan.status == SCAN_DONE && slice_equal(entry->scan->digest, fact->digest);
+}
+
+void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
+                    const struct artifact_fact *fact)
+{
+    entry->present = fact->present & 3;
+    entry->servable = fact->servable & 3;
+    entry->unauthorized = fact->unauthorized;
+    entry->outside_filter = fact->outside_filter;
+    entry->refused_by_gate = fact->refused_by_gate;
+    entry->knows = knows & 7;
+    entry->known = true;
+    entry->failed = false;
+    if (!(knows & FACT_SCAN) || former_stands(entry, fact))
+        return;
+    const long long *again = fact_entry_scan_again(entry);
+    struct scan_memory *memory = pack(fact);
+    memory->scan_again_ms = again ? *again : 0;
+    forget_scan(cache, entry);
+    entry->scan = memory;
+    cache->scan_bytes += entry->scan->size;
+    bound_scans(cache, entry);
+}
+
+void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct artifact_fact *ret)
+{
+    *ret = (struct artifact_fact){
+        .present = entry->present,
+        .servable = entry->servable,
+        .unauthorized = entry->unauthorized,
+        .outside_filter = entry->outside_filter,
+        .refused_by_gate = entry->refused_by_gate,
+    };
+    if (!(entry->knows & FACT_SCAN) || !entry->scan)
+        return;
+    const struct scan_memory *memory = entry->scan;
+    ret->project_id = memory->project_id;
+    ret->digest = arena_copy(arena, memory->digest);
+    ret->scan = scan_copy(&memory->scan, arena);
+}

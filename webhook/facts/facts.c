@@ -1,0 +1,535 @@
+/* The facts of all Harbors: who waits for which, and until when. */
+#include "webhook/facts/facts.h"
+
+#include "webhook/common/clock.h"
+#include "webhook/facts/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { TICK_MAX_MS = 1000 };
+
+/* A review that waits; it lives until the review has released it and no entry names it any more. */
+struct fact_waiter {
+    struct fact_waiter *next, *previous; /* all who wait */
+    long long deadline_ms;
+    unsigned missing, references;
+    bool woken;
+    void (*wake)(void *context);
+    void *context;
+};
+
+struct fact_waiter_link {
+    struct fact_waiter_link *next;
+    struct fact_waiter *waiter;
+};
+
+struct facts {
+    struct fact_source source; /* the first member: decide() gets its address */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a new waiter, a new poll, the end */
+    pthread_t clock;
+    struct http_client *client;
+    struct session
+        *sessions; /* also those that no policy names any more: questions may be under way */
+    struct fact_waiter *waiters;
+    bool stopping, waking_all;
+    bool all_findings; /* also those below every threshold are kept */
+    unsigned long long hits, misses, late, waits;
+    unsigned suspended;
+};
+
+struct http_client *facts_client(struct facts *facts)
+{
+    return facts->client;
+}
+
+void facts_lock(struct facts *facts)
+{
+    pthread_mutex_lock(&facts->lock);
+}
+
+void facts_unlock(struct facts *facts)
+{
+    pthread_mutex_unlock(&facts->lock);
+}
+
+/* --- what decide() asks --- */
+
+static struct session *find_session(const struct facts *facts, const struct harbor *harbor)
+{
+    struct session *session = facts->sessions;
+    while (session && !session_matches(session, harbor))
+        session = session->next;
+    return session;
+}
+
+static struct facts *facts_of(const struct fact_source *source)
+{
+    return (struct facts *)source;
+}
+
+static enum harbor_health source_health(const struct fact_source *self, const struct harbor *harbor)
+{
+    struct facts *facts = facts_of(self);
+    facts_lock(facts);
+    const struct session *session = find_session(facts, harbor);
+    enum harbor_health health = session ? session_health(session) : HEALTH_UNKNOWN;
+    facts_unlock(facts);
+    return health;
+}
+
+/* "PROJECT/REPOSITORY:REFERENCE" in `text`; empty where it is longer than any image is. */
+static struct slice make_key(const struct artifact_key *key, char *text)
+{
+    size_t len = key->project.len + key->repository.len + key->reference.len + 2;
+    if (len > FACT_KEY_MAX)
+        return (struct slice){0};
+    char *at = text;
+    const struct slice parts[] = {key->project, SLICE("/"), key->repository,
+                                  artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"),
+                                  key->reference};
+    for (size_t i = 0; i < 5; i++) {
+        memcpy(at, parts[i].base, parts[i].len);
+        at += parts[i].len;
+    }
+    return slice_of(text, len);
+}
+
+static bool is_known(const struct fact_entry *entry, fact_needs needs, long long now)
+{
+    return entry->known && !(needs & ~entry->knows) && fact_entry_lives(entry, now);
+}
+
+struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key)
+{
+    char text[FACT_KEY_MAX];
+    return fact_cache_find(&session->cache, make_key(key, text));
+}
+
+static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
+                            const struct artifact_key *key, fact_needs needs, long long now,
+                            struct arena *arena, struct artifact_fact *ret)
+{
+    struct facts *facts = facts_of(self);
+    bool known = false;
+    facts_lock(facts);
+    struct session *session = find_session(facts, harbor);
+    if (session) {
+        const struct fact_entry *entry = facts_find_entry(session, key);
+        known = entry && is_known(entry, needs, clock_monotonic_ms());
+        if (known) {
+            fact_cache_get(entry, arena, ret);
+            session_add_project(session, key->project, now, ret);
+        }
+    }
+    if (known)
+        facts->hits++;
+    else
+        facts->misses++;
+    facts_unlock(facts);
+    return known;
+}
+
+const struct fact_source *facts_source(const struct facts *facts)
+{
+    return &facts->source;
+}
+
+/* --- waiting --- */
+
+static void unreference(struct fact_waiter *waiter)
+{
+    if (--waiter->references == 0)
+        free(waiter);
+}
+
+/* With the lock held: resuming a connection takes no other lock of ours. */
+static void wake(struct facts *facts, struct fact_waiter *waiter)
+{
+    if (waiter->woken)
+        return;
+    waiter->woken = true;
+    *(waiter->previous ? &waiter->previous->next : &facts->waiters) = waiter->next;
+    if (waiter->next)
+        waiter->next->previous = waiter->previous;
+    waiter->wake(waiter->context);
+}
+
+void facts_entry_done(struct facts *facts, struct fact_entry *entry)
+{
+    struct fact_waiter_link *link = entry->waiters, *next;
+    entry->asking = false;
+    entry->waiters = NULL;
+    for (; link; link = next) {
+        next = link->next;
+        if (--link->waiter->missing == 0)
+            wake(facts, link->waiter);
+        unreference(link->waiter);
+        free(link);
+    }
+}
+
+static void wait_for(struct fact_entry *entry, struct fact_waiter *waiter)
+{
+    struct fact_waiter_link *link = memory_allocate_zeroed(1, sizeof(*link));
+    *link = (struct fact_waiter_link){entry->waiters, waiter};
+    entry->waiters = link;
+    waiter->missing++;
+    waiter->references++;
+}
+
+/* Sees to it that the fact is asked for; joins a question that is under way. */
+static void ask_one(struct facts *facts, const struct fact_question *question,
+                    struct fact_waiter *waiter)
+{
+    char text[FACT_KEY_MAX];
+    long long now = clock_monotonic_ms();
+    struct session *session = find_session(facts, question->harbor);
+    struct slice key = make_key(&question->key, text);
+    struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
+    if (!entry || is_known(entry, question->needs, now))
+        return;
+    if (entry->failed && !entry->asking && fact_entry_lives(entry, now))
+        return; /* asked a moment ago, and Harbor did not answer */
+    if (now < session->quiet_until_ms && !entry->asking)
+        return; /* it said 429, and when it may be asked again */
+    wait_for(entry, waiter);
+    if (entry->asking) {
+        entry->asking_needs |= question->needs & 7;
+        return;
+    }
+    entry->asking = true;
+    entry->outdated = false;
+    entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
+    session_ask(session, entry, &question->key);
+}
+
+struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
+                              size_t count, long long deadline_ms, void (*wake_up)(void *context),
+                              void *context)
+{
+    struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
+    *waiter = (struct fact_waiter){
+        .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    facts_lock(facts);
+    for (size_t i = 0; i < count && !facts->waking_all; i++)
+        ask_one(facts, &questions[i], waiter);
+    bool waits = waiter->missing > 0;
+    if (waits) {
+        waiter->next = facts->waiters;
+        if (waiter->next)
+            waiter->next->previous = waiter;
+        facts->waiters = waiter;
+        facts->waits++;
+        facts->suspended++;
+        pthread_cond_signal(&facts->changed);
+    }
+    facts_unlock(facts);
+    if (waits)
+        return waiter;
+    free(waiter);
+    return NULL;
+}
+
+void facts_release(struct facts *facts, struct fact_waiter *waiter)
+{
+    facts_lock(facts);
+    facts->suspended--;
+    unreference(waiter);
+    facts_unlock(facts);
+}
+
+void facts_wake_all(struct facts *facts)
+{
+    facts_lock(facts);
+    facts->waking_all = true;
+    while (facts->waiters)
+        wake(facts, facts->waiters);
+    facts_unlock(facts);
+}
+
+unsigned facts_pending(struct facts *facts)
+{
+    return http_client_pending(facts->client);
+}
+
+unsigned facts_suspended(struct facts *facts)
+{
+    facts_lock(facts);
+    unsigned suspended = facts->suspended;
+    facts_unlock(facts);
+    return suspended;
+}
+
+/* --- the clock's thread: deadlines and polls --- */
+
+static long long expire(struct facts *facts, long long now)
+{
+    long long next = now + TICK_MAX_MS;
+    unsigned long long late = facts->late;
+    for (struct fact_waiter *waiter = facts->waiters, *after; waiter; waiter = after) {
+        after = waiter->next;
+        if (waiter->deadline_ms <= now) {
+            facts->late++;
+            wake(facts, waiter);
+        } else if (waiter->deadline_ms < next) {
+            next = waiter->deadline_ms;
+        }
+    }
+    for (struct session *s = facts->sessions; s && facts->late != late; s = s->next)
+        session_doubt_health(s);
+    return next;
+}
+
+static void *watch_time(void *context)
+{
+    struct facts *facts = context;
+    facts_lock(facts);
+    while (!facts->stopping) {
+        long long now = clock_monotonic_ms(), next = expire(facts, now);
+        for (struct session *session = facts->sessions; session; session = session->next) {
+            long long poll = session->in_use ? session_poll(session, now) : next;
+            if (poll < next)
+                next = poll;
+        }
+        if (next <= now)
+            next = now + 1;
+        struct timespec until = {next / 1000, next % 1000 * 1000000};
+        pthread_cond_timedwait(&facts->changed, &facts->lock, &until);
+    }
+    facts_unlock(facts);
+    return NULL;
+}
+
+/* --- life --- */
+
+struct facts *facts_start(struct error *reterr)
+{
+    struct facts *facts = memory_allocate_zeroed(1, sizeof(*facts));
+    pthread_condattr_t monotonic;
+    facts->source = (struct fact_source){source_health, source_artifact};
+    pthread_mutex_init(&facts->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&facts->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    facts->client = http_client_start(reterr);
+    if (facts->client && pthread_create(&facts->clock, NULL, watch_time, facts) == 0)
+        return facts;
+    error_set(reterr, "the threads that ask Harbor cannot be started");
+    http_client_stop(facts->client);
+    free(facts);
+    return NULL;
+}
+
+/* What the Policies' gates ask of one Harbor. */
+static void set_gate(const struct facts *facts, struct session *session,
+                     const struct policies *policies, const struct harbor *harbor)
+{
+    bool gated = false;
+    enum severity from = SEVERITY_CRITICAL;
+    for (size_t i = 0; i < policies_count(policies); i++) {
+        const struct policy *policy = policies_at(policies, i);
+        if (!policy->gate.on || policy->harbor != harbor)
+            continue;
+        gated = true;
+        if (policy->gate.severity < from)
+            from = policy->gate.severity;
+    }
+    session_set_gate(session, gated, facts->all_findings ? SEVERITY_NONE : from);
+}
+
+void facts_keep_all_findings(struct facts *facts)
+{
+    facts->all_findings = true;
+}
+
+void facts_configure(struct facts *facts, const struct policies *policies)
+{
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next)
+        session->in_use = false;
+    for (size_t i = 0; policies && i < policies_harbor_count(policies); i++) {
+        const struct harbor *harbor = policies_harbor_at(policies, i);
+        if (harbor->api.url.len == 0)
+            continue;
+        struct session *session = find_session(facts, harbor);
+        if (!session) {
+            session = session_new(facts, harbor);
+            session->next = facts->sessions;
+            facts->sessions = session;
+        }
+        session->in_use = true;
+        session_set_projects(session, harbor);
+        set_gate(facts, session, policies, harbor);
+    }
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+void facts_request_scan(struct facts *facts, const struct harbor *harbor,
+                        const struct artifact_key *key)
+{
+    facts_lock(facts);
+    struct session *session = find_session(facts, harbor);
+    struct fact_entry *entry = session ? facts_find_entry(session, key) : NULL;
+    if (entry && !facts->waking_all)
+        session_request_scan(session, entry, key);
+    facts_unlock(facts);
+}
+
+void facts_forget(struct facts *facts, struct slice repository)
+{
+    struct arena arena = {0};
+    struct slice by_tag = arena_join(&arena, (struct slice[]){repository, SLICE(":")}, 2);
+    struct slice by_digest = arena_join(&arena, (struct slice[]){repository, SLICE("@")}, 2);
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next) {
+        fact_cache_expire(&session->cache, by_tag);
+        fact_cache_expire(&session->cache, by_digest);
+    }
+    facts_unlock(facts);
+    arena_done(&arena);
+}
+
+void facts_refresh_accounts(struct facts *facts)
+{
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next)
+        if (session->in_use)
+            session_read_account(session);
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
+struct discovered *facts_discovered(struct facts *facts, struct arena *arena, size_t *ret_count)
+{
+    size_t count = 0;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        count++;
+    struct discovered *found = arena_allocate(arena, count * sizeof(*found));
+    count = 0;
+    for (struct session *s = facts->sessions; s; s = s->next) {
+        if (!s->in_use || !s->discovers || !s->discovery.known)
+            continue;
+        s->discovery.taken = s->discovery.generation;
+        found[count].harbor = arena_copy(arena, s->name);
+        found[count].registries = discovery_registries(&s->discovery, arena, &found[count].count);
+        count++;
+    }
+    facts_unlock(facts);
+    *ret_count = count;
+    return found;
+}
+
+bool facts_discovery_changed(struct facts *facts)
+{
+    bool changed = false;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        changed |= s->in_use && s->discovers && s->discovery.generation != s->discovery.taken;
+    facts_unlock(facts);
+    return changed;
+}
+
+bool facts_are_found(struct facts *facts)
+{
+    bool found = true;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        found &= !s->in_use || session_is_found(s);
+    facts_unlock(facts);
+    return found;
+}
+
+bool facts_are_warm(struct facts *facts)
+{
+    bool warm = true;
+    facts_lock(facts);
+    for (const struct session *session = facts->sessions; session; session = session->next) {
+        warm &= !session->in_use || session_is_warm(session);
+    }
+    facts_unlock(facts);
+    return warm;
+}
+
+void facts_stop(struct facts *facts)
+{
+    if (!facts)
+        return;
+    facts_wake_all(facts);
+    facts_lock(facts);
+    facts->stopping = true;
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+    pthread_join(facts->clock, NULL);
+    http_client_stop(facts->client); /* its last callbacks end all questions */
+    for (struct session *session = facts->sessions, *next; session; session = next) {
+        next = session->next;
+        session_free(session);
+    }
+    pthread_cond_destroy(&facts->changed);
+    pthread_mutex_destroy(&facts->lock);
+    free(facts);
+}
+
+/* --- figures --- */
+
+static void read_requests(const struct session *session, struct arena *arena,
+                          struct harbor_figures *ret)
+{
+    static const char *const kinds[QUESTION_COUNT] = {
+        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
+        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
+    static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
+                                                           "refused", "later", "failed"};
+    ret->requests = arena_allocate(
+        arena, sizeof(session->questions) / sizeof(**session->questions) * sizeof(*ret->requests));
+    for (int kind = 0; kind < QUESTION_COUNT; kind++)
+        for (int answer = 0; answer <= ANSWER_FAILED; answer++)
+            if (session->questions[kind][answer])
+                ret->requests[ret->request_count++] = (struct request_figures){
+                    kinds[kind], answers[answer], session->questions[kind][answer]};
+}
+
+static void read_upstreams(const struct discovery *discovery, struct arena *arena,
+                           struct harbor_figures *ret)
+{
+    ret->upstreams = arena_allocate(arena, discovery->count * sizeof(*ret->upstreams));
+    for (size_t i = 0; i < discovery->count; i++)
+        if (discovery->upstreams[i].healthy != TRUTH_UNKNOWN)
+            ret->upstreams[ret->upstream_count++] =
+                (struct upstream_figures){arena_copy(arena, discovery->upstreams[i].project),
+                                          discovery->upstreams[i].healthy == TRUTH_YES};
+}
+
+void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret)
+{
+    size_t count = 0;
+    facts_lock(facts);
+    for (const struct session *s = facts->sessions; s; s = s->next)
+        count++;
+    *ret = (struct facts_figures){
+        .harbors = arena_allocate(arena, count * sizeof(*ret->harbors)),
+        .hits = facts->hits,
+        .misses = facts->misses,
+        .waits = facts->waits,
+        .late = facts->late,
+        .suspended = facts->suspended,
+        .pending = http_client_pending(facts->client),
+    };
+    for (const struct session *s = facts->sessions; s; s = s->next) {
+        struct harbor_figures *harbor = &ret->harbors[ret->harbor_count++];
+        *harbor = (struct harbor_figures){.name = arena_copy(arena, s->name),
+                                          .in_use = s->in_use,
+                                          .up = session_health(s) == HEALTH_UP,
+                                          .cached = s->cache.count};
+        read_requests(s, arena, harbor);
+        if (s->in_use)
+            read_upstreams(&s->discovery, arena, harbor);
+    }
+    facts_unlock(facts);
+}

@@ -1,0 +1,615 @@
+/* Talks with one Harbor. Callbacks come on libcurl's thread and take the lock themselves. */
+#include "webhook/facts/session.h"
+
+#include "webhook/facts/ask.h"
+
+#include "base/base64.h"
+#include "base/digest.h"
+#include "webhook/common/clock.h"
+#include "webhook/facts/facts.h"
+#include "webhook/common/files.h"
+#include "webhook/common/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CREDENTIAL_MAX_SIZE = 4096 };
+
+/* --- the session --- */
+
+static struct slice copy(struct session *session, struct slice text)
+{
+    return arena_copy(&session->arena, text);
+}
+
+struct session *session_new(struct facts *facts, const struct harbor *harbor)
+{
+    struct session *session = memory_allocate_zeroed(1, sizeof(*session));
+    session->facts = facts;
+    session->name = copy(session, harbor->name);
+    session->url = copy(session, harbor->api.url);
+    session->ca_file = copy(session, harbor->api.ca_file);
+    session->credentials_directory = copy(session, harbor->api.credentials_directory);
+    fact_cache_init(&session->cache, FACT_CACHE_MAX);
+    session_read_account(session);
+    return session;
+}
+
+static void wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+void session_free(struct session *session)
+{
+    wipe(session->authorization);
+    free(session->realm);
+    free(session->service);
+    for (size_t i = 0; i < session->projects.capacity; i++) {
+        struct project_state *project = session->projects.entries[i].value;
+        if (project)
+            arena_done(&project->arena);
+    }
+    map_done(&session->projects);
+    discovery_done(&session->discovery);
+    arena_done(&session->allowlist_arena);
+    fact_cache_done(&session->cache);
+    arena_done(&session->arena);
+    free(session);
+}
+
+bool session_matches(const struct session *session, const struct harbor *harbor)
+{
+    return slice_equal(session->name, harbor->name) && slice_equal(session->url, harbor->api.url) &&
+           slice_equal(session->ca_file, harbor->api.ca_file) &&
+           slice_equal(session->credentials_directory, harbor->api.credentials_directory);
+}
+
+void session_set_projects(struct session *session, const struct harbor *harbor)
+{
+    session->discovers = harbor->discover;
+    for (size_t i = 0; i < harbor->registry_count; i++) {
+        struct slice project = harbor->registries[i].project;
+        struct project_state *state = map_get(&session->projects, project);
+        if (!state) {
+            state = arena_allocate(&session->arena, sizeof(*state));
+            *map_put(&session->projects, copy(session, project)) = state;
+        }
+        if (!state->named)
+            session->next_project_ms = 0;
+        state->named = true;
+    }
+}
+
+void session_set_gate(struct session *session, bool gated, enum severity from)
+{
+    if (gated && (!session->gated || from < session->scan_from)) {
+        fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
+        session->next_allowlist_ms = 0;
+    }
+    session->gated = gated;
+    session->scan_from = from;
+}
+
+bool session_is_found(const struct session *session)
+{
+    bool found = !session->authorization || session->account_tried;
+    if (session->health != HEALTH_UP)
+        return session->health == HEALTH_DOWN;
+    for (size_t i = 0; i < session->projects.capacity; i++) {
+        const struct project_state *project = session->projects.entries[i].value;
+        found &= !project || project->tried;
+    }
+    found &= !session->discovers || session->discovery.tried;
+    return found && (!session->gated || session->allowlist_tried);
+}
+
+bool session_is_warm(const struct session *session)
+{
+    bool loaded = !session->discovers || session->health != HEALTH_UP ||
+                  session->discovery.generation == session->discovery.taken;
+    return loaded && session_is_found(session);
+}
+
+enum harbor_health session_health(const struct session *session)
+{
+    if (session->health == HEALTH_UP && session->account_refused)
+        return HEALTH_UNAUTHORIZED;
+    return session->health;
+}
+
+/* --- the account --- */
+
+static bool read_credential(const struct session *session, const char *name, struct buffer *ret)
+{
+    struct buffer path = {0};
+    buffer_append_format(&path, "%s/%s", session->credentials_directory.base, name);
+    struct error error;
+    bool read = file_read(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
+    if (!read && !session->account_unreadable) /* said once */
+        log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
+    while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))
+        ret->len--;
+    buffer_done(&path);
+    return read;
+}
+
+void session_read_account(struct session *session)
+{
+    struct buffer user = {0}, password = {0}, both = {0}, header = {0};
+    char digest[65];
+    if (session->credentials_directory.len == 0)
+        return;
+    bool read = read_credential(session, "username", &user) &&
+                read_credential(session, "password", &password);
+    session->account_unreadable = !read;
+    if (read) {
+        buffer_append_format(&both, "%.*s:", SLICE_ARGS(buffer_slice(&user)));
+        buffer_append(&both, buffer_slice(&password));
+        digest_sha256_hex(buffer_slice(&both), digest);
+        if (strcmp(digest, session->account_digest) != 0) {
+            memcpy(session->account_digest, digest, sizeof(digest));
+            buffer_append_text(&header, "Basic ");
+            base64_append(&header, buffer_slice(&both));
+            wipe(session->authorization);
+            session->authorization = memory_copy_slice(buffer_slice(&header));
+            session->account_generation++;
+            session->next_account_ms = 0;
+        }
+    }
+    struct buffer *all[] = {&user, &password, &both, &header};
+    for (size_t i = 0; i < 4; i++) {
+        if (all[i]->base)
+            explicit_bzero(all[i]->base, all[i]->capacity);
+        buffer_done(all[i]);
+    }
+}
+
+/* --- questions --- */
+
+static void copy_key(struct ask *ask, const struct artifact_key *key)
+{
+    ask->key = (struct artifact_key){arena_copy(&ask->arena, key->project),
+                                     arena_copy(&ask->arena, key->repository),
+                                     arena_copy(&ask->arena, key->reference)};
+}
+
+void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key)
+{
+    struct ask *ask = ask_new(session, QUESTION_ARTIFACT);
+    ask->entry = entry;
+    copy_key(ask, key);
+    artifact_ask_begin(ask);
+}
+
+/* So many a minute: each is work for Harbor's scanner. */
+static bool may_scan(struct session *session, long long now)
+{
+    if (now - session->scans_minute_ms >= 60000) {
+        session->scans_minute_ms = now;
+        session->scans_in_minute = 0;
+    }
+    return session->scans_in_minute++ < SCANS_PER_MINUTE;
+}
+
+void session_request_scan(struct session *session, struct fact_entry *entry,
+                          const struct artifact_key *key)
+{
+    long long now = clock_monotonic_ms();
+    struct buffer path = {0};
+    long long *again = fact_entry_scan_again(entry);
+    if (!again || (*again && now < *again) || entry->asking ||
+        session_health(session) != HEALTH_UP || !may_scan(session, now))
+        return;
+    struct ask *ask = ask_new(session, QUESTION_SCAN);
+    *again = now + SCAN_RETRY_MS; /* until Harbor has said yes */
+    copy_key(ask, key);
+    harbor_scan_path(&ask->key, &path);
+    ask_send_post(ask, path.base, "{\"scan_type\":\"vulnerability\"}");
+    buffer_done(&path);
+}
+
+/* --- health --- */
+
+static void set_health(struct session *session, enum harbor_health health, const char *why)
+{
+    if (session->health == health)
+        return;
+    struct log_line line;
+    if (health == HEALTH_UP) { /* what it could not say while it was ill */
+        if (session->health == HEALTH_DOWN || !session->account_tried)
+            session->next_account_ms = 0;
+        if (session->health == HEALTH_DOWN)
+            session->next_project_ms = session->next_allowlist_ms = 0;
+    }
+    session->health = health;
+    session->polls_against = 0;
+    log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
+              health == HEALTH_UP
+                  ? "Harbor can serve pulls"
+                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
+    json_member(&line.w, "harbor", session->name);
+    json_member_bool(&line.w, "healthy", health == HEALTH_UP);
+    json_member_text(&line.w, "detail", why);
+    log_end(&line);
+}
+
+/* A poll's result, with hysteresis: one that disagrees with the state is asked again soon. */
+static void take_poll(struct session *session, bool healthy, const char *why)
+{
+    enum harbor_health seen = healthy ? HEALTH_UP : HEALTH_DOWN;
+    session->polling_health = false;
+    if (session->health == HEALTH_UNKNOWN) {
+        set_health(session, seen, why);
+    } else if (seen == session->health) {
+        session->polls_against = 0;
+    } else if (++session->polls_against >= HEALTH_CHANGES_AFTER &&
+               (!healthy || clock_monotonic_ms() >= session->breaker_until_ms)) {
+        set_health(session, seen, why);
+        session->failures = 0;
+    }
+    bool calm = session->health == HEALTH_UP && session->polls_against == 0;
+    session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+}
+
+void session_doubt_health(struct session *session)
+{
+    long long earliest = session->health_asked_ms + HEALTH_POLL_ILL_MS;
+    if (session->next_health_ms > earliest)
+        session->next_health_ms = earliest;
+}
+
+/* Real answers count too: several questions in a row without one, and Harbor is down. */
+static void feed_breaker(struct session *session, enum harbor_answer answer, const char *why)
+{
+    if (answer != ANSWER_FAILED) {
+        session->failures = 0;
+        return;
+    }
+    long long now = clock_monotonic_ms();
+    session_doubt_health(session);
+    /* one image that always fails, asked now and then, is not a Harbor that is down */
+    if (now - session->failures_began_ms > HEALTH_POLL_MS && session->polls_against == 0)
+        session->failures = 0;
+    if (session->failures++ == 0)
+        session->failures_began_ms = now;
+    if (session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
+        return;
+    bool again = now < session->breaker_until_ms + BREAKER_HOLD_MOST_MS;
+    session->breaker_hold_ms = again ? 2 * session->breaker_hold_ms : HEALTH_POLL_ILL_MS;
+    if (session->breaker_hold_ms > BREAKER_HOLD_MOST_MS)
+        session->breaker_hold_ms = BREAKER_HOLD_MOST_MS;
+    session->breaker_until_ms = now + session->breaker_hold_ms;
+    set_health(session, HEALTH_DOWN, why);
+    session->next_health_ms = now + HEALTH_POLL_ILL_MS;
+}
+
+/* --- answers, on libcurl's thread, with the lock --- */
+
+static bool is_json(struct slice type)
+{
+    return type.len >= 16 && strncasecmp(type.base, "application/json", 16) == 0;
+}
+
+static bool is_manifest(struct slice type)
+{
+    return type.len >= 16 && strncasecmp(type.base, "application/vnd.", 16) == 0;
+}
+
+void session_doubt_account(struct session *session)
+{
+    long long earliest = session->account_asked_ms + ACCOUNT_POLL_ILL_MS;
+    if (session->authorization && session->next_account_ms > earliest)
+        session->next_account_ms = earliest;
+}
+
+static enum harbor_answer take_account(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    struct slice version;
+    session->polling_account = false;
+    if (ask->account_generation != session->account_generation) {
+        session->next_account_ms = 0; /* the answer is about the account before */
+        return ANSWER_FAILED;
+    }
+    session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_ILL_MS;
+    if (!harbor_read_systeminfo(reply, &ask->arena, &version)) {
+        session->account_tried = true;
+        return ANSWER_FAILED;
+    }
+    /* while the database is down a good account looks unknown too (1107): asked again once it is up
+     */
+    if (version.len == 0 && session->health != HEALTH_UP)
+        return ANSWER_FAILED;
+    bool refused = version.len == 0;
+    session->account_tried = true;
+    if (!refused)
+        session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_MS;
+    if (refused != session->account_refused) {
+        struct log_line line;
+        log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
+                  refused
+                      ? "Harbor does not know the account any more: its secret is wrong, or it is "
+                        "disabled or expired"
+                      : "Harbor knows the account");
+        json_member(&line.w, "harbor", session->name);
+        json_member(&line.w, "version", version);
+        log_end(&line);
+        session->account_refused = refused;
+    }
+    return refused ? ANSWER_UNAUTHORIZED : ANSWER_YES;
+}
+
+/* Copies what the answer's body holds. */
+static struct cve_allowlist copy_allowlist(const struct cve_allowlist *list, struct arena *arena)
+{
+    struct cve_allowlist copied = *list;
+    copied.ids = arena_allocate(arena, list->count * sizeof(*copied.ids));
+    for (size_t i = 0; i < list->count; i++)
+        copied.ids[i] = arena_copy(arena, list->ids[i]);
+    return copied;
+}
+
+static void keep_project(struct session *session, struct slice name,
+                         const struct harbor_project *project)
+{
+    struct project_state *state = map_get(&session->projects, name);
+    if (!state && session->projects.count >= SESSION_MAX_PROJECTS)
+        return;
+    if (!state) {
+        state = arena_allocate(&session->arena, sizeof(*state));
+        *map_put(&session->projects, copy(session, name)) = state;
+    }
+    arena_done(&state->arena);
+    state->arena = (struct arena){0};
+    state->project = *project;
+    state->project.filter = arena_copy(&state->arena, project->filter);
+    state->project.filter_kind = arena_copy(&state->arena, project->filter_kind);
+    state->project.allowlist = copy_allowlist(&project->allowlist, &state->arena);
+    state->known = state->tried = true;
+    state->read_ms = clock_monotonic_ms();
+}
+
+enum harbor_answer session_take_project(struct session *session, struct slice name,
+                                        const struct harbor_reply *reply)
+{
+    struct arena arena = {0};
+    struct harbor_project project;
+    struct project_state *state = map_get(&session->projects, name);
+    enum harbor_answer answer = harbor_read_project(reply, &arena, &project);
+    if (answer == ANSWER_YES)
+        keep_project(session, name, &project);
+    else if (state)
+        state->tried = true;
+    arena_done(&arena);
+    return answer;
+}
+
+bool session_lacks_project(struct session *session, struct slice name)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
+}
+
+static enum harbor_answer take_polled_project(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    enum harbor_answer answer = session_take_project(session, ask->project, reply);
+    if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
+        long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
+        if (session->next_project_ms > again)
+            session->next_project_ms = again;
+    }
+    return answer;
+}
+
+static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    struct cve_allowlist list;
+    bool refused = reply->status == 401 || reply->status == 403;
+    session->polling_allowlist = false;
+    session->allowlist_tried = true;
+    if (reply->status != 200 || !cve_allowlist_read(reply->body, &ask->arena, &list)) {
+        session->next_allowlist_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
+        return refused ? ANSWER_UNAUTHORIZED : reply->status == 429 ? ANSWER_LATER : ANSWER_FAILED;
+    }
+    arena_done(&session->allowlist_arena);
+    session->allowlist_arena = (struct arena){0};
+    session->allowlist = copy_allowlist(&list, &session->allowlist_arena);
+    session->allowlist_known = true;
+    return ANSWER_YES;
+}
+
+static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *reply)
+{
+    struct session *session = ask->session;
+    struct fact_entry *entry = facts_find_entry(session, &ask->key);
+    long long now = clock_monotonic_ms();
+    long long *again = entry ? fact_entry_scan_again(entry) : NULL;
+    switch (harbor_read_scan_request(reply)) {
+    case SCAN_REQUEST_ACCEPTED:
+    case SCAN_REQUEST_UNDER_WAY:
+        if (again) {
+            *again = now + SCAN_AGAIN_MS;
+            if (fact_entry_lives(entry, now + FACT_SCAN_RUNNING_MS))
+                fact_entry_live_until(entry, now + FACT_SCAN_RUNNING_MS);
+        }
+        return ANSWER_YES;
+    case SCAN_REQUEST_UNSUPPORTED:
+    case SCAN_REQUEST_NO_SCANNER:
+        return ANSWER_REFUSED;
+    case SCAN_REQUEST_UNAUTHORIZED:
+        return ANSWER_UNAUTHORIZED;
+    case SCAN_REQUEST_NOT_FOUND:
+        return ANSWER_NO;
+    case SCAN_REQUEST_FAILED:
+        break;
+    }
+    return ANSWER_FAILED;
+}
+
+static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply *reply,
+                                      const char *failure)
+{
+    bool healthy = false;
+    bool read = harbor_read_health(reply, &healthy);
+    take_poll(ask->session, read && healthy,
+              healthy   ? "core, registry and database are healthy"
+              : read    ? "core, registry or database is not healthy"
+              : failure ? failure
+                        : "its health report cannot be read");
+    return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
+}
+
+static enum harbor_answer take_poll_answer(struct ask *ask, const struct harbor_reply *reply,
+                                           const char *failure)
+{
+    switch (ask->kind) {
+    case QUESTION_HEALTH:
+        return take_health(ask, reply, failure);
+    case QUESTION_ACCOUNT:
+        return take_account(ask, reply);
+    case QUESTION_PROJECT:
+        return take_polled_project(ask, reply);
+    case QUESTION_ALLOWLIST:
+        return take_allowlist(ask, reply);
+    case QUESTION_SCAN:
+        return take_scan(ask, reply);
+    case QUESTION_PROJECTS:
+    case QUESTION_SUMMARY:
+    case QUESTION_FILTER:
+    case QUESTION_ARTIFACT:
+    case QUESTION_MANIFEST:
+    case QUESTION_TOKEN:
+    case QUESTION_CHILD:
+    case QUESTION_REPORT:
+    case QUESTION_PULL_GATE:
+    case QUESTION_COUNT:
+        break;
+    }
+    return ANSWER_FAILED;
+}
+
+/* What an image's Pod waits for; a report may also be too large, and a scanner away. */
+static bool feeds_breaker(enum session_question kind)
+{
+    return kind == QUESTION_ARTIFACT || kind == QUESTION_CHILD || kind == QUESTION_MANIFEST ||
+           kind == QUESTION_TOKEN;
+}
+
+void session_take_reply(void *context, const struct http_reply *reply)
+{
+    struct ask *ask = context;
+    struct session *session = ask->session;
+    struct harbor_reply harbor_reply = {
+        .status = reply->status,
+        .json = is_json(reply->content_type),
+        .manifest = is_manifest(reply->content_type),
+        .has_challenge = reply->challenge.len != 0,
+        .body = reply->body,
+    };
+    enum session_question kind = ask->kind;
+    enum harbor_answer answer = ANSWER_FAILED;
+    bool on = false;
+    facts_lock(session->facts);
+    if (ask->entry)
+        on = artifact_ask_take(ask, reply, &harbor_reply, &answer);
+    else if (kind == QUESTION_PROJECTS || kind == QUESTION_SUMMARY)
+        on = discovery_take(ask, &harbor_reply, &answer);
+    else
+        answer = take_poll_answer(ask, &harbor_reply, reply->failure);
+    session->questions[kind][answer]++;
+    if (feeds_breaker(kind))
+        feed_breaker(session, answer,
+                     reply->failure ? reply->failure : "questions are not answered");
+    if (!on) {
+        if (ask->entry)
+            facts_entry_done(session->facts, ask->entry);
+        ask_free(ask);
+    }
+    if (kind == QUESTION_HEALTH && session->in_use)
+        session_poll(session,
+                     clock_monotonic_ms()); /* Harbor is back: the account and the projects */
+    facts_unlock(session->facts);
+}
+
+/* --- facts of projects --- */
+
+void session_add_project(const struct session *session, struct slice name, long long now,
+                         struct artifact_fact *fact)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    if (!state || !state->known)
+        return;
+    const struct harbor_project *project = &state->project;
+    const struct cve_allowlist *list = &project->allowlist;
+    fact->public_ = project->public_;
+    if (project->reuse_system_allowlist)
+        list = &session->allowlist;
+    if (project->reuse_system_allowlist && !session->allowlist_known)
+        return;
+    bool expired = list->expires && now >= list->expires;
+    fact->has_allowlist = list->count && !expired ? TRUTH_YES : TRUTH_NO;
+    for (size_t i = 0; i < fact->scan.finding_count; i++)
+        fact->scan.findings[i].allowlisted =
+            cve_allowlist_has(list, fact->scan.findings[i].id, now);
+}
+
+/* --- polls --- */
+
+static void poll_projects(struct session *session)
+{
+    for (size_t i = 0; i < session->projects.capacity; i++) {
+        const struct map_entry *entry = &session->projects.entries[i];
+        const struct project_state *state = entry->value;
+        if (!state || !state->named)
+            continue;
+        struct ask *ask = ask_new(session, QUESTION_PROJECT);
+        struct buffer path = {0};
+        ask->project = arena_copy(&ask->arena, entry->key);
+        harbor_project_path(entry->key, &path);
+        ask_send_path(ask, path.base, 0);
+        buffer_done(&path);
+    }
+}
+
+long long session_poll(struct session *session, long long now)
+{
+    if (now >= session->next_health_ms && !session->polling_health) {
+        session->polling_health = true;
+        session->health_asked_ms = now;
+        session->next_health_ms = now + HEALTH_POLL_MS;
+        ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
+    }
+    if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
+        session->polling_account = true;
+        session->account_asked_ms = now;
+        session->next_account_ms = now + ACCOUNT_POLL_MS;
+        ask_send_path(ask_new(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
+    }
+    if (now >= session->next_project_ms) {
+        session->next_project_ms = now + PROJECT_POLL_MS;
+        poll_projects(session);
+    }
+    if (session->gated && now >= session->next_allowlist_ms && !session->polling_allowlist) {
+        session->polling_allowlist = true;
+        session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
+        ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
+    }
+    bool well = session->health == HEALTH_UP;
+    if (well && now >= session->discovery.next_ms && !session->discovery.running)
+        discovery_begin(session);
+    long long next = session->next_project_ms;
+    if (well && !session->discovery.running && session->discovery.next_ms < next)
+        next = session->discovery.next_ms;
+    if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
+        next = session->next_allowlist_ms;
+    if (!session->polling_health && session->next_health_ms < next)
+        next = session->next_health_ms;
+    if (session->authorization && !session->polling_account && session->next_account_ms < next)
+        next = session->next_account_ms;
+    return next;
+}

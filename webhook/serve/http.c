@@ -1,0 +1,52 @@
+/* Answers over libmicrohttpd. */
+#include "webhook/serve/http.h"
+
+#include "webhook/common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
+                            const char *content_type, struct slice body, const char *extra_name,
+                            const char *extra_value, bool close)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(body.len ? body.base : ""), MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    if (extra_name)
+        MHD_add_response_header(response, extra_name, extra_value);
+    if (close)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+void http_log(void *unused, const char *format, va_list args)
+{
+    (void)unused;
+    char text[512];
+    int len = vsnprintf(text, sizeof(text), format, args);
+    while (len > 0 && len < (int)sizeof(text) && text[len - 1] == '\n')
+        text[--len] = '\0';
+    static struct log_limit limit;
+    unsigned long suppressed;
+    if (log_limit_take(&limit, &suppressed))
+        log_message(LOG_WARNING, "http", "%s%s", text, suppressed ? " (and others like it)" : "");
+}
+
+void http_quote(const char *text, char *ret, size_t size)
+{
+    size_t i = 0;
+    for (; text[i] && i + 1 < size; i++)
+        ret[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+    ret[i] = '\0';
+}
+
+size_t http_keep_escapes(void *unused, struct MHD_Connection *connection, char *text)
+{
+    (void)unused, (void)connection;
+    return strlen(text);
+}

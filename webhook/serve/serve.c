@@ -1,0 +1,469 @@
+/* `serve`: starts both ports, watches files and signals, drains at the end. */
+#include "webhook/serve/admin.h"
+#include "webhook/common/clock.h"
+#include "webhook/commands.h"
+#include "webhook/serve/listen.h"
+#include "webhook/common/log.h"
+#include "webhook/common/policy_files.h"
+#include "webhook/serve/tls.h"
+#include "webhook/version.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    DEFAULT_PORT = 8443,
+    DEFAULT_ADMIN_PORT = 8080,
+    DEFAULT_SHUTDOWN_MS = 100 * 1000, /* longer than the API server keeps idle connections: 90 s */
+    DEFAULT_CONNECTIONS = 1024,
+    DEFAULT_WATCH_MS = 10 * 1000,
+    LEAST_WATCH_MS = 100,
+    INVALID_HOLD_MS = 30 * 1000, /* how long a start with broken policies is not ready */
+    DRAIN_POLL_MS = 100,
+    WARM_MS = 5000,
+    WARM_POLL_MS = 10,
+    EXPIRE_MS = 1000, /* how often connections that do not get on are looked for */
+    SPARE_DESCRIPTORS = ADMIN_CONNECTIONS + 128, /* besides those of connections and threads */
+    DESCRIPTORS_PER_THREAD = 4,
+    THREADS_MAX = 256,
+};
+
+struct serve {
+    struct text_list policies;
+    const char *certificate_file, *key_file, *bind_address, *admin_bind_address;
+    const char *client_ca_file, *events_secret_file;
+    long threads, shutdown_ms, max_connections, watch_ms;
+    bool strict;
+    int log_format; /* index of log_formats, or -1 */
+
+    struct state state;
+    struct server *server;
+    struct admin *admin;
+    char policy_digest[65];  /* of the files that were last tried */
+    long long invalid_until; /* monotonic ms: until then a start with broken policies holds */
+    time_t certificate_expiry;
+    char certificate_complaint[ERROR_TEXT_SIZE]; /* said once, until it changes */
+};
+
+static long own_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* --- options --- */
+
+static const char *const log_formats[] = {"json", "text", NULL};
+
+static enum options_result parse(struct serve *serve, int argc, char **argv)
+{
+    const struct option_spec options[] = {
+        {.name = "policies",
+         .kind = OPTION_TEXTS,
+         .target = &serve->policies,
+         .value = "PATH",
+         .required = true,
+         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        {.name = "tls-cert-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->certificate_file,
+         .value = "FILE",
+         .required = true,
+         .help = "The serving certificate, PEM, followed by its chain where it has one."},
+        {.name = "tls-private-key-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->key_file,
+         .value = "FILE",
+         .required = true,
+         .help = "Its private key, PEM."},
+        {.name = "bind-address",
+         .kind = OPTION_TEXT,
+         .target = &serve->bind_address,
+         .value = "ADDR:PORT",
+         .help = "Admission, TLS; default [::]:8443, or 0.0.0.0:8443 where there is no IPv6."},
+        {.name = "admin-bind-address",
+         .kind = OPTION_TEXT,
+         .target = &serve->admin_bind_address,
+         .value = "ADDR:PORT",
+         .help = "Probes and metrics, plain HTTP; default [::]:8080, likewise."},
+        {.name = "client-ca-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->client_ca_file,
+         .value = "FILE",
+         .help = "Not built yet: refuse callers without a client certificate."},
+        {.name = "events-secret-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->events_secret_file,
+         .value = "FILE",
+         .help = "Take Harbor's notifications on /harbor/events, with the secret in this file."},
+        {.name = "threads",
+         .kind = OPTION_NUMBER,
+         .target = &serve->threads,
+         .value = "N",
+         .least = 1,
+         .most = THREADS_MAX,
+         .help = "Threads that answer; default: the cores this process may use."},
+        {.name = "shutdown-timeout",
+         .kind = OPTION_DURATION,
+         .target = &serve->shutdown_ms,
+         .value = "DURATION",
+         .help = "How long open connections are served after SIGTERM; default 100s."},
+        {.name = "max-connections",
+         .kind = OPTION_NUMBER,
+         .target = &serve->max_connections,
+         .value = "N",
+         .least = 8,
+         .most = 1000000,
+         .help = "Default 1024; the limit of open files is raised to match."},
+        {.name = "watch-interval",
+         .kind = OPTION_DURATION,
+         .target = &serve->watch_ms,
+         .value = "DURATION",
+         .least = LEAST_WATCH_MS,
+         .help = "How often policies and certificates are compared by content; default 10s."},
+        {.name = "strict",
+         .kind = OPTION_FLAG,
+         .target = &serve->strict,
+         .help = "Exit with 2 on invalid policies at the start."},
+        {.name = "log-format",
+         .kind = OPTION_WORD,
+         .target = &serve->log_format,
+         .value = "json|text",
+         .words = log_formats,
+         .help = "Default json, or text when stderr is a terminal."},
+    };
+    const struct command_spec command = {
+        .name = "serve",
+        .summary = "the admission webhook server",
+        .environment = true,
+        .example = "  harbor-pilot serve --policies policies \\\n"
+                   "      --tls-cert-file tls.crt --tls-private-key-file tls.key",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(*options),
+    };
+    return options_parse(&command, argc, argv, NULL);
+}
+
+static bool check_address(const char *option, const char *address)
+{
+    if (!address || listen_is_address(address))
+        return true;
+    usage_error("--%s is `%s`, expected ADDR:PORT such as `127.0.0.1:8443` or `[::]:8443`", option,
+                address);
+    return false;
+}
+
+static bool check_options(const struct serve *serve)
+{
+    const char *not_built = serve->client_ca_file ? "client-ca-file" : NULL;
+    if (not_built)
+        usage_error("--%s is not built yet, expected it to be left out", not_built);
+    return !not_built && check_address("bind-address", serve->bind_address) &&
+           check_address("admin-bind-address", serve->admin_bind_address);
+}
+
+/* --- files --- */
+
+static void log_diagnostics(const struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *d = &diagnostics->items[i];
+        struct arena arena = {0};
+        struct slice text = diagnostic_format(d, &arena);
+        struct log_line line;
+        log_begin(&line, d->warning ? LOG_WARNING : LOG_ERROR, "policy", text.base);
+        json_member(&line.w, "file", d->at.file);
+        json_member_number(&line.w, "line", d->at.line);
+        json_member_number(&line.w, "column", d->at.column);
+        log_end(&line);
+        arena_done(&arena);
+    }
+}
+
+/* Loads the policies and serves them from now on; where they are broken, the set before stays. */
+static bool load_policies(struct serve *serve)
+{
+    struct diagnostics diagnostics = {0};
+    struct policies *policies = NULL;
+    struct arena arena = {0};
+    size_t found_count;
+    const struct discovered *found = facts_discovered(serve->state.facts, &arena, &found_count);
+    policy_files_digest(&serve->policies, serve->policy_digest);
+    bool loaded = policy_files_load_discovered(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
+                                               found, found_count, &diagnostics, &policies);
+    arena_done(&arena);
+    log_diagnostics(&diagnostics);
+    if (loaded) {
+        struct log_line line;
+        log_begin(&line, LOG_INFO, "policies", "policies loaded");
+        json_member(&line.w, "digest", policies_digest(policies));
+        json_member_number(&line.w, "policies", (long long)policies_count(policies));
+        json_member_number(&line.w, "warnings", (long long)diagnostics.warnings);
+        /* in force before anybody is told */
+        facts_configure(serve->state.facts, policies);
+        state_set_policies(&serve->state, policies);
+        metrics_set_reload(serve->state.metrics, true, time(NULL));
+        log_end(&line);
+        serve->invalid_until = 0;
+    } else {
+        metrics_set_reload(serve->state.metrics, false, time(NULL));
+        log_message(LOG_ERROR, "policies-invalid", "the policies have %zu errors; %s",
+                    diagnostics.errors,
+                    serve->state.policies ? "the last good ones stay in use"
+                                          : "every image is kept until they are mended");
+    }
+    diagnostics_done(&diagnostics);
+    return loaded;
+}
+
+/* At a reload a pair that does not fit leaves the one before; false then. */
+static bool load_certificate(struct serve *serve, struct error *reterr)
+{
+    bool changed;
+    if (!tls_load(serve->certificate_file, serve->key_file, &changed, &serve->certificate_expiry,
+                  reterr))
+        return false;
+    metrics_set_certificate_expiry(serve->state.metrics, serve->certificate_expiry);
+    if (changed) {
+        char until[32];
+        struct tm tm;
+        strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ",
+                 gmtime_r(&serve->certificate_expiry, &tm));
+        struct log_line line;
+        log_begin(&line, LOG_INFO, "certificate", "serving certificate loaded");
+        json_member_text(&line.w, "notAfter", until);
+        log_end(&line);
+    }
+    return true;
+}
+
+/* Every watch interval, and at SIGHUP. */
+static void reload(struct serve *serve, bool forced)
+{
+    struct error error;
+    char digest[65];
+    facts_refresh_accounts(serve->state.facts);
+    policy_files_digest(&serve->policies, digest);
+    if (forced || strcmp(digest, serve->policy_digest) != 0)
+        load_policies(serve);
+    if (load_certificate(serve, &error)) {
+        serve->certificate_complaint[0] = '\0';
+    } else if (strcmp(serve->certificate_complaint, error.text) != 0) {
+        snprintf(serve->certificate_complaint, sizeof(serve->certificate_complaint), "%s",
+                 error.text);
+        log_message(LOG_ERROR, "certificate-invalid", "%s; the last good certificate stays in use",
+                    error.text);
+    }
+}
+
+/* --- start, run, drain --- */
+
+static void raise_file_limit(long connections, long threads)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)(connections + DESCRIPTORS_PER_THREAD * threads + SPARE_DESCRIPTORS);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_message(LOG_WARNING, "file-limit",
+                    "open files are limited to %llu, but %ld connections "
+                    "need %llu; raise the limit or lower --max-connections",
+                    (unsigned long long)limit.rlim_cur, connections, (unsigned long long)wanted);
+}
+
+static int open_port(const char *address, unsigned port, char *ret_name, struct error *reterr)
+{
+    return address ? listen_on(address, ret_name, reterr) : listen_on_any(port, ret_name, reterr);
+}
+
+/* A new replica learns Harbor's health and projects before it is ready, but does not wait for a
+ * Harbor that does not answer. The port is open already: who calls is served. */
+static void wait_until_warm(struct serve *serve)
+{
+    long long until = clock_monotonic_ms() + WARM_MS;
+    if (!serve->invalid_until)
+        state_set_not_ready(&serve->state, "starting: asking Harbor for its health and projects");
+    while (!facts_are_warm(serve->state.facts) && clock_monotonic_ms() < until) {
+        if (facts_discovery_changed(serve->state.facts))
+            load_policies(serve);
+        nanosleep(&(struct timespec){.tv_nsec = WARM_POLL_MS * 1000000}, NULL);
+    }
+}
+
+static bool start_ports(struct serve *serve, struct error *reterr)
+{
+    char name[LISTEN_NAME_SIZE], admin_name[LISTEN_NAME_SIZE];
+    int admission = open_port(serve->bind_address, DEFAULT_PORT, name, reterr);
+    if (admission < 0)
+        return false;
+    int admin = open_port(serve->admin_bind_address, DEFAULT_ADMIN_PORT, admin_name, reterr);
+    if (admin < 0) {
+        close(admission);
+        return false;
+    }
+    serve->server = server_start(admission, (unsigned)serve->threads,
+                                 (unsigned)serve->max_connections, &serve->state, reterr);
+    if (!serve->server) {
+        close(admin);
+        return false;
+    }
+    serve->admin = admin_start(admin, &serve->state, serve->server, reterr);
+    if (!serve->admin)
+        return false;
+    wait_until_warm(serve);
+    if (!serve->invalid_until)
+        state_set_not_ready(&serve->state, "");
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "ready", "serving");
+    json_member_text(&line.w, "bindAddress", name);
+    json_member_text(&line.w, "adminBindAddress", admin_name);
+    json_member_text(&line.w, "version", version_number());
+    json_member_number(&line.w, "threads", serve->threads);
+    log_end(&line);
+    return true;
+}
+
+/* Waits for a signal, at most so long; 0: none came. */
+static int wait_for_signal(const sigset_t *signals, long long ms)
+{
+    struct timespec timeout = {ms / 1000, ms % 1000 * 1000000};
+    int signal = sigtimedwait(signals, NULL, &timeout);
+    return signal > 0 ? signal : 0;
+}
+
+/* Serves until SIGTERM or SIGINT. */
+static void run(struct serve *serve, const sigset_t *signals)
+{
+    long long next_watch = clock_monotonic_ms() + serve->watch_ms;
+    for (;;) {
+        long long now = clock_monotonic_ms(), until = next_watch;
+        if (serve->invalid_until && now >= serve->invalid_until)
+            serve->invalid_until = 0;
+        if (!serve->invalid_until)
+            state_set_not_ready(&serve->state, "");
+        else if (serve->invalid_until < until)
+            until = serve->invalid_until;
+        long long wait = until > now ? until - now : 0;
+        int signal = wait_for_signal(signals, wait < EXPIRE_MS ? wait : EXPIRE_MS);
+        server_expire(serve->server);
+        admin_expire(serve->admin);
+        if (signal == SIGTERM || signal == SIGINT)
+            return;
+        bool due = clock_monotonic_ms() >= next_watch;
+        if (signal == SIGHUP || due)
+            reload(serve, signal == SIGHUP);
+        if (facts_discovery_changed(serve->state.facts))
+            load_policies(serve);
+        if (due)
+            next_watch = clock_monotonic_ms() + serve->watch_ms;
+    }
+}
+
+/* Goes on answering, with `Connection: close`, until no connection is left: an API server that
+ * reuses one at the moment it is closed would see its call fail (CONTRACTS A1). A second signal
+ * ends it. */
+static void drain(struct serve *serve, const sigset_t *signals)
+{
+    long long deadline = clock_monotonic_ms() + serve->shutdown_ms;
+    log_message(LOG_INFO, "draining", "ending: %u connections are open",
+                server_connections(serve->server));
+    atomic_store(&serve->state.draining, true);
+    state_set_not_ready(&serve->state, "draining: the server was told to end");
+    while (server_connections(serve->server) && clock_monotonic_ms() < deadline) {
+        int signal = wait_for_signal(signals, DRAIN_POLL_MS);
+        server_expire(serve->server);
+        admin_expire(serve->admin);
+        if (signal == SIGTERM || signal == SIGINT)
+            break;
+    }
+}
+
+static int start_and_run(struct serve *serve, const sigset_t *signals)
+{
+    struct error error;
+    if (!load_certificate(serve, &error)) {
+        log_message(LOG_ERROR, "start-failed", "%s", error.text);
+        return EXIT_USAGE;
+    }
+    if (serve->events_secret_file) {
+        serve->state.events = events_new(serve->events_secret_file, &error);
+        if (!serve->state.events) {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            return EXIT_USAGE;
+        }
+    }
+    state_set_not_ready(&serve->state, "starting");
+    if (!load_policies(serve)) {
+        if (serve->strict)
+            return EXIT_USAGE;
+        serve->invalid_until = clock_monotonic_ms() + INVALID_HOLD_MS;
+        state_set_not_ready(&serve->state,
+                            "the policies are invalid: see the log; ready in spite of "
+                            "it 30 s after the start, keeping every image");
+    }
+    raise_file_limit(serve->max_connections, serve->threads);
+    if (!start_ports(serve, &error)) {
+        log_message(LOG_ERROR, "start-failed", "%s", error.text);
+        return EXIT_USAGE;
+    }
+    run(serve, signals);
+    drain(serve, signals);
+    log_message(LOG_INFO, "ended", "ended");
+    return EXIT_FINE;
+}
+
+/* glibc raises both limits with each large block that is freed, and so keeps the memory of one
+ * large review for good. */
+static void bound_malloc(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct serve serve = {.threads = own_cores(),
+                          .shutdown_ms = DEFAULT_SHUTDOWN_MS,
+                          .max_connections = DEFAULT_CONNECTIONS,
+                          .watch_ms = DEFAULT_WATCH_MS,
+                          .log_format = -1};
+    enum options_result result = parse(&serve, argc, argv);
+    if (result == OPTIONS_GO && !check_options(&serve))
+        result = OPTIONS_USAGE;
+    int status = result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
+    if (result == OPTIONS_GO) {
+        sigset_t signals;
+        bound_malloc();
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
+        pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads inherit it */
+        signal(SIGPIPE, SIG_IGN);
+        bool text = serve.log_format == 1 || (serve.log_format < 0 && isatty(STDERR_FILENO));
+        log_start(text ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON);
+        struct error error;
+        if (state_init(&serve.state, &error)) {
+            status = start_and_run(&serve, &signals);
+        } else {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            status = EXIT_USAGE;
+        }
+        admin_stop(serve.admin);
+        server_stop(serve.server);
+        state_done(&serve.state);
+        tls_done();
+        log_stop();
+    }
+    free(serve.policies.items);
+    return status;
+}

@@ -1,0 +1,438 @@
+/* The admission port: routes, bodies, answers. */
+#include "webhook/serve/server.h"
+
+#include "base/duration.h"
+#include "webhook/common/clock.h"
+#include "webhook/serve/connections.h"
+#include "webhook/serve/http.h"
+#include "webhook/options.h"
+#include "webhook/serve/review_log.h"
+#include "webhook/serve/tls.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct server {
+    struct MHD_Daemon *daemon;
+    struct state *state;
+    struct connections *connections;
+    atomic_size_t body_bytes; /* in the memory of all calls */
+};
+
+static const struct route {
+    const char *path;
+    enum admit_webhook webhook;
+    enum mode mode;
+} routes[] = {
+    {"/mutate/enforce", ADMIT_MUTATE, MODE_ENFORCE},
+    {"/mutate/audit", ADMIT_MUTATE, MODE_AUDIT},
+    {"/validate/enforce", ADMIT_VALIDATE, MODE_ENFORCE},
+    {"/validate/audit", ADMIT_VALIDATE, MODE_AUDIT},
+};
+
+enum {
+    BUDGET_DEFAULT_MS = 2000, /* as the configuration in deploy/ has it */
+    BUDGET_MAX_MS = 30000,    /* the API server's own most */
+    BUDGET_MARGIN_MS = 1000,
+    FIRST_BODY_MOST = 64 * 1024,
+    LEAST_PER_ADDRESS = 64, /* connections that one address may have in any case */
+    STOP_POLLS_PER_SECOND = 100,
+    STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
+};
+
+#define PATHS "/mutate/enforce, /mutate/audit, /validate/enforce or /validate/audit"
+
+/* One request, from its headers to its answer. */
+struct call {
+    const struct route *route;
+    bool event;       /* a notification of Harbor's */
+    unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
+    char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
+    struct buffer body;
+    struct MHD_Connection *connection;
+    struct timespec complete; /* when the whole body had come */
+    long long began_ms;
+    long budget_ms;             /* for an answer, from the headers on */
+    struct fact_waiter *waiter; /* while it waits for Harbor */
+    bool waited;                /* it did: what is missing now is missing for good */
+};
+
+static double seconds_since(struct timespec then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then.tv_sec) + (double)(now.tv_nsec - then.tv_nsec) / 1e9;
+}
+
+/* --- headers --- */
+
+static void refuse(struct call *call, unsigned status, const char *text)
+{
+    call->refusal = status;
+    snprintf(call->text, sizeof(call->text), "%s\n", text);
+}
+
+/* application/json or a +json type, whatever its parameters (RFC 6838 4.2.8). */
+static bool is_json(const char *type)
+{
+    if (!type)
+        return false;
+    size_t len = strcspn(type, "; \t");
+    return (len == 16 && strncasecmp(type, "application/json", 16) == 0) ||
+           (len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0);
+}
+
+#define EVENTS_PATH "/harbor/events"
+
+/* Harbor's notifications come with a secret, and only where one is configured. */
+static bool check_event(struct server *server, struct MHD_Connection *connection, struct call *call,
+                        const char *url)
+{
+    if (!server->state->events || strcmp(url, EVENTS_PATH) != 0)
+        return false;
+    call->event = true;
+    if (!events_is_authorized(server->state->events,
+                              MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                          MHD_HTTP_HEADER_AUTHORIZATION)))
+        refuse(call, MHD_HTTP_UNAUTHORIZED,
+               "Authorization is not the secret; expected what --events-secret-file holds");
+    return true;
+}
+
+static void check_headers(struct server *server, struct MHD_Connection *connection,
+                          struct call *call, const char *url, const char *method)
+{
+    char quoted[100], text[250];
+    bool event = check_event(server, connection, call, url);
+    if (call->refusal)
+        return;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+        if (strcmp(routes[i].path, url) == 0)
+            call->route = &routes[i];
+    if (!call->route && !event) {
+        http_quote(url, quoted, sizeof(quoted));
+        snprintf(text, sizeof(text), "no such path: %s; expected " PATHS, quoted);
+        refuse(call, MHD_HTTP_NOT_FOUND, text);
+        return;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+        http_quote(method, quoted, 20);
+        snprintf(text, sizeof(text), "method %s is not allowed here; expected POST", quoted);
+        refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, text);
+        return;
+    }
+    const char *type =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (!is_json(type)) {
+        http_quote(type ? type : "missing", quoted, sizeof(quoted));
+        snprintf(text, sizeof(text), "Content-Type is %s; expected application/json", quoted);
+        refuse(call, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, text);
+    }
+}
+
+/* How long the answer may take: what `?timeout=` says (a Go duration in whole seconds), less a
+ * margin, since the API server rounds up what it has left (CONTRACTS A1). */
+static long read_budget(struct MHD_Connection *connection)
+{
+    long long timeout_ms;
+    const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "timeout");
+    if (!text || !duration_parse(text, &timeout_ms))
+        timeout_ms = BUDGET_DEFAULT_MS;
+    if (timeout_ms > BUDGET_MAX_MS)
+        timeout_ms = BUDGET_MAX_MS;
+    return (long)(timeout_ms > 2 * BUDGET_MARGIN_MS ? timeout_ms - BUDGET_MARGIN_MS
+                                                    : timeout_ms / 2);
+}
+
+/* --- bodies --- */
+
+static void release_body(struct server *server, struct call *call)
+{
+    atomic_fetch_sub(&server->body_bytes, call->body.capacity);
+    buffer_done(&call->body);
+}
+
+/* Makes room for what Content-Length announces, as far as it is an ordinary review. */
+static void reserve_body(struct server *server, struct MHD_Connection *connection,
+                         struct call *call)
+{
+    const char *text =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    unsigned long long length = text ? strtoull(text, NULL, 10) : 0;
+    if (length == 0 || length > FIRST_BODY_MOST || !buffer_reserve(&call->body, (size_t)length))
+        return;
+    atomic_fetch_add(&server->body_bytes, call->body.capacity);
+}
+
+/* Takes a piece of the body, or passes it over where the answer is clear already. */
+static void take_body(struct server *server, struct call *call, struct slice piece)
+{
+    if (call->refusal)
+        return;
+    size_t before = call->body.capacity;
+    buffer_append(&call->body, piece);
+    size_t grown = call->body.capacity - before;
+    size_t all = atomic_fetch_add(&server->body_bytes, grown) + grown;
+    if (call->body.truncated)
+        refuse(
+            call, MHD_HTTP_CONTENT_TOO_LARGE,
+            "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
+    else if (all > SERVER_BODY_BUDGET && call->body.len > SERVER_SMALL_BODY)
+        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
+               "too many bodies at once; expected another try in a second");
+    if (call->refusal)
+        release_body(server, call);
+}
+
+/* --- answers --- */
+
+static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connection *connection,
+                                      const struct call *call)
+{
+    const char *name = NULL, *value = NULL;
+    if (call->refusal == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        name = MHD_HTTP_HEADER_ALLOW;
+        value = "POST";
+    } else if (call->refusal == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it (A1) */
+        value = "1";
+    }
+    return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
+                       slice_from(call->text), name, value, atomic_load(&server->state->draining));
+}
+
+static void wake_call(void *context)
+{
+    struct call *call = context;
+    MHD_resume_connection(call->connection);
+}
+
+/* Suspends the connection until Harbor has answered or the time is over; then handle() is called
+ * again. Suspended first: the answers may be there at once. */
+static void wait_for_facts(struct server *server, struct call *call,
+                           const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    call->waited = true;
+    MHD_suspend_connection(call->connection);
+    call->waiter = facts_ask(server->state->facts, decisions->missing, decisions->missing_count,
+                             call->began_ms + call->budget_ms, wake_call, call);
+    if (!call->waiter)
+        MHD_resume_connection(call->connection);
+}
+
+/* What is in Harbor and was never scanned: Harbor is asked to, for the next one who comes. Neither
+ * audit mode nor a dry run changes anything. */
+static void request_scans(struct server *server, const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    if (!admission->applied || admission->review.dry_run)
+        return;
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct gate *gate = &decisions->items[i].gate;
+        bool old = gate->judged && (gate->reason == GATE_TOO_OLD ||
+                                    (gate->reason == GATE_UNSCANNED && gate->digest.len));
+        if (old)
+            facts_request_scan(server->state->facts, decisions->policy->harbor, &gate->key);
+    }
+}
+
+static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
+                                     struct call *call)
+{
+    if (!call->waited)
+        clock_gettime(CLOCK_MONOTONIC, &call->complete);
+    struct arena arena = {0};
+    struct buffer out = {0};
+    struct admission admission;
+    struct error error;
+    struct policies *policies = state_policies(server->state);
+    const struct admit_request request = {
+        .policies = policies,
+        .webhook = call->route->webhook,
+        .mode = call->route->mode,
+        .body = buffer_slice(&call->body),
+        .facts = facts_source(server->state->facts),
+        .now = (long long)time(NULL),
+        .last_chance = call->waited,
+    };
+    bool answered = admit(&request, &arena, &out, &admission, &error);
+    if (answered && admission.waiting) {
+        wait_for_facts(server, call, &admission);
+        policies_unref(policies);
+        buffer_done(&out);
+        arena_done(&arena);
+        return MHD_YES;
+    }
+    if (answered)
+        request_scans(server, &admission);
+    double seconds = seconds_since(call->complete);
+    metrics_count(server->state->metrics, &admission, seconds);
+    if (answered)
+        review_log(&admission, seconds, &arena);
+    else
+        review_log_invalid(&admission, &error);
+    enum MHD_Result result;
+    if (answered) {
+        result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
+                             NULL, atomic_load(&server->state->draining));
+    } else {
+        refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
+        result = answer_refusal(server, connection, call);
+    }
+    policies_unref(policies);
+    buffer_done(&out);
+    arena_done(&arena);
+    return result;
+}
+
+static enum MHD_Result answer_event(struct server *server, struct MHD_Connection *connection,
+                                    struct call *call)
+{
+    struct error error;
+    if (!events_take(server->state->facts, buffer_slice(&call->body), &error)) {
+        refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
+        return answer_refusal(server, connection, call);
+    }
+    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL,
+                       NULL, atomic_load(&server->state->draining));
+}
+
+/* --- libmicrohttpd --- */
+
+/* The line of a request has come: its headers have to follow. The result is what the first call of
+ * handle() finds in *connection_cls. */
+static void *begin_request(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct server *server = cls;
+    (void)uri;
+    connections_allow(server->connections, connection, CONNECTION_HEADERS_SECONDS);
+    return NULL;
+}
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **connection_cls)
+{
+    struct server *server = cls;
+    struct call *call = *connection_cls;
+    (void)version;
+    if (!call) { /* the headers have come */
+        call = memory_allocate_zeroed(1, sizeof(*call));
+        *connection_cls = call;
+        call->body.limit = SERVER_MAX_BODY;
+        call->connection = connection;
+        reserve_body(server, connection, call);
+        call->began_ms = clock_monotonic_ms();
+        call->budget_ms = read_budget(connection);
+        check_headers(server, connection, call, url, method);
+        connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        take_body(server, call, slice_of(upload, *upload_size));
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (call->waiter) {
+        facts_release(server->state->facts, call->waiter);
+        call->waiter = NULL;
+    }
+    connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
+    if (call->refusal)
+        return answer_refusal(server, connection, call);
+    return call->event ? answer_event(server, connection, call)
+                       : answer_review(server, connection, call);
+}
+
+static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,
+                     enum MHD_RequestTerminationCode code)
+{
+    struct server *server = cls;
+    struct call *call = *connection_cls;
+    (void)code;
+    if (!call)
+        return;
+    if (call->waiter) /* the connection was closed while it waited */
+        facts_release(server->state->facts, call->waiter);
+    connections_allow(server->connections, connection, CONNECTION_NEXT_SECONDS);
+    release_body(server, call);
+    free(call);
+    *connection_cls = NULL;
+}
+
+/* One client cannot have all connections. API servers are few, but a proxy may hide several. */
+static unsigned per_address_limit(unsigned max_connections)
+{
+    unsigned share = max_connections - max_connections / 4;
+    return share > LEAST_PER_ADDRESS ? share : LEAST_PER_ADDRESS;
+}
+
+/* A client that speaks TLS may take its time for its first request. */
+static void handshake_begun(void *context, int socket)
+{
+    struct server *server = context;
+    connections_allow_socket(server->connections, socket, CONNECTION_FRESH_SECONDS);
+}
+
+struct server *server_start(int socket, unsigned threads, unsigned max_connections,
+                            struct state *state, struct error *reterr)
+{
+    struct server *server = memory_allocate_zeroed(1, sizeof(*server));
+    server->state = state;
+    server->connections = connections_new(CONNECTION_HANDSHAKE_SECONDS);
+    tls_on_handshake(handshake_begun, server);
+    struct MHD_OptionItem pool[] = {
+        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server,
+        MHD_OPTION_NOTIFY_CONNECTION, connections_notify, server->connections,
+        MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        per_address_limit(max_connections), MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES,
+        MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_certificate_callback(), MHD_OPTION_ARRAY, pool,
+        MHD_OPTION_END);
+    if (server->daemon)
+        return server;
+    error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
+    close(socket);
+    tls_on_handshake(NULL, NULL);
+    connections_free(server->connections);
+    free(server);
+    return NULL;
+}
+
+unsigned server_connections(const struct server *server)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
+}
+
+void server_expire(struct server *server)
+{
+    connections_expire(server->connections);
+}
+
+void server_stop(struct server *server)
+{
+    if (!server)
+        return;
+    /* libmicrohttpd aborts where a connection is still suspended (CONTRACTS E1) */
+    facts_wake_all(server->state->facts);
+    for (int i = 0; i < STOP_POLLS && facts_suspended(server->state->facts); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000000 / STOP_POLLS_PER_SECOND}, NULL);
+    MHD_stop_daemon(server->daemon);
+    tls_on_handshake(NULL, NULL);
+    connections_free(server->connections);
+    free(server);
+}
