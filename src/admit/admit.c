@@ -213,6 +213,7 @@ static void answer(const struct admit_request *asked, struct arena *arena, struc
         .judge = validate,
         .gate_only = validate,
         .owned = review->pod.has_controller,
+        .old_owned = review->old_pod.has_controller,
         .user_name = review->user_name,
         .last_chance = asked->last_chance,
     };

@@ -3,6 +3,8 @@
 
 #include "decide/workload.h"
 
+#include <stdlib.h>
+
 struct decider {
     const struct policies *policies;
     const struct decide_request *request;
@@ -44,6 +46,16 @@ const char *decide_reason_name(enum rewrite_reason reason)
 
 /* --- the Pod as a whole --- */
 
+/* A static Pod's copy in the API, which nobody can change any more. Anybody can write the
+ * annotation into a Pod or a template; only a node makes mirror Pods (NodeRestriction in the API
+ * server). */
+static bool is_mirror_pod(const struct decide_request *request)
+{
+    return request->pod->mirror && request->subject != REVIEW_WORKLOAD &&
+           (request->believe_object ||
+            slice_starts_with(request->user_name, SLICE("system:node:")));
+}
+
 /* The reason to leave the Pod alone as a whole, or REASON_REWRITTEN. Finds the Policy on its way.
  */
 static enum rewrite_reason whole_reason(const struct decider *d)
@@ -63,7 +75,7 @@ static enum rewrite_reason whole_reason(const struct decider *d)
     ret->bucket = workload_bucket(ret->workload);
     if (ret->mode == MODE_DISABLED) /* the Policy, or (in `plan`) the namespace's label */
         return REASON_POLICY_DISABLED;
-    if (request->pod->mirror)
+    if (is_mirror_pod(request))
         return REASON_MIRROR_POD;
     if (request->pod->opted_out)
         return REASON_OPTED_OUT;
@@ -257,6 +269,14 @@ static bool is_controller_user(const struct harbor *harbor, struct slice user)
     return false;
 }
 
+/* Whether the request is believed when its object says that a controller made it. */
+static bool is_believed(const struct decider *d)
+{
+    const struct decide_request *request = d->request;
+    return d->ret->policy && (request->believe_object ||
+                              is_controller_user(d->ret->policy->harbor, request->user_name));
+}
+
 /* What of the Pod or workload is judged at all. */
 static bool has_gate(const struct decider *d, enum rewrite_reason whole)
 {
@@ -318,23 +338,58 @@ static void judge(const struct decider *d, struct decision *decision)
     }
 }
 
+/* --- which images --- */
+
+/* What tells an image of the old object from others: of ephemeral containers the name, since nobody
+ * can change one, of a workload the image, wherever it stands. */
+static struct slice identity(const struct decide_request *request, const struct image_field *field)
+{
+    return request->subject == REVIEW_EPHEMERAL_CONTAINERS ? field->name : field->image;
+}
+
+struct known_images {
+    struct slice
+        *names; /* sorted, since whoever writes them may choose what a hash makes of them */
+    size_t count;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* The images that are known already. Those of an old object that the gate would not judge today are
+ * not: nobody has ever judged them. */
+static struct known_images find_known_images(const struct decider *d)
+{
+    const struct decide_request *request = d->request;
+    const struct pod *old = request->old_pod;
+    struct known_images known = {0};
+    bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
+    bool judged = request->subject == REVIEW_WORKLOAD && !(request->old_owned && is_believed(d));
+    if (!old || (!ephemeral && !judged))
+        return known;
+    known.names = arena_allocate(d->arena, old->image_count * sizeof(*known.names));
+    for (size_t i = 0; i < old->image_count; i++)
+        if (!ephemeral || old->images[i].kind == IMAGE_EPHEMERAL_CONTAINER)
+            known.names[known.count++] = identity(request, &old->images[i]);
+    if (known.count)
+        qsort(known.names, known.count, sizeof(*known.names), compare_names);
+    return known;
+}
+
 /* Whether the request is about this image: of ephemeral containers only those that are new, of a
  * changed workload only images that the old one has nowhere. */
-static bool is_asked(const struct decide_request *request, const struct image_field *field)
+static bool is_asked(const struct decide_request *request, const struct known_images *known,
+                     const struct image_field *field)
 {
-    bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
-    if (request->subject == REVIEW_POD_CREATE)
-        return true;
-    if (request->subject == REVIEW_OTHER || (ephemeral && field->kind != IMAGE_EPHEMERAL_CONTAINER))
+    if (request->subject == REVIEW_OTHER)
         return false;
-    for (size_t i = 0; request->old_pod && i < request->old_pod->image_count; i++) {
-        const struct image_field *old = &request->old_pod->images[i];
-        if (ephemeral
-                ? old->kind == IMAGE_EPHEMERAL_CONTAINER && slice_equal(old->name, field->name)
-                : slice_equal(old->image, field->image))
-            return false;
-    }
-    return true;
+    if (request->subject == REVIEW_EPHEMERAL_CONTAINERS && field->kind != IMAGE_EPHEMERAL_CONTAINER)
+        return false;
+    struct slice name = identity(request, field);
+    return known->count == 0 ||
+           !bsearch(&name, known->names, known->count, sizeof(name), compare_names);
 }
 
 void decide(const struct policies *policies, const struct decide_request *request,
@@ -346,9 +401,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
     enum rewrite_reason whole = whole_reason(&d);
     ret->whole = whole != REASON_REWRITTEN;
     d.lacks_pull_secret = lacks_pull_secret(request, ret->policy);
-    d.is_controlled =
-        ret->policy && request->owned &&
-        (request->believe_owners || is_controller_user(ret->policy->harbor, request->user_name));
+    d.is_controlled = request->owned && is_believed(&d);
     bool gate = has_gate(&d, whole);
     ret->gated = gate;
     if (request->owned && !d.is_controlled)
@@ -357,8 +410,9 @@ void decide(const struct policies *policies, const struct decide_request *reques
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
     if (request->facts) /* of each image: for the rewrite, and for the gate */
         ret->missing = arena_allocate(arena, 2 * pod->image_count * sizeof(*ret->missing));
+    struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
-        if (!is_asked(request, &pod->images[i]))
+        if (!is_asked(request, &known, &pod->images[i]))
             continue;
         struct decision *decision = &ret->items[ret->count++];
         *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};

@@ -2,9 +2,9 @@
  */
 #pragma once
 
+#include "decide/gate.h"
 #include "image/reference.h"
 #include "kube/review.h"
-#include "decide/gate.h"
 #include "policy/policy.h"
 #include "json/writer.h"
 
@@ -53,7 +53,9 @@ struct decide_request {
     bool judge;                      /* the gate is asked, too */
     bool gate_only;      /* nothing is asked for the rewrite, which is told as far as it is known */
     bool owned;          /* the object, a Pod or a workload, has a controller */
-    bool believe_owners; /* whoever says so; else it depends on the user */
+    bool old_owned;      /* so had the old one */
+    bool believe_object; /* what it says of its controller and of being a mirror Pod, whoever sends
+                            it; else that depends on the user */
     struct slice user_name; /* who asks */
     bool last_chance;       /* facts that are missing now are missing for good */
 };

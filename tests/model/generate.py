@@ -537,7 +537,7 @@ def generate_review(rng, policies):
             old["spec"]["ephemeralContainers"] = None
     request.update({
         "operation": "UPDATE" if ephemeral else "CREATE",
-        "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller",
+        "userInfo": {"username": rng.choice(["system:node:n1", "system:node:", USERS[5], USERS[5]]),
                      "groups": ["system:serviceaccounts"], "extra": {"image": ["nginx"]}},
         "object": pod, "oldObject": old, "dryRun": maybe(rng, 0.1),
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}})
@@ -615,7 +615,7 @@ IDS = ["CVE-2026-1", "CVE-2026-2", "CVE-2026-10", "CVE-2019-10164", "GHSA-x", "c
 PACKAGES = ["openssl", "zlib", "a", "", "\u65e5 \"\t\u0001"]
 SEVERITY_WORDS = ["Critical", "Critical", "High", "High", "Medium", "Low", "Unknown", "None",
                   "Negligible", "critical", "HIGH", "mEdium"]
-USERS = ["alice", "kubernetes-admin", "system:kube-controller-manager",
+USERS = ["alice", "kubernetes-admin", "system:node:n1", "system:nodes", "system:kube-controller-manager",
          "system:serviceaccount:kube-system:replicaset-controller",
          "system:serviceaccount:kube-system:deployment-controller",
          "system:serviceaccount:kube-system:statefulset-controller",
@@ -853,6 +853,11 @@ def older(rng, thing, image):
             spec.get("initContainers")
     if maybe(rng, 0.1):
         spec.pop("containers", None)
+    if maybe(rng, 0.3):
+        old["metadata"].pop("ownerReferences", None)
+    elif maybe(rng, 0.3):
+        old["metadata"]["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "Deployment",
+                                               "name": "web", "uid": "1", "controller": True}]
     return old
 
 

@@ -256,8 +256,9 @@ def pod_with(request, **metadata):
     ("protected", request_of(namespace="longhorn-system")),
     ("no-policy", None),
     ("policy-disabled", request_of(namespace="dead")),
-    ("mirror-pod", pod_with(request_of(), annotations={
-        "kubernetes.io/config.mirror": "", "harbor-pilot.io/mode": "disabled"})),
+    ("mirror-pod", {"userInfo": {"username": "system:node:n"}, **pod_with(request_of(), annotations={
+        "kubernetes.io/config.mirror": "", "harbor-pilot.io/mode": "disabled"})}),
+    ("rewritten", pod_with(request_of(), annotations={"kubernetes.io/config.mirror": ""})),
     ("opted-out", pod_with(request_of(), annotations={"harbor-pilot.io/mode": "disabled"})),
     ("rewritten", pod_with(request_of(), annotations={"harbor-pilot.io/mode": "Disabled"})),
     ("owned-by-operator", request_of(pod=pod_of(("v1", "ReplicaSet", "x")))),
@@ -743,6 +744,7 @@ def documents_of(the_set):
                 and request["operation"] == "CREATE":
             # A manifest says its namespace itself; without one it would be `default`.
             request["object"]["metadata"]["namespace"] = request["namespace"]
+            request["userInfo"] = {"username": "system:node:n"}  # a manifest's mirror Pod is believed
             yield request["object"], model.review(the_set.policies, path_mode, request)
 
 

@@ -213,6 +213,7 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
                     .pod = &review.pod,
                     .old_pod = &review.old_pod,
                     .owned = review.pod.has_controller,
+                    .old_owned = review.old_pod.has_controller,
                     .user_name = review.user_name},
     };
     struct pod template, old_template;
@@ -250,7 +251,7 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         .request = {.subject = workload.pointer.len ? REVIEW_WORKLOAD : REVIEW_POD_CREATE,
                     .pod = &workload.pod,
                     .owned = manifest->object.has_controller,
-                    .believe_owners = true}, /* nobody knows who will apply it */
+                    .believe_object = true}, /* nobody knows who will apply it */
     };
     decide_and_show(plan, &asked, arena);
 }

@@ -10,7 +10,15 @@
 
 /* --- objects --- */
 
-enum old_object { NO_OLD, OLD_SAME, OLD_OTHER, OLD_ELSEWHERE, OLD_NULL };
+enum old_object {
+    NO_OLD,
+    OLD_SAME,
+    OLD_OTHER,
+    OLD_ELSEWHERE,
+    OLD_NULL,
+    OLD_CONTROLLED, /* the same images */
+    OLD_MIRROR,     /* the same images */
+};
 
 /* What the gate has to do with an object. */
 enum role {
@@ -34,6 +42,7 @@ struct object_row {
 #define BY_RS       OWNED_BY("apps/v1", "ReplicaSet", "true")
 #define BY_OPERATOR OWNED_BY("postgresql.cnpg.io/v1", "Cluster", "true")
 #define ALICE       "alice@example.com"
+#define NODE        "system:node:n1"
 #define SERVICE(of) "system:serviceaccount:kube-system:" of
 #define MANAGER     "system:kube-controller-manager"
 #define TRUSTED     "system:serviceaccount:argo:argo-rollouts"
@@ -58,7 +67,8 @@ static const struct object_row objects[] = {
     {"a Deployment that is owned, not controlled", DEPLOYMENT,
      OWNED_BY("apps/v1", "ReplicaSet", "false"), "", MANAGER, NO_OLD, FREE},
     {"a template that opts out", DEPLOYMENT, "", OPTED_OUT, ALICE, NO_OLD, FREE},
-    {"a template that says it is a mirror Pod's", DEPLOYMENT, "", MIRROR, ALICE, NO_OLD, UNJUDGED},
+    {"a template that says it is a mirror Pod's", DEPLOYMENT, "", MIRROR, ALICE, NO_OLD, FREE},
+    {"the same, by a node", DEPLOYMENT, "", MIRROR, NODE, NO_OLD, FREE},
     {"a Deployment that opts out itself", DEPLOYMENT, OPTED_OUT, "", ALICE, NO_OLD, FREE},
     {"a Deployment that says it is a mirror Pod", DEPLOYMENT, MIRROR, "", ALICE, NO_OLD, FREE},
     {"CREATE with an oldObject of null", DEPLOYMENT, "", "", ALICE, OLD_NULL, FREE},
@@ -77,6 +87,12 @@ static const struct object_row objects[] = {
     {"DELETE", "apps", "Deployment", "DELETE", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"CONNECT", "apps", "Deployment", "CONNECT", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"create", "apps", "Deployment", "create", "", "", "", ALICE, NO_OLD, NOT_OURS},
+    /* the images of an old object that nobody would judge are not known */
+    {"UPDATE without a new image, the old one was a controller's", UPDATED, "", "", TRUSTED,
+     OLD_CONTROLLED, FREE},
+    {"the same, by who is not believed", UPDATED, "", "", ALICE, OLD_CONTROLLED, NOT_OURS},
+    {"UPDATE without a new image, the old template said mirror Pod", UPDATED, "", "", ALICE,
+     OLD_MIRROR, NOT_OURS},
     /* workloads with a controller */
     {"by deployment-controller", "apps", "ReplicaSet", "CREATE", "",
      OWNED_BY("apps/v1", "Deployment", "true"), "", SERVICE("deployment-controller"), NO_OLD,
@@ -124,7 +140,10 @@ static const struct object_row objects[] = {
     {"opted out", POD, OPTED_OUT, "", ALICE, NO_OLD, FREE},
     {"opted out and controlled", POD, OPTED_OUT "," BY_RS, "", SERVICE("replicaset-controller"),
      NO_OLD, CONTROLLED},
-    {"a mirror Pod", POD, MIRROR, "", "system:node:n1", NO_OLD, UNJUDGED},
+    {"a mirror Pod", POD, MIRROR, "", NODE, NO_OLD, UNJUDGED},
+    {"who says that it is a mirror Pod", POD, MIRROR, "", ALICE, NO_OLD, FREE},
+    {"who is called like a node", POD, MIRROR, "", "system:nodes:n1", NO_OLD, FREE},
+    {"a node's Pod that is none", POD, "", "", NODE, NO_OLD, FREE},
     {"UPDATE of a Pod", "", "Pod", "UPDATE", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"DELETE of a Pod", "", "Pod", "DELETE", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"binding", "", "Pod", "CREATE", "binding", "", "", ALICE, NO_OLD, NOT_OURS},
@@ -134,7 +153,7 @@ static const struct object_row objects[] = {
     {"of a controlled Pod", DEBUG, BY_RS, "", ALICE, OLD_OTHER, FREE},
     {"of a controlled Pod, by its controller", DEBUG, BY_RS, "", MANAGER, OLD_OTHER, CONTROLLED},
     {"one that was there", DEBUG, "", "", ALICE, OLD_SAME, NOT_OURS},
-    {"of a mirror Pod", DEBUG, MIRROR, "", ALICE, OLD_OTHER, UNJUDGED},
+    {"of what says that it is a mirror Pod", DEBUG, MIRROR, "", ALICE, OLD_OTHER, FREE},
     /* others */
     {"PodTemplate", "", "PodTemplate", "CREATE", "", "", "", ALICE, NO_OLD, NOT_OURS},
     {"Rollout", "argoproj.io", "Rollout", "CREATE", "", "", "", ALICE, NO_OLD, NOT_OURS},
@@ -351,14 +370,22 @@ static struct slice old_json(const struct object_row *object, const struct image
     case OLD_SAME:
     case OLD_ELSEWHERE:
     case OLD_OTHER:
+    case OLD_CONTROLLED:
+    case OLD_MIRROR:
         break;
     }
+    struct object_row before = *object;
+    if (object->old == OLD_CONTROLLED)
+        before.metadata = BY_OPERATOR;
+    if (object->old == OLD_MIRROR)
+        before.pod_metadata = MIRROR;
     struct slice spec =
         object->old == OLD_OTHER && debug
             ? SLICE("{\"ephemeralContainers\":[{\"name\":\"before\",\"image\":\"busybox\"}]}")
             : pod_spec(object, object->old == OLD_OTHER ? &other : image,
                        object->old == OLD_ELSEWHERE, arena);
-    return arena_format(arena, ",\"oldObject\":%.*s", SLICE_ARGS(object_json(object, spec, arena)));
+    return arena_format(arena, ",\"oldObject\":%.*s",
+                        SLICE_ARGS(object_json(&before, spec, arena)));
 }
 
 static struct slice review_of(const struct object_row *object, const struct image_row *image,

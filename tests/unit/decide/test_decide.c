@@ -95,6 +95,7 @@ static struct decide_request request_of(const char *namespace_, const struct pod
     return (struct decide_request){.mode = MODE_ENFORCE,
                                    .subject = REVIEW_POD_CREATE,
                                    .namespace_ = slice_from(namespace_),
+                                   .user_name = SLICE("system:node:n1"),
                                    .pod = pod};
 }
 
