@@ -104,7 +104,7 @@ def run_pytest(totals, name, folder, environment=None):
 
 def run_cases(totals):
     """The example policies' own tables."""
-    for folder in ("policies", "policies/gate"):
+    for folder in ("policies", "policies/gate", "policies/estate"):
         done = run([BUILD / "harbor-pilot", "check", "--policies", folder])
         match = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.M)
         if done.returncode or not match or int(match[1]) == 0:

@@ -69,5 +69,5 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return finish_output(commands[i].run(argc - 1, argv + 1));
-    return usage_error("`%s` is no command; `harbor-pilot --help` lists them", argv[1]);
+    return usage_error("`%s` is not a command; `harbor-pilot --help` lists them", argv[1]);
 }

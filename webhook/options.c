@@ -187,7 +187,7 @@ static bool take_option(struct parsing *p)
         value = text[2] ? text + 2 : NULL;
     }
     if (!option) {
-        usage_error("`%s` is no option of `%s`; `harbor-pilot %s --help` lists them", text,
+        usage_error("`%s` is not an option of `%s`; `harbor-pilot %s --help` lists them", text,
                     p->command->name, p->command->name);
         return false;
     }

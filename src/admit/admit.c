@@ -112,7 +112,8 @@ static struct slice annotation_value(const struct admission *admission,
 }
 
 /* The mutating webhook tells of what it rewrites, or in audit would: not what round two finds
- * rewritten already, so that the first round's value stays the only one (CONTRACTS A4). The
+ * rewritten already, so that the first round's value stays the only one
+ * (docs/contracts.md#audit-annotations). The
  * validating one tells of what it warns about or refuses. */
 static bool is_noted(enum admit_webhook webhook, const struct decision *decision)
 {

@@ -4,7 +4,7 @@
 #include "decide/decide.h"
 
 /* Images that a refusal lists, and warnings of one answer (the API server lets 4,096 characters of
- * warnings through for all webhooks together, CONTRACTS A4). */
+ * warnings through for all webhooks together, docs/contracts.md#warnings). */
 enum { REFUSAL_MAX_IMAGES = 20, WARNING_MAX_COUNT = 8, WARNING_MAX_LENGTH = 240 };
 
 /* What the gate has against an image, in one line: "2 Critical, 1 High: CVE-…"; at most `most_cves`

@@ -246,7 +246,8 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
 
 /* --- the gate --- */
 
-/* Who is believed when an object says that a controller made it (DESIGN "The gate"): anybody can
+/* Who is believed when an object says that a controller made it (docs/policies.md#what-is-judged):
+ * anybody can
  * write an ownerReference. */
 static bool is_controller_user(const struct harbor *harbor, struct slice user)
 {

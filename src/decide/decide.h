@@ -104,7 +104,7 @@ struct decisions {
 void decide(const struct policies *policies, const struct decide_request *request,
             struct arena *arena, struct decisions *ret);
 
-/* As in INTERFACE: "rewritten", "already-in-harbor", … */
+/* As harbor-pilot-explain(1) lists them: "rewritten", "already-in-harbor", … */
 const char *decide_reason_name(enum rewrite_reason reason);
 
 /* Whether the Policy's pull secret is to be appended: an image of the Pod ends at Harbor's host,

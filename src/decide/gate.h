@@ -51,7 +51,7 @@ void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact
 void gate_set(const struct gate_rules *rules, enum gate_reason reason, const char *detail,
               struct gate *ret);
 
-/* As in INTERFACE: "clean", "below-threshold", … */
+/* As docs/policies.md lists them: "clean", "below-threshold", … */
 const char *gate_reason_name(enum gate_reason reason);
 
 /* CVEs that are written of one image. */

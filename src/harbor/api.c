@@ -146,7 +146,7 @@ bool harbor_says_filtered(const struct harbor_reply *reply)
     return found;
 }
 
-/* The components that pulling needs (CONTRACTS B2); the others may be ill. */
+/* The components that pulling needs (docs/contracts.md#health); the others may be ill. */
 static bool is_needed(struct slice name)
 {
     return slice_equal(name, SLICE("core")) || slice_equal(name, SLICE("registry")) ||

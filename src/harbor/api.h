@@ -10,7 +10,8 @@
 #include <stddef.h>
 
 /* /api/v2.0/projects/P/repositories/R/artifacts/REF: the repository's slash encoded twice, since
- * Harbor's front decodes once (CONTRACTS B5). Nothing else in it can leave its path segment. */
+ * Harbor's front decodes once (docs/contracts.md#artifact). Nothing else in it can leave its path
+ * segment. */
 void harbor_artifact_path(const struct artifact_key *key, struct buffer *out);
 
 /* The same with ?with_scan_overview=true: for artifact_details_read. */
@@ -63,7 +64,7 @@ enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply);
  * repository (Harbor 2.16, src/server/middleware/repoproxy/proxy.go checkRepositoryFilter). */
 bool harbor_says_filtered(const struct harbor_reply *reply);
 
-/* GET /health. Healthy when core, registry and database are: what pulling needs (B2). False where
+/* GET /health. Healthy when core, registry and database are: what pulling needs. False where
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
@@ -123,7 +124,8 @@ enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *rep
 bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
                             struct slice *ret_version);
 
-/* A notification of Harbor's (CONTRACTS B8): "PROJECT/REPOSITORY" of what changed, in its Default
+/* A notification of Harbor's (docs/contracts.md#notifications): "PROJECT/REPOSITORY" of what
+ * changed, in its Default
  * or CloudEvents form; also of scans (SCANNING_COMPLETED, harbor.scan.failed, …). A hint to ask
  * again, never an answer. False where the body is none. */
 bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);

@@ -1,5 +1,6 @@
 /* What a scanner found in an artifact, as Harbor tells it: scan overviews, vulnerability reports,
- * CVE allowlists. Data and decoding, no transport: Harbor 2.11 to 2.16 (CONTRACTS B5), by the
+ * CVE allowlists. Data and decoding, no transport: Harbor 2.11 to 2.16 (docs/contracts.md#scan),
+ * by the
  * recordings in tests/data/harbor. */
 #pragma once
 

@@ -218,7 +218,7 @@ static void read_overview(struct json_scanner *s, struct arena *arena, struct sc
     *ret = scan;
 }
 
-/* Of the types that Harbor knows the newer one (CONTRACTS B5); its key holds the version. */
+/* Of the types that Harbor knows the newer one; its key holds the version. */
 static bool is_preferred(struct json_string key)
 {
     return json_string_is(key, SLICE("application/vnd.security.vulnerability.report; version=1.1"));

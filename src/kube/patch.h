@@ -1,6 +1,6 @@
 /* A JSON Patch (RFC 6902) for a Pod: only `replace` on a member that was just seen, and `add` where
  * its parent was just seen; never `test`. A patch that does not apply would make the API server
- * refuse the Pod whatever the failurePolicy (CONTRACTS A5, kubernetes/apiserver dispatcher.go). */
+ * refuse the Pod whatever the failurePolicy (docs/contracts.md#patches). */
 #pragma once
 
 #include "base/buffer.h"

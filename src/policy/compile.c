@@ -309,7 +309,7 @@ static void add_exact(struct compiler *c, const struct claim *claim)
         *copy = *claim;
         *slot = copy;
     } else if (first->policy == claim->policy) {
-        WARNING(c, claim->pattern->at, "`%.*s` stands here a second time",
+        WARNING(c, claim->pattern->at, "`%.*s` is here a second time",
                 SLICE_ARGS(claim->pattern->text));
     } else if (first->policy->priority == claim->policy->priority) {
         report_conflict(c, first, claim, claim->pattern->text);

@@ -107,7 +107,7 @@ void fields_read(struct field_parser *p, const struct yaml_value *map, const cha
         if (!field)
             report_unknown(p, key, fields, count);
         else if (field_has_key(map, i, key->text))
-            FIELD_ERROR(p, key, "`%s` stands here a second time, expected once", field->key);
+            FIELD_ERROR(p, key, "`%s` is here a second time, expected once", field->key);
         else if (value->kind == YAML_NULL)
             continue;
         else if (!field->read)

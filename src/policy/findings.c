@@ -152,7 +152,7 @@ static void read_allow(struct field_parser *p, const struct yaml_value *value, v
     for (size_t i = 1; i < rules->allow_count; i++)
         if (slice_equal(rules->allow[i - 1].id, rules->allow[i].id))
             diagnostics_error(p->diagnostics, rules->allow[i].at,
-                              "`%.*s` stands in `findings.allow` a second time, expected once",
+                              "`%.*s` is in `findings.allow` a second time, expected once",
                               SLICE_ARGS(rules->allow[i].id));
 }
 

@@ -16,7 +16,7 @@ static void read_host(struct field_parser *p, const struct yaml_value *value, vo
     if (!reference_is_domain(host) || slice_equal(host, SLICE("docker.io")))
         FIELD_ERROR(p, value,
                     "`host` is `%.*s`, expected a host name with a dot or a port, without "
-                    "scheme and path, as it stands in front of an image: `harbor.example.com`",
+                    "scheme and path, as in front of an image: `harbor.example.com`",
                     SLICE_ARGS(slice_head(host, 200)));
     else
         harbor->host = host;
@@ -52,15 +52,15 @@ static void read_registries(struct field_parser *p, const struct yaml_value *val
             FIELD_ERROR(p, key, "`index.docker.io` is read as `docker.io`, expected that name");
         else if (!reference_is_domain(registry.domain))
             FIELD_ERROR(p, key,
-                        "`%.*s` is no registry's domain, expected one like `docker.io` or "
+                        "`%.*s` is not a registry's domain, expected one like `docker.io` or "
                         "`registry.example.com:5000`",
                         SLICE_ARGS(slice_head(registry.domain, 200)));
         else if (field_has_key(value, i, registry.domain))
-            FIELD_ERROR(p, key, "`%.*s` stands here a second time, expected once",
+            FIELD_ERROR(p, key, "`%.*s` is here a second time, expected once",
                         SLICE_ARGS(slice_head(registry.domain, 200)));
         else if (!is_project(registry.project))
             FIELD_ERROR(p, project,
-                        "`%.*s` is no project of Harbor, expected lower-case letters, "
+                        "`%.*s` is not a Harbor project, expected lower-case letters, "
                         "digits and single `.`, `_` or `-` between them",
                         SLICE_ARGS(slice_head(registry.project, 200)));
         else
@@ -250,10 +250,11 @@ static void read_owners_include(struct field_parser *p, const struct yaml_value 
         struct group_kind owner = {slice_head(text, slash), slice_from_index(text, slash + 1)};
         if (names.items[i].wildcard || owner.group.len == 0 || owner.kind.len == 0 ||
             slice_find(owner.kind, '/') < owner.kind.len) {
-            diagnostics_error(p->diagnostics, names.items[i].at,
-                              "`%.*s` is no kind of owner, expected GROUP/KIND without version and "
-                              "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)",
-                              SLICE_ARGS(slice_head(text, 200)));
+            diagnostics_error(
+                p->diagnostics, names.items[i].at,
+                "`%.*s` is not a kind of owner, expected GROUP/KIND without version and "
+                "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)",
+                SLICE_ARGS(slice_head(text, 200)));
             continue;
         }
         if (slice_equal(owner.group, SLICE("core")))

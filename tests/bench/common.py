@@ -21,7 +21,7 @@ WORK = BUILD / "bench"
 REVIEW = ROOT / "tests/data/admission-reviews/create-pod-8k.json"
 HARBOR = "registry.test-cluster.agentydragon.com"
 ORIGINALS = "harbor-pilot.io/original-images"
-IMAGES = {  # what the policies of policies/ make of that Pod; the rest stays as it is
+IMAGES = {  # what the policies of policies/estate make of that Pod; the rest stays as it is
     "grafana/grafana:11.1.0": f"{HARBOR}/docker-hub-proxy/grafana/grafana:11.1.0",
     "quay.io/kiwigrid/k8s-sidecar:1.27.4": f"{HARBOR}/quay-proxy/kiwigrid/k8s-sidecar:1.27.4",
 }
@@ -81,7 +81,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start_pilot(name, path, policies="policies", port=0, wrapper=()):
+def start_pilot(name, path, policies="policies/estate", port=0, wrapper=()):
     """Returns when it says that it is ready."""
     server = Server(name, path, [
         *wrapper, BINARY, "serve", "--policies", policies, "--log-format", "json", "--threads", str(THREADS),

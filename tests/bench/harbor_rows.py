@@ -55,7 +55,7 @@ def start_harbor(delay_ms):
 
 
 def write_policies(harbor, require):
-    """Those of policies/, with that Harbor's API, an account, and what they require of Harbor."""
+    """Those of policies/estate, with that Harbor's API, an account, and what they require of Harbor."""
     folder = WORK / f"policies-{harbor.port}-{require}"
     account = WORK / "harbor-account"
     for path in (folder, account):
@@ -65,13 +65,13 @@ def write_policies(harbor, require):
     api = (f'  api: {{url: "https://localhost:{harbor.port}", caFile: "{WORK / "certs/ca.crt"}", '
            f'credentialsDirectory: "{account}"}}\n')
     changes = 0
-    for path in sorted((ROOT / "policies").glob("*.yaml")):
+    for path in sorted((ROOT / "policies/estate").glob("*.yaml")):
         text, apis = re.subn(r"(?m)^  host: .*\n", lambda m: m[0] + api, path.read_text())
         text, requires = re.subn(r"(?m)^  namespaces: ", f"  requireInHarbor: {require}\n\\g<0>", text)
         (folder / path.name).write_text(text)
         changes += apis + requires
     if changes < 2:
-        raise BenchError("policies/ holds no Harbor and Policy in the shape that is looked for")
+        raise BenchError("policies/estate holds no Harbor and Policy in the shape that is looked for")
     return folder
 
 
@@ -355,7 +355,7 @@ def creates_row(name, runs):
 
 def measure_creates(arguments):
     rows = []
-    # the namespaces are two that policies/ names
+    # the namespaces are two that policies/estate names
     namespaces = {NEVER: "monitoring", SERVABLE: "loki"}
     ports = {require: free_port() for require in namespaces}
     with Cluster() as cluster, Stage() as stage:

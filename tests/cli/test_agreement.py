@@ -12,7 +12,7 @@ import yaml
 import corpus
 from clilib import OURS, ROOT, apply_patch, check_decision, check_plan, find, pod, review
 
-EXAMPLES = ROOT / "policies"
+EXAMPLES = ROOT / "policies" / "estate"
 REVIEWS = ROOT / "tests" / "data" / "admission-reviews"
 NOT_OF_THE_DECISION = ("document", "kind", "namespace", "name", "mode")
 numbers = itertools.count(1)

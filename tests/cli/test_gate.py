@@ -519,11 +519,11 @@ def test_cases_that_fail(program, folder):
 @pytest.mark.parametrize(
     "expected, said",
     [
-        ("deny:nonsense", "`nonsense` is no reason to refuse"),
-        ("deny:", "`` is no reason to refuse"),
-        ("deny:rewritten", "`rewritten` is no reason to refuse"),
-        ("deny:excluded", "`excluded` is no reason to refuse"),
-        ("keep:findings", "`findings` is no reason to keep"),
+        ("deny:nonsense", "`nonsense` is not a reason to refuse"),
+        ("deny:", "`` is not a reason to refuse"),
+        ("deny:rewritten", "`rewritten` is not a reason to refuse"),
+        ("deny:excluded", "`excluded` is not a reason to refuse"),
+        ("keep:findings", "`findings` is not a reason to keep"),
     ],
 )
 def test_lines_that_are_no_cases(program, folder, expected, said):

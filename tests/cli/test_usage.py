@@ -23,7 +23,7 @@ def test_no_command(program):
         result = program(*args)
         assert "Usage: harbor-pilot COMMAND" in result.out and result.err == ""
     result = program("nonsense", status=2)
-    assert "`nonsense` is no command" in result.err and result.out == ""
+    assert "`nonsense` is not a command" in result.err and result.out == ""
 
 
 def test_version(program):
@@ -56,9 +56,9 @@ def test_help_wins(program, command):
 def test_options_that_are_none(program, command):
     given = COMMANDS[command]
     for wrong, said in (
-        (["--nonsense"], "`--nonsense` is no option"),
-        (["-Z"], "`-Z` is no option"),
-        (["--nonsense=3"], "`--nonsense=3` is no option"),
+        (["--nonsense"], "`--nonsense` is not an option"),
+        (["-Z"], "`-Z` is not an option"),
+        (["--nonsense=3"], "`--nonsense=3` is not an option"),
         ([given[-2]], "has no value"),
     ):
         if wrong == [given[-2]] and not given[-2].startswith("--"):

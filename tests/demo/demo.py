@@ -1,18 +1,25 @@
 """The demonstration of `make run`: serves the example policies on loopback, sends recorded
-AdmissionReviews in audit and in enforce, and shows what came of them."""
+AdmissionReviews in audit and in enforce, and shows what came of them. The Harbor of the policies is
+a stand-in that says it is healthy and has every image; otherwise no image would be rewritten."""
 import base64
 import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import ssl
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "harbor"))
+import fake_harbor  # noqa: E402  the path has to be known first
+
 BINARY = pathlib.Path(os.environ.get("HARBOR_PILOT", ROOT / "build" / "harbor-pilot"))
 DIRECTORY = BINARY.parent / "demo"
 REVIEWS = pathlib.Path("tests/data/admission-reviews")
@@ -34,7 +41,7 @@ class Server:
              "--tls-cert-file", DIRECTORY / "tls.crt",
              "--tls-private-key-file", DIRECTORY / "tls.key",
              "--bind-address", BIND, "--admin-bind-address", ADMIN],
-            cwd=ROOT, stderr=subprocess.PIPE, text=True)
+            cwd=DIRECTORY, stderr=subprocess.PIPE, text=True)
         self.ready = threading.Event()
         self.address = self.admin = None
         self.reviews = {}
@@ -60,6 +67,40 @@ class Server:
         with self.arrived:
             self.arrived.wait_for(lambda: (uid, "mutate", mode) in self.reviews, timeout=2)
             return self.reviews.get((uid, "mutate", mode))
+
+
+def start_harbor():
+    """A Harbor on loopback that answers what a real one was recorded to answer, and has every image."""
+    harbor = fake_harbor.FakeHarbor(DIRECTORY / "tls.crt", DIRECTORY / "tls.key")
+    harbor.answers["artifact"] = fake_harbor.PRESENT
+    for project in ("ghcr-proxy", "quay-proxy", "registry-k8s-proxy"):
+        harbor.projects[project] = harbor.projects["docker-hub-proxy"]
+    return harbor
+
+
+def write_policies(harbor):
+    """Those of policies/, with the address and the account of the stand-in in place of Harbor's."""
+    for name, text in zip(("username", "password"), harbor.account):
+        path = DIRECTORY / "account" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (DIRECTORY / "policies").mkdir()
+    for path in (ROOT / "policies").glob("*.yaml"):
+        text = path.read_text()
+        for written, used in (("https://harbor.example.com", harbor.url),
+                              ("/etc/harbor-pilot/harbor/ca.crt", DIRECTORY / "ca.crt"),
+                              ("/etc/harbor-pilot/harbor\n", f"{DIRECTORY / 'account'}\n")):
+            text = text.replace(written, str(used))
+        (DIRECTORY / "policies" / path.name).write_text(text)
+
+
+def await_harbor(server):
+    """Until the server has seen that the stand-in is healthy."""
+    for _ in range(100):
+        with urllib.request.urlopen(f"http://{server.admin}/metrics", timeout=5) as answer:
+            if re.search(r'^harborpilot_harbor_up\{[^}]*\} 1$', answer.read().decode(), re.M):
+                return
+        time.sleep(0.05)
 
 
 def ask(server, mode, body):
@@ -121,6 +162,8 @@ def main():
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     subprocess.run([BINARY, "certs", "init", "--directory", DIRECTORY, "--dns-name", "localhost",
                     "--ip-address", "127.0.0.1"], check=True, stdout=subprocess.DEVNULL)
+    harbor = start_harbor()
+    write_policies(harbor)
     server = Server()
     server.ready.wait(timeout=10)
     if not server.address:
@@ -129,6 +172,9 @@ def main():
         print("Another port: make run BIND_ADDRESS=127.0.0.1:9443 ADMIN_BIND_ADDRESS=127.0.0.1:9080",
               file=sys.stderr)
         return 2
+    await_harbor(server)
+    print(f"The policies are those of policies/. A stand-in on {harbor.url} plays their Harbor: "
+          "it is healthy and has every image.\n")
     good = True
     for mode, name in [("audit", "create-pod-8k.json"), ("enforce", "create-pod-8k.json"),
                        ("enforce", "create-deployment-pod.json"),
@@ -145,6 +191,7 @@ def main():
             pass
     server.process.send_signal(signal.SIGTERM)
     server.process.wait()
+    harbor.stop()
     return 0 if good else 1
 
 

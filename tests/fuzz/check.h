@@ -43,7 +43,7 @@ static inline struct slice without_index(struct slice path, struct arena *arena)
     return path;
 }
 
-/* Only what DESIGN allows to be changed, each only in the way it allows. */
+/* Only what docs/policies.md allows to be changed, each only in the way it allows. */
 static inline void check_operation(const struct json_node *operation, struct arena *arena)
 {
     static const char *const replaced_only[] = {

@@ -17,7 +17,7 @@ import urllib.parse
 RECORDINGS = pathlib.Path(__file__).parent.parent / "data" / "harbor"
 PUBLIC_URL = "https://harbor.test"  # in the recordings; a realm follows the Host that was asked (5166)
 GOOD_ACCOUNT = ("robot$admission", "right")
-WRONG_SECRET_SECONDS = 1.5  # what a wrong, disabled or expired robot costs on every call (CONTRACTS B1)
+WRONG_SECRET_SECONDS = 1.5  # what a wrong, disabled or expired robot costs on every call (docs/contracts.md#account)
 
 
 @dataclasses.dataclass

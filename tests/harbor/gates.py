@@ -1,5 +1,4 @@
-"""What the gate shall say, worked out from what Harbor's API says: by rules of its own, in the words of DESIGN "The gate"
-and of INTERFACE."""
+"""What the gate shall say, worked out from what Harbor's API says: by rules of its own, in the words of docs/policies.md."""
 
 import collections
 import dataclasses

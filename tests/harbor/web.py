@@ -74,7 +74,7 @@ class Web:
 
 class Puller:
     """Pulls from one repository as containerd does: HEAD of the tag, then GET of the digest, with a token. A client
-    that GETs an index by its tag leaves it without the tag in Harbor (CONTRACTS B7.3)."""
+    that GETs an index by its tag leaves it without the tag in Harbor (docs/contracts.md#not-there)."""
 
     def __init__(self, web, repository):
         self.web, self.repository, self.token = web, repository, None

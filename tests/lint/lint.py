@@ -259,6 +259,34 @@ def machine_paths(tree):
                 yield name, number, f"`{match[0]}` is a path of one machine"
 
 
+ANCHOR = re.compile(r"\b(docs/[\w./-]+\.md)#([\w-]+)")
+# a recorded answer, (1107) or (4028, 4035); no call has a space before its parenthesis
+RECORDED = re.compile(r"(?<![\w)])\((\d{4}(?:, \d{4})*)\)")
+CITING = ("src/", "webhook/", "certs/", "tests/harbor/", "docs/contracts.md")
+
+
+def anchors(text):
+    """The names that GitHub gives to the headings of a page."""
+    return {re.sub(r"[^\w -]", "", match.lower()).strip().replace(" ", "-")
+            for match in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+@check
+def citations(tree):
+    """What is cited is in the tree: a heading of docs/, an answer of tests/data/harbor."""
+    recorded = {path.name[:4] for path in (tree.root / "tests/data/harbor").glob("*.http")}
+    for name in tree.files(".c", ".h", ".py", ".sh", ".md", ".scd", ".yaml"):
+        if name.startswith(("tests/lint/", "tests/data/")):
+            continue
+        for number, line in tree.lines(name):
+            for page, anchor in ANCHOR.findall(line):
+                if anchor not in anchors(tree.text(page) if (tree.root / page).is_file() else ""):
+                    yield name, number, f"{page} has no heading `{anchor}`"
+            for numbers in RECORDED.findall(line) if name.startswith(CITING) else []:
+                for cited in set(numbers.split(", ")) - recorded:
+                    yield name, number, f"tests/data/harbor has no recording {cited}"
+
+
 def needs(tool):
     """A finding where a tool is missing: a check that did not run has not passed."""
     if not shutil.which(tool):

@@ -74,6 +74,12 @@ VIOLATIONS = {
         folder: ("docs/x.md", f"see\n`/{folder}/someone/x`\n", folder)
         for folder in ("home", "root", "work", "Users")
     },
+    "citations": {
+        "no page": ("src/base/x.c", SOURCE + "/* docs/" "missing.md#size */\n", "no heading"),
+        "no heading": ("webhook/x.c", SOURCE + "/* docs/" "contracts.md#missing */\n", "no heading"),
+        "a recording": ("src/base/x.c", SOURCE + "/* as recorded (0000). */\n", "recording 0000"),
+        "one of two": ("src/base/x.c", SOURCE + "/* (1002, 0001) */\n", "recording 0001"),
+    },
     "headers-compile": {
         "needs another": ("src/base/x.h", HEADER + "size_t length(const char *text);\n", "size_t"),
         "no C": ("webhook/x.h", HEADER + "int f(;\n", "expected"),
@@ -111,6 +117,12 @@ FINE = {
         "ours": ("docs/x.md", "see src/work/x and $x/home/ and the folder home/\n"),
         "data": ("tests/data/x.json", '{"home": "/' + 'home/x/"}\n'),
     },
+    "citations": {
+        "a heading": ("webhook/x.c", SOURCE + "/* docs/contracts.md#audit-annotations */\n"),
+        "a recording": ("src/base/x.c", SOURCE + "/* as recorded (1002). */\n"),
+        "a call": ("src/base/x.c", SOURCE + "x = f(4096);\n"),
+        "elsewhere": ("docs/x.md", "the year (1234)\n"),
+    },
     "headers-compile": {
         "whole": ("webhook/x.h", HEADER + '#include "json/writer.h"\nvoid f(struct slice s);\n'),
     },
@@ -127,7 +139,7 @@ def cases(table):
 def copy(tmp_path_factory):
     """The program's sources, without git: the lint finds its files by itself."""
     root = tmp_path_factory.mktemp("tree")
-    for folder in ("src", "certs", "webhook"):
+    for folder in ("src", "certs", "webhook", "docs", "tests/data/harbor"):
         shutil.copytree(ROOT / folder, root / folder)
     return root
 

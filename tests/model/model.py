@@ -577,7 +577,7 @@ def _refuse(constant):
 
 
 # --- facts ----------------------------------------------------------------------------------------
-# INTERFACE, `plan --facts`
+# harbor-pilot-plan(1), `--facts`
 
 class Facts:
     """What a facts file says; its `recorded` time is now."""
@@ -653,7 +653,7 @@ def reason_by_facts(policy, reference, pod, can_add_secret, facts):
 
 
 # --- the gate -------------------------------------------------------------------------------------
-# DESIGN, "The gate" and "Policies"; INTERFACE, gate.reason
+# docs/policies.md, all of it
 
 SEVERITIES = ["None", "Unknown", "Low", "Medium", "High", "Critical"]
 CVES_SHOWN = 10
@@ -710,7 +710,7 @@ def is_alive(entry, now):
 
 
 class Rules:
-    """`findings` of a Policy, with the defaults of DESIGN."""
+    """`findings` of a Policy, with the defaults of docs/policies.md."""
 
     def __init__(self, findings):
         self.severity = severity_number(findings.get("severity", "Critical"))

@@ -526,7 +526,7 @@ def test_comparison():
 
 
 # --- the gate -------------------------------------------------------------------------------------
-# DESIGN, "The gate"; INTERFACE, gate.reason and the facts file
+# docs/policies.md, the gate; and the facts file
 
 GATE_POLICIES = """\
 apiVersion: harbor-pilot.io/v1alpha1

@@ -103,7 +103,7 @@ def apply(document, operations):
             assert isinstance(parent, dict), operation
             parent[last] = operation["value"]
         else:
-            raise AssertionError(f"only replace and add are safe (CONTRACTS A5), not {operation}")
+            raise AssertionError(f"only replace and add are safe (docs/contracts.md#patches), not {operation}")
     return document
 
 

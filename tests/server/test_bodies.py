@@ -280,7 +280,7 @@ def test_slow_headers_are_cut(background):
 
 def quiet_connections(places):
     """What an API server keeps in its pool: connections that were used, and such as were opened for a call that another
-    one then took. Closing one that is about to be used loses a call (CONTRACTS A1), so neither may go before 90 s; here
+    one then took. Closing one that is about to be used loses a call (docs/contracts.md#connections), so neither may go before 90 s; here
     it is long enough to tell them from slow senders."""
     server = places.start().await_ready()
     with server.connect() as used, server.connect() as fresh:

@@ -278,7 +278,7 @@ def test_help_of_a_command_has_an_example(run, command):
 def test_help_lists_every_flag(run):
     text = run("serve", "--help").out
     for flag in [*ALL_FLAGS, "strict"]:
-        assert f"--{flag}" in text, f"--{flag} of INTERFACE is not in --help"
+        assert f"--{flag}" in text, f"--{flag} is not in --help"
 
 
 @pytest.mark.parametrize("args", [["version"], ["--version"]], ids=str)

@@ -18,7 +18,7 @@ def body():
 
 
 def check_refusal(answer, status, *words):
-    """A refusal is plain text that says what was expected; only 503 asks for another try (CONTRACTS A1)."""
+    """A refusal is plain text that says what was expected; only 503 asks for another try (docs/contracts.md#retry-after)."""
     assert answer.status == status, (answer.status, answer.body)
     assert answer.header("Content-Type") == TEXT
     assert answer.header("Retry-After") == ("1" if status == 503 else None), answer.headers
@@ -39,7 +39,7 @@ def test_headers_of_an_answer_exactly(server, path):
 
 
 def test_a_request_as_the_api_server_sends_it(server):
-    """CONTRACTS A1, header for header; the optional ones as well."""
+    """docs/contracts.md#request, header for header; the optional ones as well."""
     sent = body()
     with server.connect() as connection:
         connection.send(b"POST /mutate/enforce?timeout=2s HTTP/1.1\r\nHost: harbor-pilot.harbor-pilot.svc:443\r\n"
@@ -97,7 +97,7 @@ def test_head_is_405_without_a_body(server):
 def test_other_paths_are_404(server, path):
     answer = server.ask(path, body())
     check_refusal(answer, 404, "/mutate/enforce", "/validate/audit")
-    assert answer.header("Location") is None, "never a redirect: Go's client would follow it (CONTRACTS A1)"
+    assert answer.header("Location") is None, "never a redirect: Go's client would follow it (docs/contracts.md#request)"
 
 
 @pytest.mark.parametrize("path", ["/mutate%2Fenforce", "/mutate%2fenforce", "%2Fmutate/enforce", "/mutate/enforce%00",

@@ -94,7 +94,7 @@ def test_a_pod_that_is_kept_is_not_logged(server):
 
 
 def test_a_review_that_failed_is_logged(server):
-    """INTERFACE: a review in which an image was rewritten … or that failed."""
+    """the man pages: a review in which an image was rewritten … or that failed."""
     before = len(server.events("review"))
     assert server.ask("/mutate/enforce", b'{"kind": "AdmissionReview"}').status == 400
     mutate(server, last := review(pod("nginx")))

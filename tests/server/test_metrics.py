@@ -1,4 +1,4 @@
-"""/metrics: names, types and labels as in INTERFACE; and the numbers add up."""
+"""/metrics: names, types and labels as in the man pages; and the numbers add up."""
 
 import re
 import shutil

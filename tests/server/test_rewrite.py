@@ -12,7 +12,7 @@ from serverlib import select
 HUB = f"{HARBOR}/docker-hub-proxy"
 LONG = "docker.io/" + "/".join(["a" * 60] * 4)[:235]  # a reference, but with Harbor's host and project it would be none
 
-# INTERFACE, "rewrite.reason", in the order in which reasons win; those with facts (`api`) are not here
+# the reasons of harbor-pilot-explain(1), in the order in which reasons win; those with facts (`api`) are not here
 REASONS = ["policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out", "owned-by-operator",
            "pull-policy-never", "placeholder", "unparseable", "already-in-harbor", "registry-not-proxied", "excluded",
            "not-in-rollout", "too-long", "pull-secret-missing", "rewritten"]
@@ -334,7 +334,7 @@ def test_audit_changes_nothing_and_leaves_evidence(server, path, namespace):
 
 
 def test_audit_annotations(server):
-    """Keys and values as INTERFACE says; the first write wins, so round two says the same or nothing."""
+    """Keys and values as the man pages say; the first write wins, so round two says the same or nothing."""
     long = "n" * 63
     response, after = mutate(server, review(pod(
         container("app", "nginx:1"), container(long, "redis:7"), container("kept", "registry.example.com/x:1"),
@@ -361,7 +361,7 @@ def test_no_audit_annotation_without_a_policy(server):
     assert "auditAnnotations" not in response
 
 
-# --- buckets: INTERFACE gives three ---
+# --- buckets: three that are known ---
 
 @pytest.mark.parametrize("namespace,bucket,workload", [
     ("monitoring", 74, {"owners": [owner("apps/v1", "ReplicaSet", "grafana-5d4f")], "labels": {"pod-template-hash": "5d4f"}}),

@@ -46,7 +46,7 @@ def test_ciphers_without_forward_secrecy_or_authentication_are_refused(server, c
 
 
 def test_http_1_1_of_alpn_is_not_refused(server):
-    """The API server offers exactly this (CONTRACTS A1)."""
+    """The API server offers exactly this (docs/contracts.md#request)."""
     context = server.certificates.context()
     context.set_alpn_protocols(["http/1.1"])
     with server.connect(context) as connection:

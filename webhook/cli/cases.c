@@ -66,7 +66,7 @@ static bool read_option(struct runner *r, struct slice column, struct question *
         return read_facts(r, value, facts);
     else {
         diagnostics_error(r->diagnostics, r->at,
-                          "`%.*s` is no option of a case, expected owner=, "
+                          "`%.*s` is not an option of a case, expected owner=, "
                           "hash=, pull-policy= or facts=",
                           SLICE_ARGS(slice_head(column, 100)));
         return false;
@@ -95,7 +95,7 @@ static bool check_expectation(struct runner *r, struct slice expected)
     struct slice gate = slice_from_index(expected, SLICE("deny:").len);
     if (slice_starts_with(expected, SLICE("deny:")) && !is_gate_reason(gate)) {
         diagnostics_error(r->diagnostics, r->at,
-                          "`%.*s` is no reason to refuse an image; the man page "
+                          "`%.*s` is not a reason to refuse an image; the man page "
                           "of explain lists them",
                           SLICE_ARGS(slice_head(gate, 60)));
         return false;
@@ -103,7 +103,7 @@ static bool check_expectation(struct runner *r, struct slice expected)
     struct slice reason = slice_from_index(expected, SLICE("keep:").len);
     if (slice_starts_with(expected, SLICE("keep:")) && !is_reason(reason)) {
         diagnostics_error(r->diagnostics, r->at,
-                          "`%.*s` is no reason to keep an image; the man page "
+                          "`%.*s` is not a reason to keep an image; the man page "
                           "of explain lists them",
                           SLICE_ARGS(slice_head(reason, 60)));
         return false;

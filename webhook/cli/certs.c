@@ -91,7 +91,7 @@ int command_certs(int argc, char **argv)
         return EXIT_FINE;
     }
     if (argc > 1)
-        return usage_error("`certs %s` is no command, expected `certs init`", argv[1]);
+        return usage_error("`certs %s` is not a command, expected `certs init`", argv[1]);
     fputs(help, stderr);
     return EXIT_USAGE;
 }

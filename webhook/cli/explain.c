@@ -126,9 +126,8 @@ static struct slice advise(struct explain *e)
     case REASON_POLICY_INVALID:
         return SLICE("No policies could be loaded; `harbor-pilot check` says why.");
     case REASON_PROTECTED:
-        return SLICE(
-            "Harbor stands on this namespace, so it is never touched. If that is wrong, take "
-            "it out of `protected` in the Harbor document.");
+        return SLICE("Harbor needs this namespace, so it is never touched. If that is wrong, take "
+                     "it out of `protected` in the Harbor document.");
     case REASON_NO_POLICY:
         return SLICE("To move it: name the namespace in `namespaces` of a Policy.");
     case REASON_POLICY_DISABLED:

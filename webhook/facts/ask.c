@@ -90,7 +90,7 @@ void ask_send_filter(struct ask *ask)
     send_manifest(ask, false, 0);
 }
 
-/* Credentials go to the token service only where it is on the host that the policy names (E2). */
+/* Credentials go to the token service only where it is on the host that the policy names. */
 static bool is_own_host(const struct session *session, const char *realm)
 {
     size_t len = session->url.len;

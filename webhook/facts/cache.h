@@ -67,7 +67,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key);
 
 /* Keeps a fact; `knows` says what of it is known. Its scan is copied where `knows` has FACT_SCAN. A
  * scan that is under way hides the verdict before it, which stands until the new one is there
- * (CONTRACTS B5): then the former scan of the same digest is kept. */
+ * (docs/contracts.md#scan): then the former scan of the same digest is kept. */
 void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
                     const struct artifact_fact *fact);
 

@@ -98,7 +98,7 @@ static void prepare(struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");          /* nor through what the environment names */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, t->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a dead name server (E2) */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a dead name server */
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "harbor-pilot");
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);

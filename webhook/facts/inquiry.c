@@ -199,7 +199,7 @@ static bool take_filter(struct ask *ask, const struct http_reply *reply,
 }
 
 /* What a node would pull from the database: the image, or the children of the index. Harbor's pull
- * gate passes indexes and refuses children (B7.6); its proxy filter refuses what it stores, too. */
+ * gate passes indexes and refuses children; its proxy filter refuses what it stores, too. */
 static bool next_pull_gate(struct ask *ask)
 {
     const struct project_state *project = project_of(ask);

@@ -23,7 +23,7 @@ enum {
     ACCOUNT_POLL_ILL_MS = 5000, /* while it is refused, or Harbor did not say */
     FACT_POSITIVE_MS = 300000,  /* it is in Harbor's database */
     FACT_SERVABLE_MS = 60000,   /* its upstream has it: soon it will be in the database */
-    FACT_NEGATIVE_MS = 15000,   /* "not there" may mean "not now" (CONTRACTS B7.3) */
+    FACT_NEGATIVE_MS = 15000,   /* "not there" may mean "not now" (docs/contracts.md#not-there) */
     FACT_FAILED_MS = 2000,      /* no answer: do not ask again for so long */
     FACT_RETRY_AFTER_MAX_S = 60,
     FACT_SCAN_MS = 60000,        /* a verdict: replicas may disagree for so long */
@@ -37,7 +37,7 @@ enum {
     SESSION_MAX_PROJECTS = 10000,
     BREAKER_HOLD_MOST_MS = 15000, /* that it stays open where it opens again and again */
     HEAD_BURST_MS = 1000,
-    HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
+    HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice */
 };
 
 struct project_state {

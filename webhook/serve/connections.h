@@ -1,5 +1,6 @@
 /* Open connections and their deadlines. libmicrohttpd's own time-out starts again with each byte,
- * so that a sender of one byte a second would be served for ever (CONTRACTS E1): here each
+ * so that a sender of one byte a second would be served for ever
+ * (docs/contracts.md#libmicrohttpd): here each
  * connection has a moment until which it must have got on, and is shut down past it. Thread-safe.
  */
 #pragma once
@@ -13,7 +14,7 @@ enum {
                                         * connections    that it has not used yet for later */
     CONNECTION_BODY_SECONDS = 10,      /* from headers to the end of the body */
     CONNECTION_ANSWER_SECONDS = 40,    /* from there to the end of the answer */
-    CONNECTION_IDLE_SECONDS = 120,     /* between requests: longer than the API server's 90 (A1) */
+    CONNECTION_IDLE_SECONDS = 120,     /* between requests: longer than the API server's 90 */
     CONNECTION_NEXT_SECONDS = CONNECTION_IDLE_SECONDS + 10, /* to the next first line */
 };
 

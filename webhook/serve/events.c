@@ -84,7 +84,7 @@ bool events_take(struct facts *facts, struct slice body, struct error *reterr)
     if (read)
         facts_forget(facts, repository);
     else
-        error_set(reterr, "the body is no notification of Harbor's: expected JSON with "
+        error_set(reterr, "the body is not a notification of Harbor's: expected JSON with "
                           "event_data.repository.repo_full_name");
     arena_done(&arena);
     return read;

@@ -95,7 +95,7 @@ int listen_on(const char *address, char ret_name[static LISTEN_NAME_SIZE], struc
     struct addrinfo *info = resolve(address);
     if (!info) {
         error_set(reterr,
-                  "`%s` is no address, expected ADDR:PORT such as `127.0.0.1:8443` or "
+                  "`%s` is not an address, expected ADDR:PORT such as `127.0.0.1:8443` or "
                   "`[::]:8443`",
                   address);
         return -1;

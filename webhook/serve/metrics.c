@@ -324,7 +324,7 @@ static void write_requests(struct page *p, const struct facts_figures *facts)
 static void write_upstreams(struct page *p, const struct facts_figures *facts)
 {
     family(p, "harborpilot_harbor_upstream_up", "gauge",
-           "1 when Harbor's own probe reaches what a proxy-cache project stands for.");
+           "1 when Harbor's own probe reaches what a proxy-cache project serves.");
     for (size_t i = 0; i < facts->harbor_count; i++) {
         const struct harbor_figures *harbor = &facts->harbors[i];
         for (size_t j = 0; j < harbor->upstream_count; j++)

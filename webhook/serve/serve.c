@@ -369,7 +369,8 @@ static void run(struct serve *serve, const sigset_t *signals)
 }
 
 /* Goes on answering, with `Connection: close`, until no connection is left: an API server that
- * reuses one at the moment it is closed would see its call fail (CONTRACTS A1). A second signal
+ * reuses one at the moment it is closed would see its call fail (docs/contracts.md#connections). A
+ * second signal
  * ends it. */
 static void drain(struct serve *serve, const sigset_t *signals)
 {

@@ -135,7 +135,7 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
 }
 
 /* How long the answer may take: what `?timeout=` says (a Go duration in whole seconds), less a
- * margin, since the API server rounds up what it has left (CONTRACTS A1). */
+ * margin, since the API server rounds up what it has left (docs/contracts.md#deadline). */
 static long read_budget(struct MHD_Connection *connection)
 {
     long long timeout_ms;
@@ -198,7 +198,7 @@ static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connecti
         name = MHD_HTTP_HEADER_ALLOW;
         value = "POST";
     } else if (call->refusal == MHD_HTTP_SERVICE_UNAVAILABLE) {
-        name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it (A1) */
+        name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it */
         value = "1";
     }
     return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
@@ -427,7 +427,7 @@ void server_stop(struct server *server)
 {
     if (!server)
         return;
-    /* libmicrohttpd aborts where a connection is still suspended (CONTRACTS E1) */
+    /* libmicrohttpd aborts where a connection is still suspended */
     facts_wake_all(server->state->facts);
     for (int i = 0; i < STOP_POLLS && facts_suspended(server->state->facts); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000000 / STOP_POLLS_PER_SECOND}, NULL);

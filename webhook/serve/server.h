@@ -4,7 +4,7 @@
 #include "webhook/serve/state.h"
 
 enum {
-    SERVER_MAX_BODY = 7 * 1024 * 1024,      /* two objects of 3 MiB and a little (CONTRACTS A2) */
+    SERVER_MAX_BODY = 7 * 1024 * 1024,      /* two objects of 3 MiB and a little */
     SERVER_BODY_BUDGET = 128 * 1024 * 1024, /* of all bodies at once; past it 503 and try again, */
     SERVER_SMALL_BODY = 256 * 1024,         /* but for bodies up to this: ordinary reviews */
 };

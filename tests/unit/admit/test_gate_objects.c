@@ -1,5 +1,5 @@
 /* Whom the gate judges, and who is spared: every kind of object × image × fact × Policy × path
- * through the validating webhook, against the rules of DESIGN ("The gate") as they are written
+ * through the validating webhook, against the rules of docs/policies.md as they are written
  * there, in expected_of(). What a fact means under a setting is in tests/unit/policy/test_gate.c.
  */
 #include "admit/admit.h"

@@ -392,7 +392,7 @@ static void test_fact_reasons(void **state)
             CHECK_FAIL("no row has the reason `%s`", decide_reason_name((enum rewrite_reason)i));
 }
 
-/* The names of INTERFACE, in its order. */
+/* The names of the man pages, in their order. */
 static void test_reason_names(void **state)
 {
     (void)state;
@@ -512,7 +512,7 @@ static void test_workloads(void **state)
         const char *namespace_, *pod, *workload;
         int bucket; /* -1: not known from elsewhere */
     } cases[] = {
-        /* INTERFACE */
+        /* the man pages */
         {"monitoring", CONTROLLED(HASH, "apps/v1", "ReplicaSet", "grafana-7488ccf7cb"),
          "monitoring/Deployment/grafana", 74},
         {"apps", CONTROLLED("", "apps/v1", "StatefulSet", "postgres"), "apps/StatefulSet/postgres",
@@ -765,7 +765,7 @@ static void test_pull_secret(void **state)
         {"there before", "secret", POD(IMAGE("harbor.example.com/p/x")), true, REVIEW_POD_CREATE},
         {"there before and never pulled", "secret",
          POD(IMAGE("harbor.example.com/p/x") ",\"imagePullPolicy\":\"Never\""), true,
-         REVIEW_POD_CREATE}, /* DESIGN: any image that ends at Harbor's host */
+         REVIEW_POD_CREATE}, /* docs/policies.md: any image that ends at Harbor's host */
         {"nothing at Harbor", "secret", POD(IMAGE("ghcr.io/x")), false, REVIEW_POD_CREATE},
         {"no image", "secret", "{\"spec\":{}}", false, REVIEW_POD_CREATE},
         {"has it", "secret", SECRETS("[{\"name\":\"harbor-pull\"}]", E("a", "x")), false,

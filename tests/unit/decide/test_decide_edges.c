@@ -20,7 +20,8 @@ static struct pod job(struct slice name)
     return (struct pod){.has_controller = true, .controller = {SLICE("batch"), SLICE("Job"), name}};
 }
 
-/* INTERFACE: a CronJob's Job is named NAME, `-` and 8 or more digits. What stands before and after
+/* the man pages: a CronJob's Job is named NAME, `-` and 8 or more digits. What stands before and
+ * after
  * a name in memory is no part of it. */
 static void test_names_of_jobs(void **state)
 {
@@ -63,7 +64,8 @@ static void test_names_of_jobs(void **state)
     }
 }
 
-/* DESIGN: the result may have 255 characters of domain and path; tag and digest do not count. */
+/* docs/policies.md: the result may have 255 characters of domain and path; tag and digest do not
+ * count. */
 static void test_the_longest_result(void **state)
 {
     (void)state;
@@ -127,7 +129,8 @@ static void test_the_last_old_image(void **state)
     policies_unref(policies);
 }
 
-/* INTERFACE: the bucket of apps/StatefulSet/postgres is 30; DESIGN: in when bucket < rollout. What
+/* the man pages: the bucket of apps/StatefulSet/postgres is 30; docs/policies.md: in when bucket <
+ * rollout. What
  * is not in changes nothing, also where an image is Harbor's already. */
 static void test_the_pull_secret_of_who_is_just_in(void **state)
 {
@@ -195,7 +198,8 @@ static void test_the_registry_of_an_image(void **state)
     policies_unref(policies);
 }
 
-/* INTERFACE: `source` of an excluded image is the line of the pattern; of several that match, the
+/* the man pages: `source` of an excluded image is the line of the pattern; of several that match,
+ * the
  * first, whether it is compared with the name or with the whole reference. */
 static void test_the_first_exclusion(void **state)
 {

@@ -1,6 +1,6 @@
 /* The gate, fact by fact and setting by setting: the cross product of what can be known of an
- * artifact and of what a Policy can say about it, against the rules of DESIGN ("The gate") and
- * INTERFACE (gate.reason) as they are written there, slowly, in expected_reason(). Which objects
+ * artifact and of what a Policy can say about it, against the rules of docs/policies.md and
+ * its reasons as they are written there, slowly, in expected_reason(). Which objects
  * and images are judged at all is in tests/unit/admit/test_gate_objects.c. */
 #include "decide/decide.h"
 
@@ -1116,7 +1116,7 @@ static void test_ten_are_named(void **state)
     }
 }
 
-/* The names of INTERFACE, in its order. */
+/* The names of the man pages, in their order. */
 static void test_reason_names(void **state)
 {
     (void)state;

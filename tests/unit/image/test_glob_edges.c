@@ -33,7 +33,8 @@ static void test_nothing_behind_the_pattern_counts(void **state)
     }
 }
 
-/* DESIGN: the message about two Policies shows an example of a namespace that both claim. It is a
+/* docs/policies.md: the message about two Policies shows an example of a namespace that both
+ * claim. It is a
  * name, so nothing in it is a wildcard. */
 static void test_an_example_is_no_pattern(void **state)
 {

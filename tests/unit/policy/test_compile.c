@@ -171,7 +171,7 @@ static const struct {
      "`-`, at most 63\n",
      NULL},
     {"twice in one list", H POLICY("a", "namespaces: [n, n]"),
-     "p.yaml:9:24: warning: `n` stands here a second time\n", NULL},
+     "p.yaml:9:24: warning: `n` is here a second time\n", NULL},
 };
 
 static void test_findings(void **state)

@@ -207,9 +207,9 @@ static const struct {
     {"  findings: {maxAge: {}}\n", "p.yaml:14:22: `findings.maxAge` is a map, " MAX_AGE},
     /* keys */
     {"  findings: {}\n  findings: {}\n",
-     "p.yaml:15:3: `findings` stands here a second time, expected once\n"},
+     "p.yaml:15:3: `findings` is here a second time, expected once\n"},
     {"  findings: {severity: Low, severity: High}\n",
-     "p.yaml:14:29: `severity` stands here a second time, expected once\n"},
+     "p.yaml:14:29: `severity` is here a second time, expected once\n"},
     {"  findings: {Severity: Low}\n",
      "p.yaml:14:14: unknown field `Severity`, did you mean `severity`?\n"},
     {"  findings: {enforceon: pods}\n",
@@ -263,12 +263,12 @@ static const struct {
     /* the second of two, wherever others stand */
     {"  findings:\n    allow:\n    - {id: CVE-2}\n    - {id: CVE-1}\n    - {id: CVE-3}\n"
      "    - {id: CVE-1, until: 2027-01-31}\n",
-     "p.yaml:19:7: `CVE-1` stands in `findings.allow` a second time, expected once\n"},
+     "p.yaml:19:7: `CVE-1` is in `findings.allow` a second time, expected once\n"},
     {"  findings:\n    allow:\n    - {id: A}\n    - {id: A}\n    - {id: A}\n",
-     "p.yaml:17:7: `A` stands in `findings.allow` a second time, expected once\n"
-     "p.yaml:18:7: `A` stands in `findings.allow` a second time, expected once\n"},
+     "p.yaml:17:7: `A` is in `findings.allow` a second time, expected once\n"
+     "p.yaml:18:7: `A` is in `findings.allow` a second time, expected once\n"},
     {"  findings: {allow: [{id: A}, {id: A}]}\n",
-     "p.yaml:14:31: `A` stands in `findings.allow` a second time, expected once\n"},
+     "p.yaml:14:31: `A` is in `findings.allow` a second time, expected once\n"},
     /* all of them at once */
     {"  findings:\n    severity: Bad\n    maxAge: never\n    allow: [{}]\n    more: 1\n",
      "p.yaml:15:15: `findings.severity` is `Bad`, " SEVERITIES

@@ -150,19 +150,19 @@ static const struct field_case policy_fields[] = {
     {"  owners: {include: [tekton.dev/TaskRun]}\n", ""},
     {"  owners: {include: [core/Pod]}\n", ""},
     {"  owners: {include: [TaskRun]}\n",
-     "p.yaml:6:22: `TaskRun` is no kind of owner, expected GROUP/KIND without version and "
+     "p.yaml:6:22: `TaskRun` is not a kind of owner, expected GROUP/KIND without version and "
      "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)\n"},
     {"  owners: {include: [tekton.dev/v1/TaskRun]}\n",
-     "p.yaml:6:22: `tekton.dev/v1/TaskRun` is no kind of owner, expected GROUP/KIND without "
+     "p.yaml:6:22: `tekton.dev/v1/TaskRun` is not a kind of owner, expected GROUP/KIND without "
      "version and wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)\n"},
     {"  owners: {include: [\"tekton.dev/*\"]}\n",
-     "p.yaml:6:22: `tekton.dev/*` is no kind of owner, expected GROUP/KIND without version and "
+     "p.yaml:6:22: `tekton.dev/*` is not a kind of owner, expected GROUP/KIND without version and "
      "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)\n"},
     {"  owners: {include: [/TaskRun]}\n",
-     "p.yaml:6:22: `/TaskRun` is no kind of owner, expected GROUP/KIND without version and "
+     "p.yaml:6:22: `/TaskRun` is not a kind of owner, expected GROUP/KIND without version and "
      "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)\n"},
     {"  owners: {include: [tekton.dev/]}\n",
-     "p.yaml:6:22: `tekton.dev/` is no kind of owner, expected GROUP/KIND without version and "
+     "p.yaml:6:22: `tekton.dev/` is not a kind of owner, expected GROUP/KIND without version and "
      "wildcards, such as `tekton.dev/TaskRun` (`core` for the core group)\n"},
     {"  owners: {include: tekton.dev/TaskRun}\n",
      "p.yaml:6:21: `owners.include` is a single value, expected a list\n"},
@@ -218,12 +218,12 @@ static const struct field_case policy_fields[] = {
      "`pullSecret`, `pullPolicy`, `findings`\n"},
     {"  mode: audit\n"
      "  mode: audit\n",
-     "p.yaml:7:3: `mode` stands here a second time, expected once\n"},
+     "p.yaml:7:3: `mode` is here a second time, expected once\n"},
     {"  mode: audit\n"
      "  rollout: 1\n"
      "  mode: enforce\n"
      "  bogusfield: 1\n",
-     "p.yaml:8:3: `mode` stands here a second time, expected once\n"
+     "p.yaml:8:3: `mode` is here a second time, expected once\n"
      "p.yaml:9:3: unknown field `bogusfield`, expected one of `harbor`, `namespaces`, `priority`, "
      "`mode`, `rollout`, `registries`, `exclude`, `owners`, `requireInHarbor`, "
      "`onHarborUnavailable`, `pullSecret`, `pullPolicy`, `findings`\n"},
@@ -282,7 +282,7 @@ static const struct field_case policy_specs[] = {
      "p.yaml:5:16: warning: `" X10("a") X10("a") X10("a") X10("a") X10("a")
          X10("a") "aaaa` can never match: namespaces have lower-case letters, digits and `-`, at "
                   "most 63\n"},
-    {"  namespaces: [a, a]\n", "p.yaml:5:19: warning: `a` stands here a second time\n"},
+    {"  namespaces: [a, a]\n", "p.yaml:5:19: warning: `a` is here a second time\n"},
     {"  namespaces: [\"a\\nb\"]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
                                     "p.yaml:5:16: warning: `a?b` can never match: namespaces have "
                                     "lower-case letters, digits and `-`, at most 63\n"},
@@ -324,27 +324,27 @@ static const struct field_case harbor_specs[] = {
     {"  host: harbor\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is `harbor`, expected a host name with a dot or a port, without scheme "
-     "and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: https://harbor.example.com\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is `https://harbor.example.com`, expected a host name with a dot or a "
-     "port, without scheme and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "port, without scheme and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: harbor.example.com/\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is `harbor.example.com/`, expected a host name with a dot or a port, "
-     "without scheme and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "without scheme and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: harbor.example.com/hub\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is `harbor.example.com/hub`, expected a host name with a dot or a port, "
-     "without scheme and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "without scheme and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: docker.io\n"
      "  registries: {quay.io: quay}\n",
      "p.yaml:5:9: `host` is `docker.io`, expected a host name with a dot or a port, without scheme "
-     "and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: index.docker.io\n"
      "  registries: {quay.io: quay}\n",
      "p.yaml:5:9: `host` is `index.docker.io`, expected a host name with a dot or a port, without "
-     "scheme and path, as it stands in front of an image: `harbor.example.com`\n"},
+     "scheme and path, as in front of an image: `harbor.example.com`\n"},
     {"  host: [a]\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is a list, expected text\n"},
@@ -363,7 +363,7 @@ static const struct field_case harbor_specs[] = {
     {"  host: a b.c\n"
      "  registries: {docker.io: hub}\n",
      "p.yaml:5:9: `host` is `a b.c`, expected a host name with a dot or a port, without scheme and "
-     "path, as it stands in front of an image: `harbor.example.com`\n"},
+     "path, as in front of an image: `harbor.example.com`\n"},
     {"  host: harbor.example.com\n"
      "  registries: [docker.io]\n",
      "p.yaml:6:15: `registries` is a list, expected a map\n"},
@@ -385,33 +385,33 @@ static const struct field_case harbor_specs[] = {
      "it in quotes\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker: hub}\n",
-     "p.yaml:6:16: `docker` is no registry's domain, expected one like `docker.io` or "
+     "p.yaml:6:16: `docker` is not a registry's domain, expected one like `docker.io` or "
      "`registry.example.com:5000`\n"},
     {"  host: harbor.example.com\n"
      "  registries: {index.docker.io: hub}\n",
      "p.yaml:6:16: `index.docker.io` is read as `docker.io`, expected that name\n"},
     {"  host: harbor.example.com\n"
      "  registries: {\"https://docker.io\": hub}\n",
-     "p.yaml:6:16: `https://docker.io` is no registry's domain, expected one like `docker.io` or "
+     "p.yaml:6:16: `https://docker.io` is not a registry's domain, expected one like `docker.io` or "
      "`registry.example.com:5000`\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub/x}\n",
-     "p.yaml:6:27: `hub/x` is no project of Harbor, expected lower-case letters, digits and single "
+     "p.yaml:6:27: `hub/x` is not a Harbor project, expected lower-case letters, digits and single "
      "`.`, `_` or `-` between them\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: Hub}\n",
-     "p.yaml:6:27: `Hub` is no project of Harbor, expected lower-case letters, digits and single "
+     "p.yaml:6:27: `Hub` is not a Harbor project, expected lower-case letters, digits and single "
      "`.`, `_` or `-` between them\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub_}\n",
-     "p.yaml:6:27: `hub_` is no project of Harbor, expected lower-case letters, digits and single "
+     "p.yaml:6:27: `hub_` is not a Harbor project, expected lower-case letters, digits and single "
      "`.`, `_` or `-` between them\n"},
     {"  host: harbor.example.com\n"
      "  registries:\n"
      "    docker.io: hub\n"
      "    quay.io: quay\n"
      "    docker.io: other\n",
-     "p.yaml:9:5: `docker.io` stands here a second time, expected once\n"},
+     "p.yaml:9:5: `docker.io` is here a second time, expected once\n"},
     {"  host: harbor.example.com\n"
      "  registries: {harbor.example.com: self}\n",
      "p.yaml:6:16: `harbor.example.com` is this Harbor's own `host`: its images would be rewritten "
@@ -428,11 +428,11 @@ static const struct field_case harbor_specs[] = {
      "p.yaml:6:18: an upstream domain is a list, expected text\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub--x}\n",
-     "p.yaml:6:27: `hub--x` is no project of Harbor, expected lower-case letters, digits and "
+     "p.yaml:6:27: `hub--x` is not a Harbor project, expected lower-case letters, digits and "
      "single `.`, `_` or `-` between them\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub__x}\n",
-     "p.yaml:6:27: `hub__x` is no project of Harbor, expected lower-case letters, digits and "
+     "p.yaml:6:27: `hub__x` is not a Harbor project, expected lower-case letters, digits and "
      "single `.`, `_` or `-` between them\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: a.b_c-d}\n",

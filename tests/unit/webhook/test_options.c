@@ -117,8 +117,8 @@ static void test_refused(void **state)
     } cases[] = {
         {{NULL},
          "--text is missing, expected --text FILE; `harbor-pilot try --help` shows an example"},
-        {{"--txt", "x"}, "`--txt` is no option of `try`; `harbor-pilot try --help` lists them"},
-        {{"-x"}, "`-x` is no option of `try`; `harbor-pilot try --help` lists them"},
+        {{"--txt", "x"}, "`--txt` is not an option of `try`; `harbor-pilot try --help` lists them"},
+        {{"-x"}, "`-x` is not an option of `try`; `harbor-pilot try --help` lists them"},
         {{"--flag=1"}, "--flag takes no value, but there is `1`"},
         {{"--text"}, "--text has no value, expected FILE"},
         {{"--text="}, "--text is empty, expected FILE"},
