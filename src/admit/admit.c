@@ -1,11 +1,11 @@
 /* One admission call from its bytes to the answer's. */
 #include "admit/admit.h"
 
+#include "admit/originals.h"
 #include "admit/refusal.h"
 #include "base/digest.h"
 #include "kube/patch.h"
 #include "kube/response.h"
-#include "admit/originals.h"
 
 const char *admit_webhook_name(enum admit_webhook webhook)
 {
@@ -166,12 +166,6 @@ static void answer_validate(struct arena *arena, struct admission *ret, struct r
     response->warnings = warnings;
 }
 
-static bool may_deny(const struct gate_rules *rules)
-{
-    return rules->action == GATE_DENY || rules->unscanned == GATE_DENY ||
-           rules->unproxied == GATE_DENY || rules->unavailable == GATE_DENY;
-}
-
 /* More images than are looked at. It is left alone; but to be too large is no way round the gate.
  */
 static void answer_too_many(const struct admit_request *asked, const struct decide_request *request,
@@ -184,7 +178,7 @@ static void answer_too_many(const struct admit_request *asked, const struct deci
     ret->applied = decisions->mode == MODE_ENFORCE;
     bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
     ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
-                  may_deny(&decisions->policy->gate);
+                  gate_may_deny(&decisions->policy->gate);
     response->allowed = !ret->denied;
     if (ret->denied)
         response->message =
@@ -217,6 +211,7 @@ static void answer(const struct admit_request *asked, struct arena *arena, struc
         .old_owned = review->old_pod.has_controller,
         .user_name = review->user_name,
         .last_chance = asked->last_chance,
+        .asked_too_many = asked->asked_too_many,
     };
     if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
         return;

@@ -29,7 +29,7 @@ struct admit_request {
     struct slice body;
     const struct fact_source *facts; /* as in struct decide_request */
     long long now;                   /* Unix seconds */
-    bool last_chance;
+    bool last_chance, asked_too_many;
 };
 
 /* What happened, for the log and the metrics. All of it lives in the arena, the body and the

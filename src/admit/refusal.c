@@ -81,6 +81,9 @@ static void append_reason(struct buffer *out, const struct gate *gate,
     case GATE_UNPROXIED:
         buffer_append_text(out, "Harbor does not serve it, so nobody has scanned it");
         break;
+    case GATE_TOO_MANY:
+        buffer_append_text(out, "Harbor was not asked about it");
+        break;
     case GATE_UNAVAILABLE:
         buffer_append_text(out, "what Harbor found in it cannot be read");
         break;
@@ -159,6 +162,10 @@ static void append_advice(struct buffer *out, const struct gate *gate)
     case GATE_UNPROXIED:
         buffer_append_text(out, "use an image of a registry that Harbor serves; or set "
                                 "`findings.unproxied` of the Policy to `warn`");
+        break;
+    case GATE_TOO_MANY:
+        buffer_append_text(out, "try again, which finds more of the images known; or divide the "
+                                "object");
         break;
     case GATE_UNAVAILABLE:
         buffer_append_text(out, "try again when Harbor answers; or set `findings.unavailable` "

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+static const char too_many[] = "the object has more images than Harbor is asked about at once";
+
 struct decider {
     const struct policies *policies;
     const struct decide_request *request;
@@ -136,8 +138,12 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
     const struct harbor *harbor = d->ret->policy->harbor;
     if (request->facts->artifact(request->facts, harbor, key, needs, request->now, d->arena, ret))
         return true;
-    if (asks && !request->last_chance)
+    if (!asks || request->last_chance)
+        return false;
+    if (d->ret->missing_count < DECIDE_MAX_MISSING)
         d->ret->missing[d->ret->missing_count++] = (struct fact_question){harbor, *key, needs};
+    else
+        d->ret->too_many = true;
     return false;
 }
 
@@ -164,8 +170,11 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     bool deep = policy->require == REQUIRE_SERVABLE;
     fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
     struct artifact_key key = artifact_key(decision->registry, reference);
-    if (!find_fact(d, &key, needs, !d->request->gate_only, &fact))
+    if (!find_fact(d, &key, needs, !d->request->gate_only, &fact)) {
+        if (d->request->asked_too_many)
+            decision->detail = too_many;
         return REASON_NOT_KNOWN_IN_TIME;
+    }
     if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
         if (fact.public_ == TRUTH_NO)
             return REASON_PULL_SECRET_MISSING;
@@ -329,6 +338,8 @@ static void judge(const struct decider *d, struct decision *decision)
                      health == HEALTH_DOWN ? "Harbor is down" : "Harbor refuses our account", gate);
         else if (find_fact(d, &gate->key, FACT_PRESENT | FACT_SCAN, true, fact))
             gate_judge(&policy->gate, fact, d->request->now, d->arena, gate);
+        else if (d->request->asked_too_many)
+            gate_set(&policy->gate, GATE_TOO_MANY, too_many, gate);
         else
             gate_set(&policy->gate, GATE_UNAVAILABLE, "Harbor did not say in time", gate);
     }
@@ -410,7 +421,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
     if (request->facts) /* of each image: for the rewrite, and for the gate */
-        ret->missing = arena_allocate(arena, 2 * pod->image_count * sizeof(*ret->missing));
+        ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_asked(request, &known, &pod->images[i]))

@@ -40,6 +40,10 @@ enum rewrite_reason {
     REASON_COUNT,
 };
 
+/* Facts that are asked for on behalf of one request: what an object needs more of is its own
+ * trouble, not that of others who wait for Harbor. */
+enum { DECIDE_MAX_MISSING = 256 };
+
 /* What is to be decided. */
 struct decide_request {
     enum mode mode; /* the namespace's: of the path that was called */
@@ -57,7 +61,8 @@ struct decide_request {
     bool believe_object; /* what it says of its controller and of being a mirror Pod, whoever sends
                             it; else that depends on the user */
     struct slice user_name; /* who asks */
-    bool last_chance;       /* facts that are missing now are missing for good */
+    bool last_chance;       /* facts that are missing now are missing for good, */
+    bool asked_too_many;    /* since not all could be asked for: decisions.too_many, before */
 };
 
 /* A fact that is missing: what has to be asked before deciding again. */
@@ -96,6 +101,7 @@ struct decisions {
     struct fact_question
         *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;
+    bool too_many; /* more are missing than are asked for at once */
 };
 
 /* Decides. Where facts are missing and it is not the last chance, `missing` says which; the caller

@@ -6,6 +6,7 @@
 const char *gate_reason_name(enum gate_reason reason)
 {
     static const char *const names[GATE_REASONS] = {
+        [GATE_TOO_MANY] = "too-many",
         [GATE_CLEAN] = "clean",
         [GATE_BELOW_THRESHOLD] = "below-threshold",
         [GATE_ALLOWLISTED] = "allowlisted",
@@ -20,6 +21,12 @@ const char *gate_reason_name(enum gate_reason reason)
         [GATE_REFUSED_BY_HARBOR] = "refused-by-harbor",
     };
     return names[reason];
+}
+
+bool gate_may_deny(const struct gate_rules *rules)
+{
+    return rules->action == GATE_DENY || rules->unscanned == GATE_DENY ||
+           rules->unproxied == GATE_DENY || rules->unavailable == GATE_DENY;
 }
 
 static enum gate_outcome outcome_of(const struct gate_rules *rules, enum gate_reason reason)
@@ -37,6 +44,8 @@ static enum gate_outcome outcome_of(const struct gate_rules *rules, enum gate_re
         return rules->unproxied;
     case GATE_UNAVAILABLE:
         return rules->unavailable;
+    case GATE_TOO_MANY:
+        return gate_may_deny(rules) ? GATE_DENY : GATE_WARN;
     case GATE_CLEAN:
     case GATE_BELOW_THRESHOLD:
     case GATE_ALLOWLISTED:

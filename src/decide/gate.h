@@ -12,6 +12,7 @@
 
 /* Names are those of gate_reason_name. */
 enum gate_reason {
+    GATE_TOO_MANY, /* the object has more images than Harbor is asked about at once */
     GATE_CLEAN,
     GATE_BELOW_THRESHOLD,
     GATE_ALLOWLISTED,
@@ -47,11 +48,15 @@ struct gate {
 void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact, long long now,
                 struct arena *arena, struct gate *ret);
 
-/* Gives the gate a reason that no scan is needed for: GATE_UNPROXIED, GATE_UNAVAILABLE. */
+/* Gives the gate a reason that no scan is needed for: GATE_UNPROXIED, GATE_UNAVAILABLE,
+ * GATE_TOO_MANY. */
 void gate_set(const struct gate_rules *rules, enum gate_reason reason, const char *detail,
               struct gate *ret);
 
 /* As docs/policies.md lists them: "clean", "below-threshold", … */
+/* Whether the rules can refuse anything: then more images than can be judged are refused, too. */
+bool gate_may_deny(const struct gate_rules *rules);
+
 const char *gate_reason_name(enum gate_reason reason);
 
 /* CVEs that are written of one image. */

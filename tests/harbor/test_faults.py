@@ -161,11 +161,15 @@ def test_health_is_polled_before_questions_that_wait(places, fake, start):
             sent = make_review(f"docker.io/team/many:{i}", "servable-keep")
             sent["request"]["object"]["spec"]["containers"] = [
                 {"name": f"c{j}", "image": f"docker.io/team/many-{i}-{j}:1"} for j in range(30)]
-            return check_response(sent, connection.post("/mutate/enforce?timeout=1s", sent))
-    in_parallel(many, 8)
-    assert server.metric("harborpilot_harbor_questions_pending") > 200
+            return check_response(sent, connection.post("/mutate/enforce?timeout=12s", sent))
+    reviews = threading.Thread(target=in_parallel, args=(many, 8))
+    reviews.start()
+    wait(lambda: server.metric("harborpilot_harbor_questions_pending") > 200, "they wait")
     polls = len(fake.asked("health"))
     wait(lambda: len(fake.asked("health")) > polls, "a poll", 7)
+    assert server.metric("harborpilot_reviews_suspended") == 8, "they still wait"
+    reviews.join(30)
+    assert server.metric("harborpilot_harbor_questions_pending") <= 32, "for nobody nothing is asked"
 
 
 @pytest.mark.background
@@ -352,11 +356,14 @@ def test_the_end_while_reviews_wait(places, fake, start, how):
 
 
 def test_the_end_while_questions_wait(places, fake, start):
-    """Questions in flight and queued, with nobody waiting for them any more."""
+    """Questions in flight with nobody waiting for them any more, and others whose turn has not come."""
     fake.answers["artifact"] = f.hang
     server = start(places.write_policies(fake.url)).await_ready()
     in_parallel(lambda i: ask(server, f"docker.io/team/left:{i}", timeout="1s"), 48)
-    assert server.metric("harborpilot_harbor_questions_pending") >= 48
+    waiting = threading.Thread(target=in_parallel, daemon=True, args=(
+        lambda i: ask(server, f"docker.io/team/here:{i}", timeout="30s"), 20))
+    waiting.start()
+    wait(lambda: server.metric("harborpilot_harbor_questions_pending") >= 52, "they wait")
     server.signal(signal.SIGTERM)
     server.signal(signal.SIGINT)
     assert server.wait_end(10) == 0

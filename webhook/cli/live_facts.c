@@ -106,7 +106,8 @@ void live_facts_ask(struct live_facts *live)
 {
     struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     bool terminal = isatty(STDERR_FILENO);
-    struct fact_waiter *waiter = facts_ask(live->facts, live->questions, live->count,
+    const struct fact_asker asker = {0};
+    struct fact_waiter *waiter = facts_ask(live->facts, &asker, live->questions, live->count,
                                            clock_monotonic_ms() + LIVE_QUESTION_MS, wake, &waiting);
     if (!waiter)
         return;

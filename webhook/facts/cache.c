@@ -127,7 +127,7 @@ void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
     for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
         if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix)) {
             entry->expires = 0;
-            entry->outdated = entry->asking;
+            entry->outdated = entry->asking != 0;
             entry->hints = HINTS;
         }
 }

@@ -26,9 +26,10 @@ struct fact_entry {
     unsigned present : 2, servable : 2; /* enum truth */
     unsigned unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
     unsigned known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
-    unsigned asking : 1;            /* a question is under way: never forgotten */
+    unsigned started : 1;           /* Harbor is being asked */
     unsigned outdated : 1;          /* it changed while the question was under way: ask again */
-    unsigned knows : 3, asking_needs : 3; /* fact_needs */
+    unsigned knows : 3;             /* fact_needs */
+    unsigned asking : 3; /* fact_needs that somebody waits for: never forgotten; 0: nobody does */
     unsigned hints : 4; /* how often a "not there" is believed for a moment only, after a hint */
     unsigned key_length : 11;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */

@@ -3,12 +3,16 @@
 
 #include "webhook/common/clock.h"
 #include "webhook/facts/session.h"
+#include "webhook/facts/turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { TICK_MAX_MS = 1000 };
+enum {
+    TICK_MAX_MS = 1000,
+    ASKED_AT_ONCE = 32, /* artifacts; the others wait for their turn */
+};
 
 /* A review that waits; it lives until the review has released it and no entry names it any more. */
 struct fact_waiter {
@@ -16,13 +20,19 @@ struct fact_waiter {
     long long deadline_ms;
     unsigned missing, references;
     bool woken;
+    struct turn_review turns; /* what of it waits to be asked */
+    char *namespace_;
     void (*wake)(void *context);
     void *context;
 };
 
+/* A review waits for an entry. */
 struct fact_waiter_link {
-    struct fact_waiter_link *next;
+    struct turn turn;              /* the first member: turns_take gives its address */
+    struct fact_waiter_link *next; /* of the entry */
     struct fact_waiter *waiter;
+    struct session *session;
+    struct fact_entry *entry;
 };
 
 struct facts {
@@ -36,6 +46,8 @@ struct facts {
     struct fact_waiter *waiters;
     bool stopping, waking_all;
     bool all_findings; /* also those below every threshold are kept */
+    struct turns turns;
+    unsigned asked, queued; /* artifacts that are being asked for, and that wait for their turn */
     unsigned long long hits, misses, late, waits;
     unsigned suspended;
 };
@@ -141,8 +153,29 @@ const struct fact_source *facts_source(const struct facts *facts)
 
 static void unreference(struct fact_waiter *waiter)
 {
-    if (--waiter->references == 0)
+    if (--waiter->references == 0) {
+        free(waiter->namespace_);
         free(waiter);
+    }
+}
+
+/* Nobody asks for the entry on this review's behalf any more. */
+static void withdraw(struct facts *facts, struct fact_waiter *waiter)
+{
+    for (struct turn *turn; (turn = waiter->turns.first);) {
+        struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
+        struct fact_waiter_link **at = &link->entry->waiters;
+        turns_remove(&facts->turns, turn);
+        while (*at != link)
+            at = &(*at)->next;
+        *at = link->next;
+        if (!link->entry->waiters && !link->entry->started) {
+            link->entry->asking = 0;
+            facts->queued--;
+        }
+        unreference(waiter);
+        free(link);
+    }
 }
 
 /* With the lock held: resuming a connection takes no other lock of ours. */
@@ -151,33 +184,70 @@ static void wake(struct facts *facts, struct fact_waiter *waiter)
     if (waiter->woken)
         return;
     waiter->woken = true;
+    withdraw(facts, waiter);
     *(waiter->previous ? &waiter->previous->next : &facts->waiters) = waiter->next;
     if (waiter->next)
         waiter->next->previous = waiter->previous;
     waiter->wake(waiter->context);
 }
 
+/* The artifact that an entry is about. */
+static struct artifact_key key_of(const struct fact_entry *entry)
+{
+    struct slice text = slice_of(entry->key, entry->key_length);
+    size_t slash = slice_find(text, '/'), at = slice_find(text, '@');
+    if (at == text.len)
+        at = slice_find_last(text, ':');
+    return (struct artifact_key){slice_head(text, slash),
+                                 slice_of(text.base + slash + 1, at - slash - 1),
+                                 slice_from_index(text, at + 1)};
+}
+
+static void start_next(struct facts *facts)
+{
+    struct turn *turn;
+    while (facts->asked < ASKED_AT_ONCE && (turn = turns_take(&facts->turns))) {
+        const struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
+        struct fact_entry *entry = link->entry;
+        if (entry->started)
+            continue; /* on another review's behalf */
+        struct artifact_key key = key_of(entry);
+        entry->started = true;
+        facts->asked++;
+        facts->queued--;
+        session_ask(link->session, entry, &key);
+    }
+}
+
 void facts_entry_done(struct facts *facts, struct fact_entry *entry)
 {
     struct fact_waiter_link *link = entry->waiters, *next;
-    entry->asking = false;
+    entry->started = false;
+    entry->asking = 0;
     entry->waiters = NULL;
     for (; link; link = next) {
         next = link->next;
+        turns_remove(&facts->turns, &link->turn);
         if (--link->waiter->missing == 0)
             wake(facts, link->waiter);
         unreference(link->waiter);
         free(link);
     }
+    facts->asked--;
+    start_next(facts);
 }
 
-static void wait_for(struct fact_entry *entry, struct fact_waiter *waiter)
+static void wait_for(struct facts *facts, struct session *session, struct fact_entry *entry,
+                     struct fact_waiter *waiter)
 {
     struct fact_waiter_link *link = memory_allocate_zeroed(1, sizeof(*link));
-    *link = (struct fact_waiter_link){entry->waiters, waiter};
+    *link = (struct fact_waiter_link){
+        .next = entry->waiters, .waiter = waiter, .session = session, .entry = entry};
     entry->waiters = link;
     waiter->missing++;
     waiter->references++;
+    if (!entry->started)
+        turns_add(&facts->turns, &waiter->turns, &link->turn);
 }
 
 /* Sees to it that the fact is asked for; joins a question that is under way. */
@@ -195,27 +265,28 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return; /* asked a moment ago, and Harbor did not answer */
     if (now < session->quiet_until_ms && !entry->asking)
         return; /* it said 429, and when it may be asked again */
-    wait_for(entry, waiter);
-    if (entry->asking) {
-        entry->asking_needs |= question->needs & 7;
-        return;
+    if (!entry->asking) {
+        entry->outdated = false;
+        facts->queued++;
     }
-    entry->asking = true;
-    entry->outdated = false;
-    entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
-    session_ask(session, entry, &question->key);
+    entry->asking |= (question->needs | FACT_PRESENT) & FACT_ALL;
+    wait_for(facts, session, entry, waiter);
 }
 
-struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
-                              size_t count, long long deadline_ms, void (*wake_up)(void *context),
-                              void *context)
+struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *asker,
+                              const struct fact_question *questions, size_t count,
+                              long long deadline_ms, void (*wake_up)(void *context), void *context)
 {
     struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
     *waiter = (struct fact_waiter){
         .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    waiter->namespace_ = memory_copy_slice(asker->namespace_);
+    waiter->turns.namespace_ = slice_of(waiter->namespace_, asker->namespace_.len);
+    waiter->turns.last_of_all = asker->dry_run;
     facts_lock(facts);
     for (size_t i = 0; i < count && !facts->waking_all; i++)
         ask_one(facts, &questions[i], waiter);
+    start_next(facts);
     bool waits = waiter->missing > 0;
     if (waits) {
         waiter->next = facts->waiters;
@@ -229,7 +300,7 @@ struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *q
     facts_unlock(facts);
     if (waits)
         return waiter;
-    free(waiter);
+    unreference(waiter);
     return NULL;
 }
 
@@ -252,7 +323,10 @@ void facts_wake_all(struct facts *facts)
 
 unsigned facts_pending(struct facts *facts)
 {
-    return http_client_pending(facts->client);
+    facts_lock(facts);
+    unsigned pending = facts->queued + http_client_pending(facts->client);
+    facts_unlock(facts);
+    return pending;
 }
 
 unsigned facts_suspended(struct facts *facts)
@@ -519,7 +593,7 @@ void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_f
         .waits = facts->waits,
         .late = facts->late,
         .suspended = facts->suspended,
-        .pending = http_client_pending(facts->client),
+        .pending = facts->queued + http_client_pending(facts->client),
     };
     for (const struct session *s = facts->sessions; s; s = s->next) {
         struct harbor_figures *harbor = &ret->harbors[ret->harbor_count++];

@@ -32,13 +32,19 @@ const struct fact_source *facts_source(const struct facts *facts);
 /* A review that waits. */
 struct fact_waiter;
 
-/* Asks all the questions at once. NULL where none of them will be answered later than now: decide
- * at once, for good. Else `wake` is called exactly once, from another thread: when all are
- * answered, at the deadline (monotonic ms), or by facts_wake_all; it must not block. Then call
- * facts_release. */
-struct fact_waiter *facts_ask(struct facts *facts, const struct fact_question *questions,
-                              size_t count, long long deadline_ms, void (*wake)(void *context),
-                              void *context);
+/* On whose behalf something is asked: shares of Harbor's time are by namespace, then by review. */
+struct fact_asker {
+    struct slice namespace_; /* copied */
+    bool dry_run;            /* all others come first */
+};
+
+/* Asks all the questions, a few at a time. NULL where none of them will be answered later than now:
+ * decide at once, for good. Else `wake` is called exactly once, from another thread: when all are
+ * answered, at the deadline (monotonic ms), or by facts_wake_all; it must not block. What has not
+ * had its turn by then is not asked any more. Then call facts_release. */
+struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *asker,
+                              const struct fact_question *questions, size_t count,
+                              long long deadline_ms, void (*wake)(void *context), void *context);
 void facts_release(struct facts *facts, struct fact_waiter *waiter);
 
 /* Wakes everybody; from now on facts_ask gives NULL. Before the server stops. */

@@ -30,7 +30,7 @@ static bool finish(struct ask *ask, long ms)
     if (ask->progress->fact.unauthorized)
         knows |= FACT_PRESENT | FACT_SERVABLE | FACT_SCAN;
     /* somebody joined who needs more, or what was asked has changed meanwhile */
-    if ((entry->asking_needs & ~knows) || entry->outdated) {
+    if ((entry->asking & ~knows) || entry->outdated) {
         entry->outdated = false;
         artifact_ask_begin(ask);
         return true;
@@ -452,7 +452,7 @@ void artifact_ask_begin(struct ask *ask)
 {
     struct session *session = ask->session;
     struct buffer path = {0};
-    ask->asked = ask->entry->asking_needs;
+    ask->asked = ask->entry->asking;
     if (ask->progress) { /* another round */
         ask->progress->fact = (struct artifact_fact){0};
         ask->progress->short_lived = false;

@@ -3,9 +3,9 @@
 
 #include "base/duration.h"
 #include "webhook/common/clock.h"
+#include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
-#include "webhook/options.h"
 #include "webhook/serve/review_log.h"
 #include "webhook/serve/tls.h"
 
@@ -59,6 +59,7 @@ struct call {
     long budget_ms;             /* for an answer, from the headers on */
     struct fact_waiter *waiter; /* while it waits for Harbor */
     bool waited;                /* it did: what is missing now is missing for good */
+    bool too_many;              /* more was missing than could be asked for */
 };
 
 static double seconds_since(struct timespec then)
@@ -217,10 +218,13 @@ static void wait_for_facts(struct server *server, struct call *call,
                            const struct admission *admission)
 {
     const struct decisions *decisions = &admission->decisions;
+    const struct fact_asker asker = {admission->review.namespace_, admission->review.dry_run};
     call->waited = true;
+    call->too_many = decisions->too_many;
     MHD_suspend_connection(call->connection);
-    call->waiter = facts_ask(server->state->facts, decisions->missing, decisions->missing_count,
-                             call->began_ms + call->budget_ms, wake_call, call);
+    call->waiter =
+        facts_ask(server->state->facts, &asker, decisions->missing, decisions->missing_count,
+                  call->began_ms + call->budget_ms, wake_call, call);
     if (!call->waiter)
         MHD_resume_connection(call->connection);
 }
@@ -259,6 +263,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .facts = facts_source(server->state->facts),
         .now = (long long)time(NULL),
         .last_chance = call->waited,
+        .asked_too_many = call->too_many,
     };
     bool answered = admit(&request, &arena, &out, &admission, &error);
     if (answered && admission.waiting) {

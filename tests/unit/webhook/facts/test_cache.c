@@ -73,16 +73,16 @@ static void test_keeps_what_is_asked(void **state)
     struct fact_cache cache;
     fact_cache_init(&cache, 2);
     struct fact_entry *a = fact_cache_add(&cache, SLICE("a"));
-    a->asking = true;
+    a->asking = FACT_PRESENT;
     struct fact_entry *b = fact_cache_add(&cache, SLICE("b"));
     assert_non_null(fact_cache_add(&cache, SLICE("c"))); /* in place of b, though a is older */
     assert_ptr_equal(fact_cache_find(&cache, SLICE("a")), a);
     assert_null(fact_cache_find(&cache, SLICE("b")));
     b = fact_cache_find(&cache, SLICE("c"));
-    b->asking = true;
+    b->asking = FACT_PRESENT;
     assert_null(fact_cache_add(&cache, SLICE("d")));
     assert_int_equal(cache.count, 2);
-    a->asking = false;
+    a->asking = 0;
     assert_non_null(fact_cache_add(&cache, SLICE("d")));
     assert_null(fact_cache_find(&cache, SLICE("a")));
     check_list(&cache);
