@@ -1,14 +1,14 @@
 /* `plan`: what would happen to every image in manifests, and why. */
 #include "admit/admit.h"
 #include "base/map.h"
-#include "webhook/commands.h"
 #include "webhook/cli/facts_option.h"
-#include "webhook/common/files.h"
 #include "webhook/cli/live_facts.h"
 #include "webhook/cli/manifests.h"
 #include "webhook/cli/plan_table.h"
-#include "webhook/common/policy_files.h"
 #include "webhook/cli/rivals.h"
+#include "webhook/commands.h"
+#include "webhook/common/files.h"
+#include "webhook/common/policy_files.h"
 #include "json/pointer.h"
 
 #include <stdio.h>
@@ -333,32 +333,12 @@ static void begin_output(struct plan *plan)
     json_begin_array(&plan->w);
 }
 
-static void write_findings(struct plan *plan, bool warnings)
-{
-    struct json_writer *w = &plan->w;
-    json_key(w, warnings ? "warnings" : "errors");
-    json_begin_array(w);
-    for (size_t i = 0; i < plan->diagnostics.count; i++) {
-        const struct diagnostic *d = &plan->diagnostics.items[i];
-        if (d->warning != warnings)
-            continue;
-        struct arena arena = {0};
-        json_begin_object(w);
-        json_member(w, "document",
-                    arena_format(&arena, "%.*s:%d", SLICE_ARGS(d->at.file), d->at.line));
-        json_member(w, "message", d->message);
-        json_end_object(w);
-        arena_done(&arena);
-    }
-    json_end_array(w);
-}
-
 static void end_json(struct plan *plan)
 {
     struct json_writer *w = &plan->w;
     json_end_array(w);
-    write_findings(plan, false);
-    write_findings(plan, true);
+    diagnostics_write(&plan->diagnostics, false, true, w);
+    diagnostics_write(&plan->diagnostics, true, true, w);
     json_key(w, "summary");
     json_begin_object(w);
     json_member_number(w, "images", (long long)plan->images);
