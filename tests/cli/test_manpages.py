@@ -113,7 +113,8 @@ def test_options_that_are_needed_say_so(program, command):
 def test_defaults_are_the_same(program, command):
     of_help, of_page = help_options(help_of(program, command)), man_options(PAGES[command])
     for name, (_, text) in of_help.items():
-        default = re.search(r"\b[Dd]efault:? ([\w\[\]:]+)", text)
+        default = re.search(r"\bDefault: ([\w\[\]:]+)", text)
+        assert ("default" in text.lower()) == bool(default), "each default is said in one way"
         if default and default[1] not in ("the", "none"):
             assert re.search(
                 rf"Default: (\*?){re.escape(default[1])}", of_page[name][1].replace("\\", "")

@@ -176,12 +176,7 @@ int command_check(int argc, char **argv)
     static const char *const outputs[] = {"text", "json", NULL};
     struct check check = {0};
     const struct option_spec options[] = {
-        {.name = "policies",
-         .kind = OPTION_TEXTS,
-         .target = &check.policies,
-         .value = "PATH",
-         .required = true,
-         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        OPTION_POLICIES(&check.policies),
         {.name = "cases",
          .kind = OPTION_TEXTS,
          .target = &check.cases,
@@ -192,13 +187,7 @@ int command_check(int argc, char **argv)
          .target = &check.namespaces_file,
          .value = "FILE",
          .help = "Names of namespaces: those that no Policy claims are listed."},
-        {.name = "output",
-         .short_name = 'o',
-         .kind = OPTION_WORD,
-         .target = &check.output,
-         .value = "text|json",
-         .words = outputs,
-         .help = "Default text."},
+        OPTION_OUTPUT(&check.output, "text|json", outputs, "How the answer is written."),
     };
     const struct command_spec command = {
         .name = "check",
