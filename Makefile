@@ -24,7 +24,7 @@ OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-
 endif
 CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -Isrc -I. $(WARNINGS) -Werror $(OPTIMISE) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now -Wl,--as-needed) $(LDFLAGS)
-LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
+LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -ljansson -lcrypto -lpthread
 
 LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
 WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c webhook/*/*.c))
@@ -84,14 +84,14 @@ $(BINARY): $(call object,$(WEBHOOK_SOURCES)) $(LIB)
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(filter-out %/main.o,$(call object,$(WEBHOOK_SOURCES))) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_TESTS)
 
 # a fuzz target linked with a main that feeds it files: the corpora as ordinary tests
 $(BUILD)/fuzz/%-replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 fuzz-replays: $(FUZZ_REPLAYS)
 fuzz-objects: $(call object,$(FUZZ_SOURCES)) $(LIB)
 
@@ -146,7 +146,7 @@ fuzz:
 BENCH := $(addprefix $(BUILD)/bench/,fixed engine jansson harbor client)
 $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D); echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 ## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook
 bench: $(BINARY) $(BENCH)

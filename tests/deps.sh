@@ -4,9 +4,10 @@
 # `deps.sh line build` only prints the line. None of the packages starts a daemon.
 set -euo pipefail
 
-build=(gcc make libc6-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libssl-dev libcurl4-openssl-dev)
+build=(gcc make libc6-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libssl-dev libcurl4-openssl-dev
+    libjansson-dev)
 run=("${build[@]}" python3)
-test=("${run[@]}" git libcmocka-dev libjansson-dev clang libclang-rt-14-dev clang-format
+test=("${run[@]}" git libcmocka-dev clang libclang-rt-14-dev clang-format
     python3-pytest python3-yaml shellcheck pmccabe scdoc man-db zsh curl iproute2 openssl
     ca-certificates buildah runc containernetworking-plugins valgrind wrk gnutls-bin)
 

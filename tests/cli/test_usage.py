@@ -31,7 +31,7 @@ def test_version(program):
     version = program("version").out
     assert program("--version").out == version
     assert version.startswith("harbor-pilot ") and "commit" in version.splitlines()[0]
-    for library in ("libmicrohttpd", "GnuTLS", "OpenSSL", "libyaml"):
+    for library in ("libmicrohttpd", "GnuTLS", "OpenSSL", "libyaml", "jansson"):
         assert library in version
     assert program("version", "extra", status=2).err
 
