@@ -293,7 +293,7 @@ static bool read_templates(struct plan *plan)
         size_t dot = slice_find(name, '.');
         plan->paths[i] =
             (struct template_path){slice_from_index(name, dot + 1), slice_head(name, dot), pointer};
-        if (dot == 0 || pointer.len == 0 || !json_is_pointer(pointer)) {
+        if (dot == 0 || dot + 1 >= name.len || pointer.len == 0 || !json_is_pointer(pointer)) {
             usage_error("--template is `%s`, expected KIND.GROUP=/json/pointer such as "
                         "`Rollout.argoproj.io=/spec/template`",
                         plan->templates.items[i]);
@@ -453,6 +453,8 @@ static int finish(struct plan *plan)
         return EXIT_UNKNOWN;
     if (plan->outcomes[GATE_DENY])
         return EXIT_BAD_ANSWER;
+    if (plan->expect_all_moved && plan->images == 0)
+        return EXIT_UNKNOWN; /* nothing was seen: a pipeline that renders nothing must not pass */
     return plan->expect_all_moved && moved < plan->images ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 
