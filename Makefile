@@ -24,7 +24,7 @@ OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-
 endif
 CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -Isrc -I. $(WARNINGS) -Werror $(OPTIMISE) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now -Wl,--as-needed) $(LDFLAGS)
-LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -lcrypto -lpthread
+LIBS := -lcurl -lmicrohttpd -lgnutls -lyaml -ljansson -lcrypto -lpthread
 
 LIB_SOURCES := $(sort $(wildcard src/*/*.c) $(wildcard certs/*.c))
 WEBHOOK_SOURCES := $(sort $(wildcard webhook/*.c webhook/*/*.c))
@@ -37,7 +37,15 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
-.PHONY: all help deps run test test-harbor check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects
+.PHONY: all help deps run test test-harbor check bench fuzz lint format model mutation man install clean unit \
+	fuzz-replays fuzz-objects
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# for a recipe that needs a tool: where it is missing, the line that installs it
+need = command -v $(1) >/dev/null || { echo '$(1) is missing. As root, type:' >&2; \
+	bash tests/deps.sh line $(or $(2),test) >&2; exit 2; }
 
 ## make            build/harbor-pilot
 all: $(BINARY)
@@ -59,6 +67,7 @@ $(BUILD)/obj/webhook/version.o: $(BUILD)/commit
 
 # files that change only when their content does
 $(BUILD)/flags: FORCE
+	@$(call need,$(firstword $(CC)),$(if $(findstring clang,$(CC)),test,build))
 	@mkdir -p $(@D); echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' >$@
@@ -75,14 +84,14 @@ $(BINARY): $(call object,$(WEBHOOK_SOURCES)) $(LIB)
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(filter-out %/main.o,$(call object,$(WEBHOOK_SOURCES))) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
 unit: $(UNIT_TESTS)
 
 # a fuzz target linked with a main that feeds it files: the corpora as ordinary tests
 $(BUILD)/fuzz/%-replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 fuzz-replays: $(FUZZ_REPLAYS)
 fuzz-objects: $(call object,$(FUZZ_SOURCES)) $(LIB)
 
@@ -102,7 +111,7 @@ test:
 	@bash tests/deps.sh test
 	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py test
 
-## make check      the part of it that takes under a minute
+## make check      the part of it that takes two minutes
 check:
 	@bash tests/deps.sh test
 	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py check
@@ -116,7 +125,13 @@ test-harbor: $(BINARY)
 
 ## make lint       layers, banned functions, format, documentation; and the longest functions
 lint:
+	@$(call need,pmccabe) && $(call need,clang-format)
 	@/usr/bin/python3 tests/lint/lint.py --verbose
+
+## make format     the format of .clang-format, in place
+format:
+	@$(call need,clang-format)
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
 ## make model      random policies and Pods against the model of the rules: ROUNDS=n
 model: $(BINARY)
@@ -131,7 +146,7 @@ fuzz:
 BENCH := $(addprefix $(BUILD)/bench/,fixed engine jansson harbor client)
 $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D); echo '  LINK  $@'
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -ljansson $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 ## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook
 bench: $(BINARY) $(BENCH)
@@ -146,8 +161,18 @@ mutation:
 ## make man        the man pages, in build/man
 man: $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
 $(BUILD)/man/%: docs/man/%.scd
+	@$(call need,scdoc)
 	@mkdir -p $(@D)
 	scdoc <$< >$@
+
+## make install    the binary, the man pages and the shells' completion, below PREFIX=/usr/local (DESTDIR=…)
+install: $(BINARY) man
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/harbor-pilot
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(BUILD)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 docs/completion/harbor-pilot.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/harbor-pilot
+	install -D -m 644 docs/completion/_harbor-pilot $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_harbor-pilot
 
 ## make clean      removes what was built
 clean:

@@ -1,16 +1,13 @@
 /* The program: finds the command by its name. */
 #include "webhook/commands.h"
+#include "webhook/interface.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-} commands[] = {
+static const struct command commands[] = {
     {"serve", command_serve, "the admission webhook server"},
     {"check", command_check, "validate policies and run their cases"},
     {"plan", command_plan, "what would happen to every image, and why"},
@@ -59,6 +56,8 @@ int main(int argc, char **argv)
         show_help(stderr);
         return EXIT_USAGE;
     }
+    if (argc == 3 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "--dump-interface") == 0)
+        return finish_output(interface_dump(commands, COMMAND_COUNT));
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         show_help(stdout);

@@ -102,14 +102,19 @@ static bool set_option(const struct option_spec *option, const char *value)
     return false;
 }
 
-/* HARBOR_PILOT_BIND_ADDRESS for bind-address; others of that prefix are ignored, since Kubernetes
- * makes some of its own for every Service. */
+void option_variable(const struct option_spec *option, char ret[static OPTION_VARIABLE_SIZE])
+{
+    snprintf(ret, OPTION_VARIABLE_SIZE, "HARBOR_PILOT_%s", option->name);
+    for (char *c = ret; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+/* Other variables of the prefix are ignored, since Kubernetes makes some of its own for every
+ * Service. */
 static bool set_from_environment(const struct option_spec *option, bool *ret_given)
 {
-    char name[100];
-    size_t len = (size_t)snprintf(name, sizeof(name), "HARBOR_PILOT_%s", option->name);
-    for (size_t i = 0; i < len && i < sizeof(name); i++)
-        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+    char name[OPTION_VARIABLE_SIZE];
+    option_variable(option, name);
     const char *value = getenv(name);
     if (!value || !*value)
         return true;
@@ -134,10 +139,14 @@ static void print_help(const struct command_spec *command)
         char left[80], text[4] = {'-', option->short_name, ',', 0};
         snprintf(left, sizeof(left), "%s %s%s%s%s", option->short_name ? text : "   ", "--",
                  option->name, option->value ? " " : "", option->value ? option->value : "");
-        if (strlen(left) <= 34)
-            printf("  %-34s %s\n", left, option->help);
+        if (strlen(left) > 34)
+            printf("  %s\n  %-34s ", left, "");
         else
-            printf("  %s\n  %-34s %s\n", left, "", option->help);
+            printf("  %-34s ", left);
+        printf("%s", option->help);
+        if (option->preset)
+            printf(" Default: %s.", option->preset);
+        putchar('\n');
     }
     printf("  %-34s %s\n", "    --help", "Show this text.");
     if (command->environment)
@@ -223,9 +232,25 @@ static bool finish(const struct parsing *p)
     return true;
 }
 
+static struct {
+    void (*visit)(const struct command_spec *command, void *context);
+    void *context;
+} describing;
+
+void options_describe_to(void (*visit)(const struct command_spec *command, void *context),
+                         void *context)
+{
+    describing.visit = visit;
+    describing.context = context;
+}
+
 enum options_result options_parse(const struct command_spec *command, int argc, char **argv,
                                   struct text_list *positionals)
 {
+    if (describing.visit) {
+        describing.visit(command, describing.context);
+        return OPTIONS_HELP_SHOWN;
+    }
     bool *given = memory_allocate_zeroed(command->option_count, sizeof(*given));
     struct parsing p = {command, argc, argv, 1, given};
     enum options_result result = OPTIONS_GO;

@@ -32,13 +32,36 @@ struct option_spec {
     const char *name; /* without the dashes */
     char short_name;  /* or NUL */
     enum option_kind kind;
-    void *target;      /* set when the option is given; else it keeps its default */
-    const char *value; /* what stands for the value in --help: "FILE" */
-    const char *help;  /* one sentence */
+    void *target;       /* set when the option is given; else it keeps its default */
+    const char *value;  /* what stands for the value in --help: "FILE" */
+    const char *help;   /* one sentence */
+    const char *preset; /* what holds where it is not given, for --help; or NULL */
     bool required;
     long least, most;         /* of OPTION_NUMBER; least also of OPTION_DURATION, in ms */
     const char *const *words; /* of OPTION_WORD, NULL-terminated */
 };
+
+/* Options that commands share. */
+#define OPTION_POLICIES(list)                                                                      \
+    {                                                                                              \
+        .name = "policies", .kind = OPTION_TEXTS, .target = (list), .value = "PATH",               \
+        .required = true,                                                                          \
+        .help = "A policy file, or a directory of *.yaml; may be given several times."             \
+    }
+#define OPTION_OUTPUT(index, form, names, text)                                                    \
+    {                                                                                              \
+        .name = "output", .short_name = 'o', .kind = OPTION_WORD, .target = (index),               \
+        .value = (form), .words = (names), .preset = (names)[0], .help = (text)                    \
+    }
+#define OPTION_FACTS(file)                                                                         \
+    {                                                                                              \
+        .name = "facts", .kind = OPTION_TEXT, .target = (file), .value = "FILE",                   \
+        .preset = "as if nothing had to be known", .help = "What Harbor knows, from a file."       \
+    }
+#define OPTION_LIVE(flag)                                                                          \
+    {                                                                                              \
+        .name = "live", .kind = OPTION_FLAG, .target = (flag), .help = "Ask Harbor."               \
+    }
 
 struct command_spec {
     const char *name;      /* "serve", "certs init" */
@@ -60,6 +83,15 @@ enum options_result {
  * Shows --help itself. */
 enum options_result options_parse(const struct command_spec *command, int argc, char **argv,
                                   struct text_list *positionals);
+
+/* From now on options_parse hands the command to `visit` in place of parsing, and returns
+ * OPTIONS_HELP_SHOWN; NULL ends it. For `help --dump-interface`. */
+void options_describe_to(void (*visit)(const struct command_spec *command, void *context),
+                         void *context);
+
+/* HARBOR_PILOT_BIND_ADDRESS for bind-address. */
+enum { OPTION_VARIABLE_SIZE = 100 };
+void option_variable(const struct option_spec *option, char ret[static OPTION_VARIABLE_SIZE]);
 
 void text_list_add(struct text_list *list, const char *text);
 

@@ -4,6 +4,7 @@
 #include "webhook/commands.h"
 
 #include <gnutls/gnutls.h>
+#include <jansson.h>
 #include <microhttpd.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -34,8 +35,8 @@ int command_version(int argc, char **argv)
     if (result != OPTIONS_GO)
         return result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_FINE;
     printf("harbor-pilot %s (commit %s)\n", version_number(), version_commit());
-    printf("libmicrohttpd %s\nGnuTLS %s\nOpenSSL %s\nlibyaml %s\n", MHD_get_version(),
+    printf("libmicrohttpd %s\nGnuTLS %s\nOpenSSL %s\nlibyaml %s\njansson %s\n", MHD_get_version(),
            gnutls_check_version(NULL), OpenSSL_version(OPENSSL_VERSION_STRING),
-           yaml_get_version_string());
+           yaml_get_version_string(), jansson_version_str());
     return EXIT_FINE;
 }

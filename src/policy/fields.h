@@ -22,6 +22,10 @@ struct field {
 
 #define FIELD_ERROR(p, value, ...) diagnostics_error((p)->diagnostics, (value)->at, __VA_ARGS__)
 
+/* The keys of `spec` of each kind, in the order of the parser's own tables; NULL past the end. */
+const char *harbor_field_key(int index);
+const char *policy_field_key(int index);
+
 /* Reads each pair of the map by its field; unknown keys, those that stand twice and required ones
  * that are missing are errors. A field whose value is nothing counts as left out, as in
  * Kubernetes. `what` names the map in messages. */

@@ -321,6 +321,19 @@ static const struct field policy_spec_fields[] = {
     {"findings", findings_read, false},
 };
 
+#define KEY_AT(fields, index)                                                                      \
+    ((size_t)(index) < sizeof(fields) / sizeof(*(fields)) ? (fields)[index].key : NULL)
+
+const char *harbor_field_key(int index)
+{
+    return KEY_AT(harbor_spec_fields, index);
+}
+
+const char *policy_field_key(int index)
+{
+    return KEY_AT(policy_spec_fields, index);
+}
+
 /* --- documents --- */
 
 struct header {

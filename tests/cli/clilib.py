@@ -206,7 +206,7 @@ def check_plan(plan):
         reason = image["rewrite"]["reason"]
         reasons[reason] = reasons.get(reason, 0) + 1
     for finding in plan["errors"] + plan["warnings"]:
-        assert {"document", "message"} <= finding.keys() and finding["message"], finding
+        assert finding.keys() == {"document", "file", "line", "column", "message"} and finding["message"], finding
     summary = plan["summary"]
     assert {"images", "rewrite", "keep", "deny", "warn", "reasons"} <= summary.keys(), summary
     assert summary["reasons"] == reasons and summary["images"] == len(plan["images"]), summary

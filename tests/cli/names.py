@@ -1,7 +1,5 @@
-"""Every name that the project promises to users, by the man page in which it stands. A name that is
-promised and not built yet is in NOT_BUILT; the pages that mention it say so."""
-
-COMMANDS = ["serve", "check", "plan", "explain", "certs", "version"]
+"""Names that the man pages promise to users, by the page in which each stands; commands, options, reasons
+and fields are read out of the program."""
 
 NAMES = {
     "harbor-pilot.1": [
@@ -62,8 +60,4 @@ NAMES = {
         "failed", "expected", "got", "owner=", "hash=", "facts=", "keep:", "deny:"],
     "harbor-pilot-certs.1": [
         "ca.crt", "ca.key", "tls.crt", "tls.key"],
-}
-
-NOT_BUILT = {
-    "harbor-pilot-serve.1": ["--client-ca-file"],
 }

@@ -296,3 +296,16 @@ def test_namespaces(program, folder, tmp_path):
     assert check(program, folder, "--namespaces", tmp_path / "missing", status=2)["errors"][0][
         "file"
     ] == str(tmp_path / "missing")
+
+
+def test_yml_beside_yaml(program, tmp_path):
+    """Both endings of policies, in the order of names, and hidden names left out."""
+    (tmp_path / "a.yaml").write_text(HARBOR)
+    (tmp_path / "b.yml").write_text(policy("p", "{namespaces: [a]}"))
+    (tmp_path / ".c.yml").write_text("nonsense")
+    (tmp_path / "d.yml.orig").write_text("nonsense")
+    result = program("check", "--policies", tmp_path)
+    assert "1 policies, 0 errors" in result.out
+    (tmp_path / "b.cases").write_text("nonsense\n")
+    one = program("check", "--policies", tmp_path / "a.yaml", "--policies", tmp_path / "b.yml", status=2)
+    assert "b.cases:1" in one.err, "the cases beside one file"

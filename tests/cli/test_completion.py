@@ -6,9 +6,8 @@ import subprocess
 
 import pytest
 
-from names import COMMANDS
 from shells import COMPLETION, Shell
-from test_manpages import PAGES, help_of, help_options
+from test_manpages import PAGES, commands_of, help_of, help_options
 
 FILES = ["apps.yaml", "with space.yaml", "policies/"]
 
@@ -50,7 +49,7 @@ def forms(program, command):
 
 def test_commands(shell, program):
     listed = set(re.findall(r"^  ([a-z]+) ", program("--help").out, re.M))
-    assert listed == set(COMMANDS)
+    assert listed == commands_of(program)
     assert {o for o in shell.offers("harbor-pilot ") if not o.startswith("-")} == listed
     assert shell.offers("harbor-pilot ex") == ["explain"]
     assert {"--help", "--version"} <= set(shell.offers("harbor-pilot --"))

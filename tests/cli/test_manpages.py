@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from clilib import PATIENCE, PLAIN, REASONS, ROOT
-from names import COMMANDS, NAMES, NOT_BUILT
+from clilib import GATE_REASONS, PATIENCE, PLAIN, REASONS, ROOT
+from names import NAMES
 
 MAN = ROOT / "docs" / "man"
 PAGES = {
@@ -68,7 +68,49 @@ def example_of(text):
     return re.search(r"^Example:\n((?:  .*\n)+)", text, re.M)[1]
 
 
+def interface(program):
+    """The program's own tables."""
+    return program("help", "--dump-interface").json()
+
+
+def commands_of(program):
+    return {command["name"].split()[0] for command in interface(program)["commands"]}
+
+
 # --- options ---
+
+
+def test_the_interface_is_what_help_shows(program):
+    """Every option of every command, with its value and default; the pages are compared with --help."""
+    for command in interface(program)["commands"]:
+        said = help_of(program, command["name"])
+        shown = help_options(said) if command["options"] else {}
+        assert [name[2:] for name in shown if name != "--help"] == [
+            option["name"] for option in command["options"]
+        ]
+        for option in command["options"]:
+            form, text = shown["--" + option["name"]]
+            short = f"-{option['short']}, " if "short" in option else ""
+            value = " " + option["value"] if "value" in option else ""
+            assert form == f"{short}--{option['name']}{value}"
+            default = f" Default: {option['default']}." if "default" in option else ""
+            assert text == option["help"] + default
+            assert ("environment" in option) == (command["name"] == "serve")
+
+
+def test_reasons_are_those_of_the_program(program):
+    said = interface(program)
+    assert said["reasons"] == REASONS and said["gateReasons"] == list(GATE_REASONS)
+    assert set(said["gateOutcomes"]) == {"allow", "warn", "deny"}
+    assert said["exitStatuses"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["Harbor", "Policy"])
+def test_fields_of_policies_md_are_those_of_the_parser(program, kind):
+    text = (ROOT / "docs" / "policies.md").read_text()
+    section = re.search(rf"^## {kind}: .*?(?=^## )", text, re.M | re.S)[0]
+    described = set(re.findall(r"^\| `(\w+)[`.]", section, re.M))
+    assert described == set(interface(program)[f"{kind.lower()}Fields"])
 
 
 @pytest.mark.parametrize("command", PAGES)
@@ -113,7 +155,8 @@ def test_options_that_are_needed_say_so(program, command):
 def test_defaults_are_the_same(program, command):
     of_help, of_page = help_options(help_of(program, command)), man_options(PAGES[command])
     for name, (_, text) in of_help.items():
-        default = re.search(r"\b[Dd]efault:? ([\w\[\]:]+)", text)
+        default = re.search(r"\bDefault: ([\w\[\]:]+)", text)
+        assert ("default" in text.lower()) == bool(default), "each default is said in one way"
         if default and default[1] not in ("the", "none"):
             assert re.search(
                 rf"Default: (\*?){re.escape(default[1])}", of_page[name][1].replace("\\", "")
@@ -123,7 +166,7 @@ def test_defaults_are_the_same(program, command):
 def test_commands_of_help_and_page_are_the_same(program):
     of_help = re.findall(r"^  ([a-z]+) ", program("--help").out, re.M)
     of_page = re.findall(r"^\*(\w+)(?: init)?\*$", sections("harbor-pilot.1")["COMMANDS"], re.M)
-    assert sorted(of_help) == sorted(of_page) == sorted(COMMANDS)
+    assert sorted(of_help) == sorted(of_page) == sorted(commands_of(program))
 
 
 # --- the pages ---
@@ -178,17 +221,6 @@ def test_names_stand_in_the_pages(page):
     code = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.M | re.S))
     for name in NAMES[page]:
         assert name in bold or f'"{name}"' in code or any(name in b.split(": ") for b in bold), name
-
-
-@pytest.mark.parametrize("page", NOT_BUILT)
-def test_names_that_are_not_built_are_marked(page):
-    paragraphs = re.split(r"\n(?:\n|(?=\S.*\n\t))", source(page))
-    for name in NOT_BUILT[page]:
-        about = [p for p in paragraphs if f"*{name}*" in p]
-        assert about and all("not built yet" in " ".join(p.lower().split()) for p in about), (
-            name,
-            about,
-        )
 
 
 def test_every_reason_is_explained():

@@ -526,6 +526,8 @@ def test_built_in_kinds_without_a_template(program):
 @pytest.mark.parametrize(
     "wrong",
     [
+        "Rollout=/spec/template",
+        "Rollout.=/spec/template",
         "Rollout.argoproj.io",
         "Rollout.argoproj.io=",
         "=/spec",

@@ -372,7 +372,8 @@ def test_exit_status_of_expect_all_moved(program):
     broken = "---\na: [\n"
     for text, status in (
         (moved, 0),
-        ("", 0),
+        ("", 3),
+        (dump(namespace("loki", "enforce")), 3),
         (kept, 1),
         (dump(pod("nginx", namespace="nobody")), 1),
         (kept + broken, 2),

@@ -1,11 +1,12 @@
 """Command lines that are none, and exit statuses that every command has."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
-from clilib import HERE, OURS, PATIENCE, PLAIN, pod
+from clilib import HERE, OURS, PATIENCE, PLAIN, ROOT, pod
 
 COMMANDS = {
     "serve": ["--policies", OURS, "--tls-cert-file", "x", "--tls-private-key-file", "x"],
@@ -30,7 +31,7 @@ def test_version(program):
     version = program("version").out
     assert program("--version").out == version
     assert version.startswith("harbor-pilot ") and "commit" in version.splitlines()[0]
-    for library in ("libmicrohttpd", "GnuTLS", "OpenSSL", "libyaml"):
+    for library in ("libmicrohttpd", "GnuTLS", "OpenSSL", "libyaml", "jansson"):
         assert library in version
     assert program("version", "extra", status=2).err
 
@@ -199,3 +200,40 @@ def test_certs_init(program, tmp_path):
 def test_a_long_certificate_needs_no_second_option(program, tmp_path):
     """--ca-days was not given, so it cannot be what is wrong."""
     program("certs", "init", "--directory", tmp_path / "c", "--dns-name", "a.b", "--days", "4000")
+
+
+# --- the Makefile ---
+
+
+def make(*args):
+    return subprocess.run(
+        ["make", "-s", "--no-print-directory", *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_a_tool_that_is_missing_is_named_with_the_line_that_installs_it(tmp_path):
+    done = make("CC=no-such-compiler", f"BUILD={tmp_path}")
+    assert done.returncode == 2
+    assert "no-such-compiler is missing" in done.stderr
+    assert "apt-get install" in done.stderr and "libmicrohttpd-dev" in done.stderr
+
+
+def test_help_lists_every_target():
+    """Those that are phony and meant to be typed."""
+    listed = re.findall(r"^make ?([a-z-]*)", make("help").stdout, re.M)
+    assert {"install", "format", "check", "man", "clean"} <= set(listed)
+
+
+def test_install_goes_below_the_prefix(tmp_path):
+    commands = make("-n", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr").stdout
+    for place in (
+        "bin/harbor-pilot",
+        "share/man/man1",
+        "share/bash-completion/completions/harbor-pilot",
+        "share/zsh/site-functions/_harbor-pilot",
+    ):
+        assert f"{tmp_path}/usr/{place}" in commands

@@ -48,7 +48,7 @@ THIRD_PARTY = {
     "openssl": ["certs/authority.c", "certs/inspect.c", "certs/openssl.c", "certs/openssl.h",
                 "src/base/digest.c", "webhook/version.c"],
     "yaml": ["src/yaml/yaml.c", "webhook/version.c"],
-    "jansson": [],
+    "jansson": ["webhook/interface.c", "webhook/version.c"],
     "curl": ["webhook/facts/http_client.c"],
 }
 

@@ -39,14 +39,16 @@ static int init(int argc, char **argv)
          .value = "N",
          .least = 1,
          .most = CERTS_DAYS_MAX,
-         .help = "How long the serving certificate is valid; default 365."},
+         .preset = "365",
+         .help = "How long the serving certificate is valid."},
         {.name = "ca-days",
          .kind = OPTION_NUMBER,
          .target = &ca_days,
          .value = "N",
          .least = 1,
          .most = CERTS_DAYS_MAX,
-         .help = "How long the authority is valid; default 3650, or --days where that is more."},
+         .preset = "3650, or --days where that is more",
+         .help = "How long the authority is valid."},
         {.name = "force", .kind = OPTION_FLAG, .target = &force, .help = "Replace what is there."},
     };
     const struct command_spec command = {

@@ -6,7 +6,6 @@
 #include "webhook/common/policy_files.h"
 #include "json/writer.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +29,12 @@ struct check {
 
 /* --- cases --- */
 
-static void run_file(struct check *check, const char *file)
+static void run_file(void *context, const char *file)
 {
+    struct check *check = context;
     struct buffer text = {0};
     struct error error;
+    file = arena_copy(&check->arena, slice_from(file)).base; /* findings name it */
     check->case_files++;
     if (file_read(file, CASES_MAX_SIZE, &text, &error))
         cases_run(check->set, &check->policies, buffer_slice(&text), slice_from(file),
@@ -44,41 +45,23 @@ static void run_file(struct check *check, const char *file)
     buffer_done(&text);
 }
 
-static int is_case_file(const struct dirent *entry)
-{
-    size_t len = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && len > 6 && strcmp(entry->d_name + len - 6, ".cases") == 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 /* The *.cases beside the policies: of a directory all, of a file FILE.yaml its FILE.cases. */
 static void run_beside(struct check *check, const char *path)
 {
     struct stat status;
     if (stat(path, &status) == 0 && !S_ISDIR(status.st_mode)) {
-        size_t len = strlen(path);
-        if (len > 5 && strcmp(path + len - 5, ".yaml") == 0)
-            len -= 5;
-        struct slice file = arena_format(&check->arena, "%.*s.cases", (int)len, path);
+        struct slice stem = slice_from(path);
+        size_t dot = slice_find_last(stem, '.');
+        struct slice ending = slice_from_index(stem, dot);
+        if (slice_equal(ending, SLICE(".yaml")) || slice_equal(ending, SLICE(".yml")))
+            stem = slice_head(stem, dot);
+        struct slice file = arena_format(&check->arena, "%.*s.cases", SLICE_ARGS(stem));
         if (stat(file.base, &status) == 0)
             run_file(check, file.base);
         return;
     }
-    struct dirent **entries;
-    int count = scandir(path, &entries, is_case_file, by_name);
-    for (int i = 0; i < count; i++) {
-        size_t len = strlen(path);
-        const char *slash = len && path[len - 1] == '/' ? "" : "/";
-        run_file(check,
-                 arena_format(&check->arena, "%s%s%s", path, slash, entries[i]->d_name).base);
-        free(entries[i]);
-    }
-    if (count >= 0)
-        free(entries);
+    static const char *const endings[] = {".cases", NULL};
+    directory_each(path, endings, run_file, check);
 }
 
 /* --- namespaces --- */
@@ -110,32 +93,14 @@ static void read_namespaces(struct check *check)
 
 /* --- output --- */
 
-static void write_findings(struct json_writer *w, const struct check *check, bool warnings)
-{
-    json_key(w, warnings ? "warnings" : "errors");
-    json_begin_array(w);
-    for (size_t i = 0; i < check->diagnostics.count; i++) {
-        const struct diagnostic *d = &check->diagnostics.items[i];
-        if (d->warning != warnings)
-            continue;
-        json_begin_object(w);
-        json_member(w, "file", d->at.file);
-        json_member_number(w, "line", d->at.line);
-        json_member_number(w, "column", d->at.column);
-        json_member(w, "message", d->message);
-        json_end_object(w);
-    }
-    json_end_array(w);
-}
-
 static void print_json(const struct check *check)
 {
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
     json_member_number(&w, "policies", check->set ? (long long)policies_count(check->set) : 0);
-    write_findings(&w, check, false);
-    write_findings(&w, check, true);
+    diagnostics_write(&check->diagnostics, false, false, &w);
+    diagnostics_write(&check->diagnostics, true, false, &w);
     json_key(&w, "cases");
     json_begin_object(&w);
     json_member_number(&w, "passed", (long long)check->results.passed);
@@ -211,12 +176,7 @@ int command_check(int argc, char **argv)
     static const char *const outputs[] = {"text", "json", NULL};
     struct check check = {0};
     const struct option_spec options[] = {
-        {.name = "policies",
-         .kind = OPTION_TEXTS,
-         .target = &check.policies,
-         .value = "PATH",
-         .required = true,
-         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        OPTION_POLICIES(&check.policies),
         {.name = "cases",
          .kind = OPTION_TEXTS,
          .target = &check.cases,
@@ -227,13 +187,7 @@ int command_check(int argc, char **argv)
          .target = &check.namespaces_file,
          .value = "FILE",
          .help = "Names of namespaces: those that no Policy claims are listed."},
-        {.name = "output",
-         .short_name = 'o',
-         .kind = OPTION_WORD,
-         .target = &check.output,
-         .value = "text|json",
-         .words = outputs,
-         .help = "Default text."},
+        OPTION_OUTPUT(&check.output, "text|json", outputs, "How the answer is written."),
     };
     const struct command_spec command = {
         .name = "check",

@@ -1,11 +1,11 @@
 /* `explain`: one image, which Policy decides about it, what, and how to get the other decision. */
 #include "admit/refusal.h"
 #include "image/glob.h"
-#include "webhook/commands.h"
 #include "webhook/cli/facts_option.h"
 #include "webhook/cli/live_facts.h"
-#include "webhook/common/policy_files.h"
 #include "webhook/cli/question.h"
+#include "webhook/commands.h"
+#include "webhook/common/policy_files.h"
 #include "json/writer.h"
 
 #include <stdio.h>
@@ -383,12 +383,7 @@ int command_explain(int argc, char **argv)
     static const char *const modes[] = {"audit", "enforce", NULL};
     struct explain e = {.mode = 1};
     const struct option_spec options[] = {
-        {.name = "policies",
-         .kind = OPTION_TEXTS,
-         .target = &e.policies,
-         .value = "PATH",
-         .required = true,
-         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        OPTION_POLICIES(&e.policies),
         {.name = "namespace",
          .short_name = 'n',
          .kind = OPTION_TEXT,
@@ -400,7 +395,8 @@ int command_explain(int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &e.owner,
          .value = "GROUP/KIND/NAME",
-         .help = "The Pod's direct controller, `core` for the empty group; default: none."},
+         .preset = "none",
+         .help = "The Pod's direct controller, `core` for the empty group."},
         {.name = "pod-template-hash",
          .kind = OPTION_TEXT,
          .target = &e.template_hash,
@@ -416,20 +412,11 @@ int command_explain(int argc, char **argv)
          .target = &e.mode,
          .value = "audit|enforce",
          .words = modes,
-         .help = "The namespace's label; default enforce."},
-        {.name = "facts",
-         .kind = OPTION_TEXT,
-         .target = &e.facts_file,
-         .value = "FILE",
-         .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
-        {.name = "live", .kind = OPTION_FLAG, .target = &e.live, .help = "Ask Harbor."},
-        {.name = "output",
-         .short_name = 'o',
-         .kind = OPTION_WORD,
-         .target = &e.output,
-         .value = "text|json",
-         .words = outputs,
-         .help = "Default text."},
+         .preset = modes[1],
+         .help = "The namespace's label."},
+        OPTION_FACTS(&e.facts_file),
+        OPTION_LIVE(&e.live),
+        OPTION_OUTPUT(&e.output, "text|json", outputs, "How the answer is written."),
     };
     const struct command_spec command = {
         .name = "explain",

@@ -1,14 +1,14 @@
 /* `plan`: what would happen to every image in manifests, and why. */
 #include "admit/admit.h"
 #include "base/map.h"
-#include "webhook/commands.h"
 #include "webhook/cli/facts_option.h"
-#include "webhook/common/files.h"
 #include "webhook/cli/live_facts.h"
 #include "webhook/cli/manifests.h"
 #include "webhook/cli/plan_table.h"
-#include "webhook/common/policy_files.h"
 #include "webhook/cli/rivals.h"
+#include "webhook/commands.h"
+#include "webhook/common/files.h"
+#include "webhook/common/policy_files.h"
 #include "json/pointer.h"
 
 #include <stdio.h>
@@ -294,7 +294,7 @@ static bool read_templates(struct plan *plan)
         size_t dot = slice_find(name, '.');
         plan->paths[i] =
             (struct template_path){slice_from_index(name, dot + 1), slice_head(name, dot), pointer};
-        if (dot == 0 || pointer.len == 0 || !json_is_pointer(pointer)) {
+        if (dot == 0 || dot + 1 >= name.len || pointer.len == 0 || !json_is_pointer(pointer)) {
             usage_error("--template is `%s`, expected KIND.GROUP=/json/pointer such as "
                         "`Rollout.argoproj.io=/spec/template`",
                         plan->templates.items[i]);
@@ -334,32 +334,12 @@ static void begin_output(struct plan *plan)
     json_begin_array(&plan->w);
 }
 
-static void write_findings(struct plan *plan, bool warnings)
-{
-    struct json_writer *w = &plan->w;
-    json_key(w, warnings ? "warnings" : "errors");
-    json_begin_array(w);
-    for (size_t i = 0; i < plan->diagnostics.count; i++) {
-        const struct diagnostic *d = &plan->diagnostics.items[i];
-        if (d->warning != warnings)
-            continue;
-        struct arena arena = {0};
-        json_begin_object(w);
-        json_member(w, "document",
-                    arena_format(&arena, "%.*s:%d", SLICE_ARGS(d->at.file), d->at.line));
-        json_member(w, "message", d->message);
-        json_end_object(w);
-        arena_done(&arena);
-    }
-    json_end_array(w);
-}
-
 static void end_json(struct plan *plan)
 {
     struct json_writer *w = &plan->w;
     json_end_array(w);
-    write_findings(plan, false);
-    write_findings(plan, true);
+    diagnostics_write(&plan->diagnostics, false, true, w);
+    diagnostics_write(&plan->diagnostics, true, true, w);
     json_key(w, "summary");
     json_begin_object(w);
     json_member_number(w, "images", (long long)plan->images);
@@ -474,6 +454,8 @@ static int finish(struct plan *plan)
         return EXIT_UNKNOWN;
     if (plan->outcomes[GATE_DENY])
         return EXIT_BAD_ANSWER;
+    if (plan->expect_all_moved && plan->images == 0)
+        return EXIT_UNKNOWN; /* nothing was seen: a pipeline that renders nothing must not pass */
     return plan->expect_all_moved && moved < plan->images ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 
@@ -523,12 +505,7 @@ int command_plan(int argc, char **argv)
     static const char *const modes[] = {"audit", "enforce", NULL};
     struct plan plan = {.assumed_mode = 1};
     const struct option_spec options[] = {
-        {.name = "policies",
-         .kind = OPTION_TEXTS,
-         .target = &plan.policies,
-         .value = "PATH",
-         .required = true,
-         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        OPTION_POLICIES(&plan.policies),
         {.name = "filename",
          .short_name = 'f',
          .kind = OPTION_TEXTS,
@@ -540,18 +517,15 @@ int command_plan(int argc, char **argv)
          .target = &plan.assumed_mode,
          .value = "audit|enforce",
          .words = modes,
-         .help = "For namespaces whose label is not in the input; default enforce."},
+         .preset = modes[1],
+         .help = "For namespaces whose label is not in the input."},
         {.name = "template",
          .kind = OPTION_TEXTS,
          .target = &plan.templates,
          .value = "KIND=/json/pointer",
          .help = "Where a custom kind keeps its Pod template: Rollout.argoproj.io=/spec/template"},
-        {.name = "facts",
-         .kind = OPTION_TEXT,
-         .target = &plan.facts_file,
-         .value = "FILE",
-         .help = "What Harbor knows, from a file; default: as if nothing had to be known."},
-        {.name = "live", .kind = OPTION_FLAG, .target = &plan.live, .help = "Ask Harbor."},
+        OPTION_FACTS(&plan.facts_file),
+        OPTION_LIVE(&plan.live),
         {.name = "record",
          .kind = OPTION_TEXT,
          .target = &plan.record,
@@ -561,13 +535,9 @@ int command_plan(int argc, char **argv)
          .kind = OPTION_FLAG,
          .target = &plan.expect_all_moved,
          .help = "Exit with 1 when an image is kept that is not in Harbor already."},
-        {.name = "output",
-         .short_name = 'o',
-         .kind = OPTION_WORD,
-         .target = &plan.output,
-         .value = "table|json|patch",
-         .words = outputs,
-         .help = "Default table; patch: the JSON Patch of each object's Pods, a line each."},
+        OPTION_OUTPUT(
+            &plan.output, "table|json|patch", outputs,
+            "How it is written; patch: the JSON Patch of each object's Pods, a line each."),
     };
     const struct command_spec command = {
         .name = "plan",

@@ -1,10 +1,12 @@
-/* Reads whole files. */
+/* Reads whole files, and lists directories. */
 #include "webhook/common/files.h"
 
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -60,4 +62,50 @@ bool file_write(const char *path, struct slice text, struct error *reterr)
         close(fd);
     buffer_done(&name);
     return good;
+}
+
+static int is_shown(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name); /* alphasort would follow the locale */
+}
+
+static bool has_ending(const char *name, const char *const *endings)
+{
+    struct slice text = slice_from(name);
+    for (; *endings; endings++) {
+        struct slice ending = slice_from(*endings);
+        if (text.len > ending.len &&
+            slice_equal(slice_from_index(text, text.len - ending.len), ending))
+            return true;
+    }
+    return false;
+}
+
+int directory_each(const char *path, const char *const *endings,
+                   void (*visit)(void *context, const char *file), void *context)
+{
+    struct dirent **entries;
+    int found = 0, count = scandir(path, &entries, is_shown, by_name);
+    if (count < 0)
+        return -1;
+    size_t len = strlen(path);
+    struct buffer file = {0};
+    for (int i = 0; i < count; i++) {
+        if (has_ending(entries[i]->d_name, endings)) {
+            buffer_clear(&file);
+            buffer_append_format(&file, "%s%s%s", path, len && path[len - 1] == '/' ? "" : "/",
+                                 entries[i]->d_name);
+            visit(context, file.base);
+            found++;
+        }
+        free(entries[i]);
+    }
+    buffer_done(&file);
+    free(entries);
+    return found;
 }

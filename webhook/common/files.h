@@ -1,4 +1,4 @@
-/* Whole files. */
+/* Whole files, and the names in a directory. */
 #pragma once
 
 #include "base/buffer.h"
@@ -10,6 +10,13 @@ bool file_read(const char *path, size_t limit, struct buffer *ret, struct error 
 
 /* Writes a file whole or not at all: beside it, then renamed. */
 bool file_write(const char *path, struct slice text, struct error *reterr);
+
+/* Visits each file in a directory whose name has one of the endings (NULL-terminated), by its path
+ * and in the bytewise order of names. Hidden names are left out: Kubernetes' own, since a
+ * ConfigMap's files are links through `..data`. Returns how many there were, or -1 with errno set.
+ */
+int directory_each(const char *path, const char *const *endings,
+                   void (*visit)(void *context, const char *file), void *context);
 
 /* Reads stdin to its end, likewise. */
 bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr);

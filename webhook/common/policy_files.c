@@ -5,7 +5,6 @@
 #include "policy/limits.h"
 #include "webhook/common/files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +33,7 @@ static void read_one(struct reading *r, const char *path, const char *file)
     if (file_read(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
         r->sources = arena_grow(&r->arena, r->sources, r->count, &r->capacity, sizeof(*r->sources));
         r->sources[r->count++] = (struct policy_source){
-            .path = slice_from(path),
+            .path = arena_copy(&r->arena, slice_from(path)),
             .file = arena_copy(&r->arena, slice_from(file)),
             .text = arena_copy(&r->arena, buffer_slice(&text)),
         };
@@ -44,34 +43,17 @@ static void read_one(struct reading *r, const char *path, const char *file)
     buffer_done(&text);
 }
 
-/* Hidden names are Kubernetes' own: a ConfigMap's files are links through `..data`. */
-static int is_policy_file(const struct dirent *entry)
+static void read_listed(void *reading, const char *file)
 {
-    size_t len = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".yaml") == 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name); /* alphasort would follow the locale */
+    read_one(reading, file, file);
 }
 
 static void read_directory(struct reading *r, const char *path)
 {
-    struct dirent **entries;
-    int count = scandir(path, &entries, is_policy_file, by_name);
-    if (count < 0) {
+    static const char *const endings[] = {".yaml", ".yml", NULL};
+    int count = directory_each(path, endings, read_listed, r);
+    if (count < 0)
         fail(r, path, strerror(errno));
-        return;
-    }
-    size_t len = strlen(path);
-    for (int i = 0; i < count; i++) {
-        const char *slash = len && path[len - 1] == '/' ? "" : "/";
-        struct slice file = arena_format(&r->arena, "%s%s%s", path, slash, entries[i]->d_name);
-        read_one(r, path, file.base);
-        free(entries[i]);
-    }
-    free(entries);
     if (count == 0)
         fail(r, path,
              "there is no *.yaml file here, expected policy documents (is the right "
@@ -158,5 +140,29 @@ void diagnostics_print(const struct diagnostics *diagnostics)
     size_t all = diagnostics->errors + diagnostics->warnings;
     if (all > diagnostics->count)
         fprintf(stderr, "and %zu more\n", all - diagnostics->count);
+    arena_done(&arena);
+}
+
+void diagnostics_write(const struct diagnostics *diagnostics, bool warnings, bool with_document,
+                       struct json_writer *w)
+{
+    struct arena arena = {0};
+    json_key(w, warnings ? "warnings" : "errors");
+    json_begin_array(w);
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *d = &diagnostics->items[i];
+        if (d->warning != warnings)
+            continue;
+        json_begin_object(w);
+        if (with_document)
+            json_member(w, "document",
+                        arena_format(&arena, "%.*s:%d", SLICE_ARGS(d->at.file), d->at.line));
+        json_member(w, "file", d->at.file);
+        json_member_number(w, "line", d->at.line);
+        json_member_number(w, "column", d->at.column);
+        json_member(w, "message", d->message);
+        json_end_object(w);
+    }
+    json_end_array(w);
     arena_done(&arena);
 }

@@ -3,9 +3,10 @@
 
 #include "policy/policy.h"
 #include "webhook/options.h"
+#include "json/writer.h"
 
-/* Reads every path (a file, or a directory's *.yaml in name order) and loads the set. False with
- * all errors in `diagnostics`. `namespace_` is the one we run in, or NULL. */
+/* Reads every path (a file, or a directory's *.yaml and *.yml in name order) and loads the set.
+ * False with all errors in `diagnostics`. `namespace_` is the one we run in, or NULL. */
 bool policy_files_load(const struct text_list *paths, const char *namespace_,
                        struct diagnostics *diagnostics, struct policies **ret);
 
@@ -24,3 +25,8 @@ void policy_files_digest(const struct text_list *paths, char ret[static 65]);
 
 /* Prints each finding on stderr, one a line. */
 void diagnostics_print(const struct diagnostics *diagnostics);
+
+/* The members `errors` and `warnings` of a command's JSON, one a call. `with_document`: also
+ * FILE:LINE, which is how a plan names the documents of its images. */
+void diagnostics_write(const struct diagnostics *diagnostics, bool warnings, bool with_document,
+                       struct json_writer *w);

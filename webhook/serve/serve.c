@@ -1,10 +1,10 @@
 /* `serve`: starts both ports, watches files and signals, drains at the end. */
-#include "webhook/serve/admin.h"
-#include "webhook/common/clock.h"
 #include "webhook/commands.h"
-#include "webhook/serve/listen.h"
+#include "webhook/common/clock.h"
 #include "webhook/common/log.h"
 #include "webhook/common/policy_files.h"
+#include "webhook/serve/admin.h"
+#include "webhook/serve/listen.h"
 #include "webhook/serve/tls.h"
 #include "webhook/version.h"
 
@@ -66,12 +66,7 @@ static const char *const log_formats[] = {"json", "text", NULL};
 static enum options_result parse(struct serve *serve, int argc, char **argv)
 {
     const struct option_spec options[] = {
-        {.name = "policies",
-         .kind = OPTION_TEXTS,
-         .target = &serve->policies,
-         .value = "PATH",
-         .required = true,
-         .help = "A policy file, or a directory of *.yaml; may be given several times."},
+        OPTION_POLICIES(&serve->policies),
         {.name = "tls-cert-file",
          .kind = OPTION_TEXT,
          .target = &serve->certificate_file,
@@ -88,12 +83,14 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &serve->bind_address,
          .value = "ADDR:PORT",
-         .help = "Admission, TLS; default [::]:8443, or 0.0.0.0:8443 where there is no IPv6."},
+         .preset = "[::]:8443, or 0.0.0.0:8443 where there is no IPv6",
+         .help = "Admission, TLS."},
         {.name = "admin-bind-address",
          .kind = OPTION_TEXT,
          .target = &serve->admin_bind_address,
          .value = "ADDR:PORT",
-         .help = "Probes and metrics, plain HTTP; default [::]:8080, likewise."},
+         .preset = "[::]:8080, likewise",
+         .help = "Probes and metrics, plain HTTP."},
         {.name = "client-ca-file",
          .kind = OPTION_TEXT,
          .target = &serve->client_ca_file,
@@ -110,25 +107,29 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .value = "N",
          .least = 1,
          .most = THREADS_MAX,
-         .help = "Threads that answer; default: the cores this process may use."},
+         .preset = "the cores this process may use",
+         .help = "Threads that answer."},
         {.name = "shutdown-timeout",
          .kind = OPTION_DURATION,
          .target = &serve->shutdown_ms,
          .value = "DURATION",
-         .help = "How long open connections are served after SIGTERM; default 100s."},
+         .preset = "100s",
+         .help = "How long open connections are served after SIGTERM."},
         {.name = "max-connections",
          .kind = OPTION_NUMBER,
          .target = &serve->max_connections,
          .value = "N",
          .least = 8,
          .most = 1000000,
-         .help = "Default 1024; the limit of open files is raised to match."},
+         .preset = "1024",
+         .help = "Connections at a time; the limit of open files is raised to match."},
         {.name = "watch-interval",
          .kind = OPTION_DURATION,
          .target = &serve->watch_ms,
          .value = "DURATION",
          .least = LEAST_WATCH_MS,
-         .help = "How often policies and certificates are compared by content; default 10s."},
+         .preset = "10s",
+         .help = "How often policies and certificates are compared by content."},
         {.name = "strict",
          .kind = OPTION_FLAG,
          .target = &serve->strict,
@@ -138,7 +139,8 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .target = &serve->log_format,
          .value = "json|text",
          .words = log_formats,
-         .help = "Default json, or text when stderr is a terminal."},
+         .preset = "json, or text when stderr is a terminal",
+         .help = "How log lines are written."},
     };
     const struct command_spec command = {
         .name = "serve",
