@@ -1,17 +1,14 @@
 """TLS: versions, ciphers, names, and what is no TLS at all."""
 
-import json
 import socket
 import ssl
 import subprocess
-import threading
-import time
 import warnings
 
 import pytest
 
 from reviews import pod, review
-from serverlib import PATIENCE, request
+from serverlib import PATIENCE
 
 
 def context_of(server, version, ciphers=None):
@@ -123,43 +120,3 @@ def test_a_chain_is_sent_whole(start, places):
         pytest.skip("there is no openssl program to look at a chain with")
     sent = [shown.find(pem.read_text().strip()) for pem in (certificates.cert, certificates.ca)]
     assert -1 < sent[0] < sent[1], shown
-
-
-def test_an_answer_comes_in_one_record(server):
-    sock, incoming, outgoing = server.plain_socket(), ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = server.certificates.context().wrap_bio(incoming, outgoing, server_hostname="harbor-pilot.harbor-pilot.svc")
-
-    def run(step):
-        while True:
-            try:
-                return step()
-            except ssl.SSLWantReadError:
-                sock.sendall(outgoing.read())
-                incoming.write(sock.recv(65536))
-            finally:
-                sock.sendall(outgoing.read())
-
-    with sock:
-        run(tls.do_handshake)
-        for _ in range(3):
-            tls.write(request("/mutate/enforce", json.dumps(review(pod("nginx"))).encode()))
-            first = run(lambda: tls.read(65536))  # a read ends with its record
-            headers, _, body = first.partition(b"\r\n\r\n")
-            assert f"content-length: {len(body)}".encode() in headers.lower() and body
-
-
-def test_a_slow_client_gets_every_answer(server):
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    sock.settimeout(PATIENCE)
-    sock.connect(("127.0.0.1", server.port))
-    wanted = json.dumps(review(pod("nginx"))).encode()
-    asked = request("/mutate/enforce", wanted) * 100
-    with server.connect_over(sock) as connection:
-        writer = threading.Thread(target=connection.send, args=(asked,))
-        writer.start()
-        time.sleep(0.3)  # nothing is read: what the server sends fills the buffers
-        answers = [connection.read() for _ in range(100)]
-        writer.join()
-    assert {answer.status for answer in answers} == {200}
-    assert len({answer.body for answer in answers}) == 1

@@ -12,9 +12,6 @@ enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
                             const char *content_type, struct slice body, const char *extra_name,
                             const char *extra_value, bool close);
 
-/* Sends what http_answer() has kept back; to be called once an answer is complete. */
-void http_flush(struct MHD_Connection *connection);
-
 /* What libmicrohttpd complains about goes to the log. */
 void http_log(void *unused, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 

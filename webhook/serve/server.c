@@ -3,9 +3,9 @@
 
 #include "base/duration.h"
 #include "webhook/common/clock.h"
-#include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
+#include "webhook/options.h"
 #include "webhook/serve/review_log.h"
 #include "webhook/serve/tls.h"
 
@@ -355,7 +355,6 @@ static void complete(void *cls, struct MHD_Connection *connection, void **connec
     struct server *server = cls;
     struct call *call = *connection_cls;
     (void)code;
-    http_flush(connection);
     if (!call)
         return;
     if (call->waiter) /* the connection was closed while it waited */
