@@ -45,28 +45,39 @@ void json_end_array(struct json_writer *w)
     end(w, ']');
 }
 
+enum { PLAIN, HEXADECIMAL = 'u', NOT_ASCII = 1 };
+
+/* What becomes of each byte of a string: it stands as it is, or follows a backslash as this letter,
+ * or is the beginning of a longer character. */
+static const unsigned char escapes[256] = {
+    [0 ... 8] = HEXADECIMAL,
+    ['\t'] = 't',
+    ['\n'] = 'n',
+    [0xb ... 0xc] = HEXADECIMAL,
+    ['\r'] = 'r',
+    [0xe ... 0x1f] = HEXADECIMAL,
+    ['"'] = '"',
+    ['\\'] = '\\',
+    [0x7f] = HEXADECIMAL,
+    [0x80 ... 0xff] = NOT_ASCII,
+};
+
 /* Writes the character at `at` in the form JSON needs; `len` is its length, 0 for no UTF-8. */
 static void append_escaped(struct buffer *out, const unsigned char *at, size_t len)
 {
-    static const char shorts[] = "\tt\nn\rr\"\"\\\\"; /* pairs: the character, its letter */
-    if (len == 0) {
+    unsigned char letter = escapes[*at];
+    if (len == 0)
         buffer_append(out, SLICE("\xef\xbf\xbd"));
-        return;
-    }
-    for (size_t i = 0; i + 1 < sizeof(shorts); i += 2)
-        if (len == 1 && (char)*at == shorts[i]) {
-            buffer_append(out, slice_of((char[]){'\\', shorts[i + 1]}, 2));
-            return;
-        }
-    buffer_append_format(out, "\\u%04x", utf8_decode(at, len)); /* none is past U+FFFF */
+    else if (letter != NOT_ASCII && letter != HEXADECIMAL)
+        buffer_append(out, slice_of((char[]){'\\', (char)letter}, 2));
+    else
+        buffer_append_format(out, "\\u%04x", utf8_decode(at, len)); /* none is past U+FFFF */
 }
 
-/* Whether the character stands in JSON as it is. */
+/* Whether the character, not a plain byte, stands in JSON as it is. */
 static bool is_plain(const unsigned char *at, size_t len)
 {
-    if (len == 1)
-        return *at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f;
-    return len != 0 && !utf8_is_control(utf8_decode(at, len));
+    return len > 1 && !utf8_is_control(utf8_decode(at, len));
 }
 
 /* How many bytes from `at` on are plain ASCII, found eight at a time. */
@@ -98,9 +109,11 @@ static void append_string(struct buffer *out, struct slice s)
     buffer_append_char(out, '"');
     while (at < s.len) {
         at += plain_length(text + at, s.len - at);
+        while (at < s.len && escapes[text[at]] == PLAIN)
+            at++;
         if (at == s.len)
             break;
-        size_t len = utf8_length(text + at, s.len - at);
+        size_t len = escapes[text[at]] != NOT_ASCII ? 1 : utf8_length(text + at, s.len - at);
         if (is_plain(text + at, len)) {
             at += len;
             continue;

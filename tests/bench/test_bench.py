@@ -1,6 +1,9 @@
 """The benchmark's own judgement: patches are applied strictly, and wrong answers are noticed."""
 import base64
 import json
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -102,3 +105,19 @@ def test_a_wrong_answer_is_wrong(wrong):
 def test_audit_may_not_patch():
     with pytest.raises(common.WrongAnswer):
         check(answer(RIGHT), patched=False)
+
+
+ADMIT_INSTRUCTIONS_MOST = 180_000  # about 159,000 by gcc 12 on amd64; before the table of escapes 188,000
+
+
+def test_admit_stays_within_its_instructions():
+    engine = common.ROOT / "build/bench/engine"
+    if not shutil.which("valgrind"):
+        pytest.skip("there is no valgrind")
+    if not engine.exists():
+        pytest.skip("build/bench/engine is not built; `make bench` builds it")
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--toggle-collect=measured_calls*",
+                           "--callgrind-out-file=/dev/null", engine, common.REVIEW, "count",
+                           "admit-enforce", "50"], capture_output=True, text=True, check=True)
+    collected = int(re.search(r"Collected : (\d+)", done.stderr)[1])
+    assert 0 < collected / 50 <= ADMIT_INSTRUCTIONS_MOST
