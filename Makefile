@@ -37,7 +37,7 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
-.PHONY: all help deps run test test-harbor check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects
+.PHONY: all help deps run test test-harbor check bench fuzz lint model mutation man clean unit fuzz-replays fuzz-objects e2e
 
 ## make            build/harbor-pilot
 all: $(BINARY)
@@ -101,6 +101,12 @@ run:
 test:
 	@bash tests/deps.sh test
 	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py test
+
+## make e2e        tests/e2e in a real Kubernetes, which is built where it is not there yet: once, about 15 minutes, 7 GB.
+##                 `make test` runs them where it is there, and builds it with E2E=1 or CI=true
+e2e: $(BINARY)
+	@bash tests/deps.sh test
+	@E2E=1 HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 -m pytest -v -rs -p no:cacheprovider tests/e2e
 
 ## make check      the part of it that takes under a minute
 check:
