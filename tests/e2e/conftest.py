@@ -53,9 +53,39 @@ def work():
 
 
 @pytest.fixture(scope="session")
-def bare_cluster(say, binary):
+def callers(work):
+    """What an API server needs to present a client certificate to harbor-pilot, as deploy/README.md says it: the certificate,
+    its authority (ca.crt), a kubeconfig that says to whom it is shown, and the configuration of the plugins that names it."""
+    directory = work / "callers"
+    directory.mkdir()
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=callers", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kube-apiserver", "-keyout", "tls.key", "-out", "tls.csr")
+    (directory / "extensions").write_text("extendedKeyUsage = clientAuth\n")
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "extensions", "-out", "tls.crt")
+    (directory / "kubeconfig").write_text(f"""\
+apiVersion: v1
+kind: Config
+users:
+  - name: harbor-pilot.harbor-pilot.svc
+    user: {{client-certificate: {directory}/tls.crt, client-key: {directory}/tls.key}}
+""")
+    plugins = "".join(f"""\
+  - name: {name}
+    configuration: {{apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: {directory}/kubeconfig}}
+""" for name in ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"))
+    (directory / "admission.yaml").write_text(
+        f"apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n{plugins}")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(say, binary, callers):
     """The cluster without harbor-pilot; down at the end, whatever happened."""
-    cluster = Cluster(say)
+    cluster = Cluster(say, callers / "admission.yaml")
     began = time.monotonic()
     try:
         cluster.up()

@@ -65,8 +65,9 @@ def split_image(image):
 class Cluster:
     """One Kubernetes with one node, from cluster.sh."""
 
-    def __init__(self, say):
+    def __init__(self, say, admission_configuration):
         self.say = say
+        self.admission_configuration = admission_configuration
         self.env = {}
 
     def script(self, *arguments, **environment):
@@ -105,6 +106,7 @@ class Cluster:
         self.audit_log = self.logs / "audit.log"
         self.script("up", "--node", APISERVER_FLAGS=" ".join([
             os.environ.get("APISERVER_FLAGS", ""),
+            f"--admission-control-config-file={self.admission_configuration}",
             f"--audit-policy-file={HERE / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}"]))
         self.kubectl_program = f"{self.env['BIN']}/kubectl"
         self.api = Api(self.env["KUBECONFIG"])
