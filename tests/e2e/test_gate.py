@@ -186,6 +186,7 @@ def test_a_workload_that_says_it_is_a_mirror_is_refused(cluster, harbor, kind):
 def test_a_template_that_says_it_is_a_mirror_is_refused(cluster, harbor):
     item = of_kind("Deployment", "mirrors", BAD)
     item["spec"]["template"]["metadata"]["annotations"] = MIRROR
+    item["spec"]["template"]["spec"]["nodeName"] = "127.0.0.1"  # the API server's own condition for the annotation
     check_refusal(cluster, harbor, "gate-workloads", "Deployment", "mirrors", cluster.apply("gate-workloads", item))
 
 
