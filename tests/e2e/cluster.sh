@@ -97,19 +97,22 @@ need_go() {
 
 # logged WHAT COMMAND...: runs it with its output in the log of the build, and says every half minute that it goes on.
 logged() {
-  local what=$1 began=$SECONDS last=$SECONDS job
+  local what=$1 status=0 watcher
   shift
   echo "== $what" >>"$cache/build.log"
-  "$@" >>"$cache/build.log" 2>&1 8>&- &
-  job=$!
-  while kill -0 $job 2>/dev/null; do
-    sleep 0.2
-    [ $((SECONDS - last)) -lt 30 ] || {
-      last=$SECONDS
-      say "  $what: $((SECONDS - began)) s, $(du -sm "$(GOWORK=off "$go" env GOCACHE)" 2>/dev/null | cut -f 1) MB in Go's build cache; now: $(tail -n 1 "$cache/build.log" | cut -c 1-100)"
-    }
+  say "  $what"
+  say_progress "$what" 8>&- &
+  watcher=$!
+  "$@" >>"$cache/build.log" 2>&1 8>&- || status=$?
+  kill $watcher 2>/dev/null || true
+  return $status
+}
+say_progress() {
+  local seconds=0
+  while sleep 1 && kill -0 $$ 2>/dev/null; do
+    seconds=$((seconds + 1))
+    [ $((seconds % 30)) != 0 ] || say "  $1: $seconds s; now: $(tail -n 1 "$cache/build.log" | cut -c 1-100)"
   done
-  wait $job
 }
 
 # not_built WHAT: without a network there is nothing to build from, which is no failure of the tests.
@@ -131,7 +134,7 @@ build_kubernetes() {
   logged "fetching Kubernetes' modules" in_folder "$cache/kubernetes" "$go" mod download || not_built Kubernetes
   for program in "${missing[@]}"; do
     logged "compiling ${program##*/}" in_folder "$cache/kubernetes" env CGO_ENABLED=0 \
-      "$go" build -ldflags "$flags" -o "$bin/" "$program" || not_built "${program##*/}"
+      "$go" build -v -ldflags "$flags" -o "$bin/" "$program" || not_built "${program##*/}"
   done
 }
 in_folder() { (cd "$1" && "${@:2}"); }
@@ -141,7 +144,7 @@ build_tool() {
   if have "$1"; then return; fi
   need_go
   say "building $1"
-  logged "compiling $1" env GOBIN="$bin" CGO_ENABLED=0 "$go" install -ldflags "-s -w" "$2" || not_built "$1"
+  logged "compiling $1" env GOBIN="$bin" CGO_ENABLED=0 "$go" install -v -ldflags "-s -w" "$2" || not_built "$1"
 }
 
 build_etcd() { # etcd's module has replacements, which go install refuses; as a dependency it builds
