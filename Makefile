@@ -38,7 +38,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
 .PHONY: all help deps run test test-harbor check bench fuzz lint format model mutation man install clean unit \
-	fuzz-replays fuzz-objects
+	fuzz-replays fuzz-objects e2e
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -110,6 +110,12 @@ run:
 test:
 	@bash tests/deps.sh test
 	@BUILD=$(BUILD) /usr/bin/python3 tests/run.py test
+
+## make e2e        tests/e2e in a real Kubernetes, which is built where it is not there yet: once, about 15 minutes, 7 GB.
+##                 `make test` runs them where it is there, and builds it with E2E=1 or CI=true
+e2e: $(BINARY)
+	@bash tests/deps.sh test
+	@E2E=1 HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 -m pytest -v -rs -p no:cacheprovider tests/e2e
 
 ## make check      the part of it that takes two minutes
 check:

@@ -1,27 +1,37 @@
 #!/usr/bin/env bash
-# Makes the container image: build/harbor-pilot and the shared libraries that it needs, from scratch.
+# Makes the container image, from scratch: build/harbor-pilot, the shared libraries that it needs, the public authorities
+# (for an `api` without caFile), and the names and versions of the Debian packages that these come from, for scanners.
 #
-#   deploy/image.sh [--binary FILE] [--archive FILE.tar] [IMAGE]
+#   deploy/image.sh [--binary FILE] [--ca-bundle FILE] [--archive FILE.tar] [IMAGE]
 #
 # IMAGE (default harbor-pilot:VERSION) is the name to give it. With --archive it is written to that file, for
 # `ctr images import`, `skopeo copy docker-archive:FILE` or `podman load`; without, it stays in the store of the tool that
-# built it, for `buildah push IMAGE` and the like. Takes buildah, podman or docker, the first of them that is there.
+# built it, for `buildah push IMAGE` and the like. --ca-bundle takes other authorities than this machine's
+# /etc/ssl/certs/ca-certificates.crt, as where a company has its own. Takes buildah, podman or docker, the first of them that is there.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 version=$(cat "$here/../VERSION")
 binary=$here/../build/harbor-pilot archive="" image=harbor-pilot:$version
+# where libcurl and OpenSSL look, on Debian; here and in the image
+bundle_path=/etc/ssl/certs/ca-certificates.crt
+ca_bundle=$bundle_path
+usage() { sed -n '/^#   deploy/s/^# *//p' "$0"; }
 
 fail() { echo "image.sh: $*" >&2; exit 1; }
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --binary | --archive) [ $# -ge 2 ] || fail "$1 needs a file"; declare "${1#--}=$2"; shift 2 ;;
-    -*) sed -n '/^#   deploy/s/^# *//p' "$0" >&2; exit 2 ;;
+    --binary) [ $# -ge 2 ] || fail "$1 needs a file"; binary=$2; shift 2 ;;
+    --archive) [ $# -ge 2 ] || fail "$1 needs a file"; archive=$2; shift 2 ;;
+    --ca-bundle) [ $# -ge 2 ] || fail "$1 needs a file"; ca_bundle=$2; shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
     *) image=$1; shift ;;
   esac
 done
 [ -x "$binary" ] || fail "$binary is not there: run make first, or name one with --binary"
+[ -s "$ca_bundle" ] || fail "$ca_bundle is not there: install ca-certificates, or name a file of authorities with --ca-bundle"
 for tool in buildah podman docker none; do command -v $tool >/dev/null && break; done
 [ "$tool" != none ] || fail "buildah, podman or docker is needed; on Debian: apt-get install -y --no-install-recommends buildah"
 
@@ -36,6 +46,40 @@ libraries=$(ldd "$binary") || fail "$binary is not a dynamically linked program 
 while read -r library; do
   install -D -m 0755 "$library" "$root$library"
 done < <(sed -nE 's/^.*[[:space:]](\/[^ ]+) \(0x[0-9a-f]+\)$/\1/p' <<<"$libraries")
+install -D -m 0644 "$ca_bundle" "$root$bundle_path"
+
+# package_of FILE: the Debian package that has it, by the name before or after /lib became /usr/lib
+package_of() {
+  local path
+  for path in "$1" "/usr$1" "${1#/usr}"; do
+    if dpkg-query --search "$path" 2>/dev/null; then return; fi
+  done | sed -n '1s/: .*//p'
+}
+
+# For scanners, as distroless images have it: one file for each package, and what distribution they are of.
+name_packages() {
+  local library package packages=() fields
+  # shellcheck disable=SC2016  # the dollars are dpkg-query's own
+  fields='Package: ${Package}\nStatus: ${Status}\nArchitecture: ${Architecture}\nVersion: ${Version}\n'
+  # shellcheck disable=SC2016
+  fields+='Source: ${source:Package} (${source:Version})\nMaintainer: ${Maintainer}\nDescription: ${binary:Summary}\n'
+  while read -r library; do
+    package=$(package_of "$library")
+    [ -n "$package" ] || fail "no package has $library: a scanner would not see it"
+    packages+=("$package")
+  done < <(cd "$root" && find lib* usr -type f -printf '/%p\n' 2>/dev/null)
+  [ "$ca_bundle" != "$bundle_path" ] || packages+=(ca-certificates)
+  mkdir -p "$root/var/lib/dpkg/status.d"
+  for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
+    dpkg-query --show --showformat "$fields" "$package" >"$root/var/lib/dpkg/status.d/${package%%:*}"
+  done
+  install -D -m 0644 /etc/os-release "$root/etc/os-release"
+}
+if command -v dpkg-query >/dev/null; then
+  name_packages
+else
+  echo "image.sh: this is no Debian: the image does not name its libraries' versions, and scanners will not see them" >&2
+fi
 # a name for the user id, and somewhere to put nothing
 mkdir -p "$root/etc"
 echo "harbor-pilot:x:65532:65532::/:/nonexistent" >"$root/etc/passwd"

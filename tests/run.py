@@ -206,6 +206,21 @@ STEPS = [
 ]
 
 
+def once(skipped):
+    """The same test, skipped for the same reason in builds with sanitizers too, counts once."""
+    return sorted({re.sub(r"^(asan|tsan|gcc)/", "", text): text for text in reversed(skipped)}.values())
+
+
+def show_skipped(skipped):
+    """By name, with the reason; one that many share is said once, after them."""
+    reasons = [text.partition(": ")[2] for text in skipped]
+    for index, (text, reason) in enumerate(zip(skipped, reasons)):
+        shared = reasons.count(reason)
+        print(f"skipped {text if shared == 1 else text.partition(': ')[0]}")
+        if shared > 1 and reason not in reasons[index + 1:]:
+            print(f"skipped all {shared} of these: {reason}")
+
+
 def main():
     everything = sys.argv[1:] == ["test"]
     if not everything and sys.argv[1:] != ["check"]:
@@ -220,8 +235,8 @@ def main():
             print(f"== {name}", flush=True)
             step(totals)
             print(f"   {totals.passed - before} passed in {time.monotonic() - began:.0f} s", flush=True)
-    for name in totals.skipped:
-        print(f"skipped {name}")
+    totals.skipped = once(totals.skipped)
+    show_skipped(totals.skipped)
     for name in totals.failures:
         print(f"failed {name}")
     print(f"{totals.passed} passed, {totals.failed} failed, {len(totals.skipped)} skipped")

@@ -4,7 +4,7 @@
 # rewritten is really pulled and really starts. No container engine is needed, and nothing that is installed
 # starts by itself. README.md beside this file says more.
 #
-#   cluster.sh build              what is missing, into the cache: about 6 minutes from nothing on two cores, 0 s later
+#   cluster.sh build              what is missing, into the cache: about 15 minutes from nothing on two cores, 0 s later
 #   cluster.sh up [--node]        starts it and prints the KUBECONFIG to use: about 5 s
 #   cluster.sh image REF...       pushes a tiny image for each REF that runs until told to stop (argument "once": ends)
 #   cluster.sh load ARCHIVE...    imports image archives (OCI or docker) into the node
@@ -63,9 +63,9 @@ install_debian() {
   fi
   say "installing $*"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1 ||
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null; } ||
-    cannot "apt-get could not install $* (no network?)"
+  { apt-get install -y -qq --no-install-recommends "$@" ||
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; }; } >>"$cache/build.log" 2>&1 ||
+    not_built "Debian's $*"
 }
 
 # need_go: sets $go to one that is new enough; Debian's own fetches that as a module.
@@ -83,17 +83,42 @@ need_go() {
   say "go $have_version is older than $GO_MINIMUM: fetching $GO_FETCHED"
   # in an empty folder: the older go must not read this project's go.mod
   root=$(mkdir -p "$cache/fetch" && cd "$cache/fetch" && rm -f go.mod && "$go" mod init fetch >/dev/null 2>&1 &&
-    "$go" mod download -json "golang.org/toolchain@v0.0.1-go$GO_FETCHED.$platform" | sed -n 's/.*"Dir": "\(.*\)",*/\1/p') || root=
-  if [ -z "$root" ] || [ ! -d "$root" ]; then cannot "Go $GO_MINIMUM or newer is not here and could not be fetched (no network?)"; fi
+    "$go" mod download -json "golang.org/toolchain@v0.0.1-go$GO_FETCHED.$platform" >answer.json 2>>"$cache/build.log" &&
+    sed -n 's/.*"Dir": "\(.*\)",*/\1/p' answer.json) || root=
+  if [ -z "$root" ] || [ ! -d "$root" ]; then
+    sed -n 's/.*"Error": "\(.*\)",*/\1/p' "$cache/fetch/answer.json" >>"$cache/build.log"
+    not_built "Go $GO_MINIMUM or newer is not here, and $GO_FETCHED"
+  fi
   # a module carries no execute bits
   chmod -R u+w "$root/bin" "$root/pkg/tool" && chmod -R +x "$root/bin" "$root/pkg/tool"
   go=$root/bin/go
   unset GOROOT
 }
 
+# logged WHAT COMMAND...: runs it with its output in the log of the build, and says every half minute that it goes on.
+logged() {
+  local what=$1 status=0 watcher
+  shift
+  echo "== $what" >>"$cache/build.log"
+  say "  $what"
+  say_progress "$what" 8>&- &
+  watcher=$!
+  "$@" >>"$cache/build.log" 2>&1 8>&- || status=$?
+  kill $watcher 2>/dev/null || true
+  return $status
+}
+say_progress() {
+  local seconds=0
+  while sleep 1 && kill -0 $$ 2>/dev/null; do
+    seconds=$((seconds + 1))
+    [ $((seconds % 30)) != 0 ] || say "  $1: $seconds s; now: $(tail -n 1 "$cache/build.log" | cut -c 1-100)"
+  done
+}
+
 # not_built WHAT: without a network there is nothing to build from, which is no failure of the tests.
 not_built() {
-  cannot "$1 could not be built: $(grep -v '^go: downloading' "$cache/build.log" | tail -n 1) (all of it in $cache/build.log)"
+  cp "$cache/build.log" "$cache/build-failed.log"
+  cannot "$1 could not be built: $(grep -v '^go: downloading' "$cache/build.log" | tail -n 1) (all of it in $cache/build-failed.log)"
 }
 
 build_kubernetes() {
@@ -106,16 +131,20 @@ build_kubernetes() {
   flags+=" -X k8s.io/component-base/version.gitMinor=36"
   # in a copy: the sums are the project's and stay as they are
   mkdir -p "$cache/kubernetes" && cp "$here/kubernetes/go.mod" "$here/kubernetes/go.sum" "$cache/kubernetes/"
-  (cd "$cache/kubernetes" && CGO_ENABLED=0 "$go" build -ldflags "$flags" -o "$bin/" "${missing[@]}") 2>"$cache/build.log" ||
-    not_built Kubernetes
+  logged "fetching Kubernetes' modules" in_folder "$cache/kubernetes" "$go" mod download || not_built Kubernetes
+  for program in "${missing[@]}"; do
+    logged "compiling ${program##*/}" in_folder "$cache/kubernetes" env CGO_ENABLED=0 \
+      "$go" build -v -ldflags "$flags" -o "$bin/" "$program" || not_built "${program##*/}"
+  done
 }
+in_folder() { (cd "$1" && "${@:2}"); }
 
 # build_tool NAME MODULE-PATH@VERSION
 build_tool() {
   if have "$1"; then return; fi
   need_go
   say "building $1"
-  GOBIN=$bin CGO_ENABLED=0 "$go" install -ldflags "-s -w" "$2" 2>"$cache/build.log" || not_built "$1"
+  logged "compiling $1" env GOBIN="$bin" CGO_ENABLED=0 "$go" install -v -ldflags "-s -w" "$2" || not_built "$1"
 }
 
 build_etcd() { # etcd's module has replacements, which go install refuses; as a dependency it builds
@@ -124,7 +153,7 @@ build_etcd() { # etcd's module has replacements, which go install refuses; as a 
   say "building etcd"
   mkdir -p "$cache/etcd"
   (cd "$cache/etcd" && { [ -f go.mod ] || "$go" mod init etcd; } && "$go" get -tool "go.etcd.io/etcd/server/v3@v$ETCD" &&
-    CGO_ENABLED=0 "$go" build -ldflags "-s -w" -o "$bin/etcd" go.etcd.io/etcd/server/v3) 2>"$cache/build.log" || not_built etcd
+    CGO_ENABLED=0 "$go" build -ldflags "-s -w" -o "$bin/etcd" go.etcd.io/etcd/server/v3) >>"$cache/build.log" 2>&1 || not_built etcd
 }
 
 # What runs in the test's Pods: one static program, so that an image is one file.
@@ -158,6 +187,7 @@ build() {
   mkdir -p "$bin"
   # two builds at once would only be slower
   exec 8>"$cache/build.lock" && flock 8
+  : >"$cache/build.log"
   local program packages=()
   command -v runc >/dev/null || packages+=(runc)
   [ -x /usr/lib/cni/bridge ] || packages+=(containernetworking-plugins)

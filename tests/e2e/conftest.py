@@ -53,9 +53,39 @@ def work():
 
 
 @pytest.fixture(scope="session")
-def bare_cluster(say, binary):
+def callers(work):
+    """What an API server needs to present a client certificate to harbor-pilot, as deploy/README.md says it: the certificate,
+    its authority (ca.crt), a kubeconfig that says to whom it is shown, and the configuration of the plugins that names it."""
+    directory = work / "callers"
+    directory.mkdir()
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=callers", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kube-apiserver", "-keyout", "tls.key", "-out", "tls.csr")
+    (directory / "extensions").write_text("extendedKeyUsage = clientAuth\n")
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "extensions", "-out", "tls.crt")
+    (directory / "kubeconfig").write_text(f"""\
+apiVersion: v1
+kind: Config
+users:
+  - name: harbor-pilot.harbor-pilot.svc
+    user: {{client-certificate: {directory}/tls.crt, client-key: {directory}/tls.key}}
+""")
+    plugins = "".join(f"""\
+  - name: {name}
+    configuration: {{apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: {directory}/kubeconfig}}
+""" for name in ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"))
+    (directory / "admission.yaml").write_text(
+        f"apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n{plugins}")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(say, binary, callers):
     """The cluster without harbor-pilot; down at the end, whatever happened."""
-    cluster = Cluster(say)
+    cluster = Cluster(say, callers / "admission.yaml")
     began = time.monotonic()
     try:
         cluster.up()
@@ -76,23 +106,37 @@ def bare_cluster(say, binary):
 
 
 @pytest.fixture(scope="session")
-def install(bare_cluster, binary, work):
-    """Runs deploy/install.sh with the image that was built for this session; install() returns what it printed."""
+def harbor_certificates(bare_cluster, binary, work):
+    """The certificate of the Harbor that can be asked, and its authority."""
+    directory = work / "harbor"
+    subprocess.run([binary, "certs", "init", "--directory", directory, "--dns-name", "harbor.test",
+                    "--ip-address", bare_cluster.env["GATEWAY"]], check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def install(bare_cluster, binary, work, harbor_certificates):
+    """Runs deploy/install.sh with the image that was built for this session, which trusts Debian's authorities and the
+    one of the tests' Harbor; install() returns what it printed."""
     image = f"{bare_cluster.harbor}/platform/harbor-pilot:e2e"
     archive = work / "image.tar"
-    subprocess.run([PROJECT / "deploy" / "image.sh", "--binary", binary, "--archive", archive, image], check=True)
+    bundle = work / "authorities.crt"
+    bundle.write_bytes(pathlib.Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
+                       + (harbor_certificates / "ca.crt").read_bytes())
+    subprocess.run([PROJECT / "deploy" / "image.sh", "--binary", binary, "--ca-bundle", bundle, "--archive", archive, image],
+                   check=True)
     bare_cluster.script("load", str(archive))
     policies = work / "policies"
     shutil.copytree(HERE / "policies", policies)
 
-    def run(*arguments):
+    def run(*arguments, **environment):
         done = subprocess.run(
             [PROJECT / "deploy" / "install.sh", "--image", image, "--policies", policies, *arguments],
             env={**os.environ, "HARBOR_PILOT": str(binary), "KUBECTL": bare_cluster.kubectl_program,
-                 "KUBECONFIG": bare_cluster.env["KUBECONFIG"]}, capture_output=True, text=True)
+                 "KUBECONFIG": bare_cluster.env["KUBECONFIG"], **environment}, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr + bare_cluster.explain("harbor-pilot")
         return done.stdout + done.stderr
-    run.policies = policies
+    run.policies, run.image, run.archive = policies, image, archive
     return run
 
 
@@ -119,12 +163,9 @@ def certificates(binary, work):
 
 
 @pytest.fixture(scope="session")
-def harbor(cluster, binary, work):
+def harbor(cluster, harbor_certificates):
     """The Harbor that can be asked, with harbor-pilot's account there. No policy names it yet."""
-    directory = work / "harbor"
-    subprocess.run([binary, "certs", "init", "--directory", directory, "--dns-name", "harbor.test",
-                    "--ip-address", cluster.env["GATEWAY"]], check=True, capture_output=True)
-    one = Harbor(cluster, directory)
+    one = Harbor(cluster, harbor_certificates)
     cluster.api.create("/api/v1/namespaces/harbor-pilot/secrets", one.secret)
     yield one
     cluster.api.delete("/api/v1/namespaces/harbor-pilot/secrets/harbor-pilot-harbor")

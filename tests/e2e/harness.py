@@ -45,6 +45,11 @@ def wait(what, predicate, seconds=30, every=0.05, explain=None):
         time.sleep(every)
 
 
+def is_building_wanted():
+    """Nobody who types `make test` for the first time expects minutes of building and gigabytes."""
+    return os.environ.get("E2E", "") not in ("", "0") or os.environ.get("CI") == "true" or "E2E_REQUIRED" in os.environ
+
+
 def split_image(image):
     """(domain, path:tag) of an image as the tests write them; the C code's own reading is tested elsewhere."""
     first, slash, rest = image.partition("/")
@@ -60,8 +65,9 @@ def split_image(image):
 class Cluster:
     """One Kubernetes with one node, from cluster.sh."""
 
-    def __init__(self, say):
+    def __init__(self, say, admission_configuration):
         self.say = say
+        self.admission_configuration = admission_configuration
         self.env = {}
 
     def script(self, *arguments, **environment):
@@ -71,6 +77,17 @@ class Cluster:
             raise CannotRun(done.stderr.strip().splitlines()[-1])
         assert done.returncode == 0, f"cluster.sh {arguments[0]}: exit status {done.returncode}\n{done.stderr}"
         return done.stdout
+
+    def build(self):
+        """What is missing; each line that cluster.sh says of it is shown as it comes."""
+        with subprocess.Popen([HERE / "cluster.sh", "build"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+            lines = []
+            for line in running.stderr:
+                lines.append(line.rstrip())
+                self.say(lines[-1])
+        if running.returncode == CANNOT_RUN_HERE:
+            raise CannotRun(lines[-1])
+        assert running.returncode == 0, "cluster.sh build: " + "\n".join(lines)
 
     def up(self):
         if os.geteuid() != 0:  # before minutes of building for nothing
@@ -82,12 +99,14 @@ class Cluster:
         self.harbor, self.upstream, self.private = (self.env[name] for name in ("HARBOR", "UPSTREAM", "PRIVATE"))
         missing = [name for name in ("kube-apiserver", "kubelet", "etcd", "containerd", "registry", "crane", "sleeper")
                    if not os.access(f"{self.env['BIN']}/{name}", os.X_OK)]
-        if missing:
-            self.say(f"building {', '.join(missing)}: once, some minutes")
-        self.script("build")
+        if missing and not is_building_wanted():
+            raise CannotRun("Kubernetes is not built here: `make e2e` builds it (once, about 15 minutes of two cores, 7 GB) and runs"
+                            " these tests; E2E=1 with `make test` does both")
+        self.build()
         self.audit_log = self.logs / "audit.log"
         self.script("up", "--node", APISERVER_FLAGS=" ".join([
             os.environ.get("APISERVER_FLAGS", ""),
+            f"--admission-control-config-file={self.admission_configuration}",
             f"--audit-policy-file={HERE / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}"]))
         self.kubectl_program = f"{self.env['BIN']}/kubectl"
         self.api = Api(self.env["KUBECONFIG"])

@@ -171,6 +171,43 @@ def test_a_dry_run_says_the_same(cluster):
     assert done.returncode == 1 and BAD in done.stderr
 
 
+# ---- the gate's way round: an annotation that exempts what a node mirrors ----
+
+MIRROR = {"kubernetes.io/config.mirror": "e2e"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLURALS if kind != "Pod"])
+def test_a_workload_that_says_it_is_a_mirror_is_refused(cluster, harbor, kind):
+    item = of_kind(kind, "mirror", BAD)
+    item["metadata"]["annotations"] = MIRROR
+    check_refusal(cluster, harbor, "gate-workloads", kind, "mirror", cluster.apply("gate-workloads", item))
+
+
+def test_a_template_that_says_it_is_a_mirror_is_refused(cluster, harbor):
+    item = of_kind("Deployment", "mirrors", BAD)
+    item["spec"]["template"]["metadata"]["annotations"] = MIRROR
+    item["spec"]["template"]["spec"]["nodeName"] = "127.0.0.1"  # the API server's own condition for the annotation
+    check_refusal(cluster, harbor, "gate-workloads", "Deployment", "mirrors", cluster.apply("gate-workloads", item))
+
+
+def mirror_pod(name):
+    spec = {**pod_spec(BAD), "nodeName": "127.0.0.1", "tolerations": [{"operator": "Exists"}]}
+    return pod(name, spec, MIRROR)
+
+
+def test_a_persons_pod_that_says_it_is_a_mirror_is_refused(cluster, harbor):
+    check_refusal(cluster, harbor, "gate-workloads", "Pod", "forged-mirror", cluster.apply("gate-workloads", mirror_pod("forged-mirror")))
+
+
+def test_a_nodes_mirror_pod_is_not_even_sent(cluster):
+    done = cluster.kubectl("-n", "gate-workloads", "create", "-f", "-", "--as=system:node:127.0.0.1", "--as-group=system:masters",
+                           input=mirror_pod("static-web"), check=False)
+    assert done.returncode == 0, done.stderr
+    (event,) = cluster.audit_events("gate-workloads", "static-web")
+    assert event["responseObject"]["spec"]["containers"][0]["image"] == BAD
+    assert not [key for key in event.get("annotations", {}) if "harbor-pilot.io" in key]
+
+
 # ---- enforceOn: pods ----
 
 @pytest.mark.parametrize("kind", ["Pod", "Deployment", "CronJob"])

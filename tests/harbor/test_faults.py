@@ -292,6 +292,15 @@ def check_deadlines(server, count=6):
     in_parallel(run, count)
 
 
+def test_without_authorities_it_says_so_at_the_start(places, fake, start):
+    missing = places.new_directory() / "ca.crt"
+    server = start(places.write_policies(fake.url, ca=missing))
+    (said,) = server.events("harbor-authorities")
+    assert said["level"] == "error" and f"no authority is known: `{missing}` is not there" in said["msg"]
+    trusting = start(places.write_policies(fake.url))
+    assert not trusting.events("harbor-authorities")
+
+
 @pytest.mark.background
 def test_an_address_that_nobody_has(places, start):
     server = start(places.write_policies("https://192.0.2.1"), ready=False)  # TEST-NET-1 (RFC 5737)

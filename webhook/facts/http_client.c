@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 struct transfer {
     struct transfer *next; /* in the queue, or among those in flight */
@@ -335,6 +336,14 @@ void http_client_ask(struct http_client *client, const struct http_question *que
     }
     pthread_mutex_unlock(&client->lock);
     curl_multi_wakeup(client->multi);
+}
+
+bool http_client_knows_authorities(const char *ca_file, const char **ret_path)
+{
+    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+    *ret_path = ca_file ? ca_file : curl->cainfo;
+    return (*ret_path && access(*ret_path, R_OK) == 0) ||
+           (!ca_file && curl->capath && access(curl->capath, R_OK) == 0);
 }
 
 unsigned http_client_pending(struct http_client *client)

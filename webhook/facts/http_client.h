@@ -55,5 +55,10 @@ void http_client_ask(struct http_client *client, const struct http_question *que
 /* Calls `done` of everything that is under way, with status 0, and ends the thread. */
 void http_client_stop(struct http_client *client);
 
+/* False where nobody's certificate can be trusted: the file of authorities is not there, `ca_file`
+ * or, where that is NULL, the system's. `ret_path` is what was looked for, libcurl's own or
+ * `ca_file`. */
+bool http_client_knows_authorities(const char *ca_file, const char **ret_path);
+
 /* How many are asked and not answered, queued ones included. */
 unsigned http_client_pending(struct http_client *client);

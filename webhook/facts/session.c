@@ -6,9 +6,9 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "webhook/common/clock.h"
-#include "webhook/facts/facts.h"
 #include "webhook/common/files.h"
 #include "webhook/common/log.h"
+#include "webhook/facts/facts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,18 @@ static struct slice copy(struct session *session, struct slice text)
     return arena_copy(&session->arena, text);
 }
 
+/* An image without authorities, or a caFile that is not there: every question will fail. */
+static void say_without_authorities(const struct session *session)
+{
+    const char *path;
+    if (slice_starts_with(session->url, SLICE("https:")) &&
+        !http_client_knows_authorities(session->ca_file.len ? session->ca_file.base : NULL, &path))
+        log_message(LOG_ERROR, "harbor-authorities",
+                    "no authority is known: `%s` is not there, so Harbor `%s` cannot be trusted; "
+                    "`api.caFile` names a file with its authority",
+                    path ? path : "/etc/ssl/certs", session->name.base);
+}
+
 struct session *session_new(struct facts *facts, const struct harbor *harbor)
 {
     struct session *session = memory_allocate_zeroed(1, sizeof(*session));
@@ -32,6 +44,7 @@ struct session *session_new(struct facts *facts, const struct harbor *harbor)
     session->credentials_directory = copy(session, harbor->api.credentials_directory);
     fact_cache_init(&session->cache, FACT_CACHE_MAX);
     session_read_account(session);
+    say_without_authorities(session);
     return session;
 }
 

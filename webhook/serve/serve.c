@@ -28,6 +28,7 @@ enum {
     LEAST_WATCH_MS = 100,
     INVALID_HOLD_MS = 30 * 1000, /* how long a start with broken policies is not ready */
     DRAIN_POLL_MS = 100,
+    DRAIN_WORD_MS = 10 * 1000, /* how often it says what it waits for */
     WARM_MS = 5000,
     WARM_POLL_MS = 10,
     EXPIRE_MS = 1000, /* how often connections that do not get on are looked for */
@@ -370,6 +371,13 @@ static void run(struct serve *serve, const sigset_t *signals)
     }
 }
 
+static void say_who_is_waited_for(const struct serve *serve)
+{
+    unsigned open = server_connections(serve->server);
+    log_message(LOG_INFO, "draining", "ending: %u connections are open%s", open,
+                open ? "; API servers keep theirs for 90 s after the last review" : "");
+}
+
 /* Goes on answering, with `Connection: close`, until no connection is left: an API server that
  * reuses one at the moment it is closed would see its call fail (docs/contracts.md#connections). A
  * second signal
@@ -377,11 +385,15 @@ static void run(struct serve *serve, const sigset_t *signals)
 static void drain(struct serve *serve, const sigset_t *signals)
 {
     long long deadline = clock_monotonic_ms() + serve->shutdown_ms;
-    log_message(LOG_INFO, "draining", "ending: %u connections are open",
-                server_connections(serve->server));
+    say_who_is_waited_for(serve);
     atomic_store(&serve->state.draining, true);
     state_set_not_ready(&serve->state, "draining: the server was told to end");
+    long long next_word = clock_monotonic_ms() + DRAIN_WORD_MS;
     while (server_connections(serve->server) && clock_monotonic_ms() < deadline) {
+        if (clock_monotonic_ms() >= next_word) {
+            say_who_is_waited_for(serve);
+            next_word += DRAIN_WORD_MS;
+        }
         int signal = wait_for_signal(signals, DRAIN_POLL_MS);
         server_expire(serve->server);
         admin_expire(serve->admin);
