@@ -77,14 +77,25 @@ static int import_pair(const gnutls_datum_t *certificate, const gnutls_datum_t *
     return 0;
 }
 
+/* Called when a Finished message was taken or is to be sent: at the client's the handshake is done.
+ */
+static int finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                    const gnutls_datum_t *message)
+{
+    (void)type, (void)when, (void)message;
+    if (incoming && the_pair.seen)
+        the_pair.seen(the_pair.context, gnutls_transport_get_int(session));
+    return 0;
+}
+
 static int give_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
                             gnutls_pcert_st **certs, unsigned *certs_length,
                             gnutls_ocsp_data_st **ocsp, unsigned *ocsp_length,
                             gnutls_privkey_t *private_key, unsigned *flags)
 {
     (void)info;
-    if (the_pair.seen)
-        the_pair.seen(the_pair.context, gnutls_transport_get_int(session));
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
+                                       finished);
     pthread_mutex_lock(&the_pair.lock);
     gnutls_datum_t certificate = datum(&the_pair.certificate), key = datum(&the_pair.key);
     int status = import_pair(&certificate, &key, certs, certs_length, private_key);

@@ -20,8 +20,8 @@
 bool tls_load(const char *certificate_file, const char *key_file, bool *ret_changed,
               time_t *ret_expiry, struct error *reterr);
 
-/* Calls `seen` with the descriptor of each connection whose client has begun a handshake; NULL:
- * nobody. To be set before the server starts and after it has ended. */
+/* Calls `seen` with the descriptor of each connection whose handshake is done; NULL: nobody. To be
+ * set before the server starts and after it has ended. */
 void tls_on_handshake(void (*seen)(void *context, int socket), void *context);
 
 /* What MHD_OPTION_HTTPS_CERT_CALLBACK2 takes (gnutls_certificate_retrieve_function3). */
