@@ -31,7 +31,7 @@ static void read_one(struct reading *r, const char *path, const char *file)
 {
     struct buffer text = {0};
     struct error error;
-    if (file_read(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
+    if (file_read_regular(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
         r->sources = arena_grow(&r->arena, r->sources, r->count, &r->capacity, sizeof(*r->sources));
         r->sources[r->count++] = (struct policy_source){
             .path = slice_from(path),
@@ -68,7 +68,10 @@ static void read_directory(struct reading *r, const char *path)
     for (int i = 0; i < count; i++) {
         const char *slash = len && path[len - 1] == '/' ? "" : "/";
         struct slice file = arena_format(&r->arena, "%s%s%s", path, slash, entries[i]->d_name);
-        read_one(r, path, file.base);
+        struct stat
+            status; /* what is no regular file is not ours to read; a dead link is an error */
+        if (stat(file.base, &status) != 0 || S_ISREG(status.st_mode))
+            read_one(r, path, file.base);
         free(entries[i]);
     }
     free(entries);

@@ -70,6 +70,19 @@ static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection
     return result;
 }
 
+/* Whether the caller may read more than probes do: "Bearer", in any case, and the token. */
+static bool is_authorized(struct admin *admin, struct MHD_Connection *connection)
+{
+    static const char scheme[] = "Bearer ";
+    const size_t len = sizeof(scheme) - 1;
+    if (!admin->state->metrics_token)
+        return true;
+    const char *given =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    bool bearer = given && strncasecmp(given, scheme, len) == 0;
+    return secret_is(admin->state->metrics_token, bearer ? given + len : NULL);
+}
+
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **connection_cls)
@@ -93,6 +106,11 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         return http_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
                            SLICE("this method is not allowed here; expected GET\n"),
                            MHD_HTTP_HEADER_ALLOW, "GET, HEAD", false);
+    if (!live && !ready && !is_authorized(admin, connection))
+        return http_answer(connection, MHD_HTTP_UNAUTHORIZED, TEXT,
+                           SLICE("expected Authorization: Bearer and what --metrics-token-file "
+                                 "holds\n"),
+                           MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer", false);
     connections_prove(admin->connections, connection);
     if (live)
         return http_answer(connection, MHD_HTTP_OK, TEXT, SLICE("ok"), NULL, NULL, false);

@@ -242,14 +242,14 @@ static struct connection *find_largest(struct connections *connections,
 
 /* Whether there is memory for it. A small one may use the reserve, and past that the largest is
  * closed; for a large one it is closed only where its address holds more than this one's would. */
-static bool make_room(struct connections *connections, const struct connection *c, size_t bytes)
+static bool make_room(struct connections *connections, const struct connection *c, size_t bytes,
+                      bool small)
 {
     size_t all = connections->held - c->held + bytes;
-    if (all <= HOLD_MOST || (bytes <= HOLD_SMALL && all <= (size_t)HOLD_MOST + HOLD_RESERVE))
+    if (all <= HOLD_MOST || (small && all <= (size_t)HOLD_MOST + HOLD_RESERVE))
         return true;
     struct connection *largest = find_largest(connections, c);
-    if (!largest ||
-        (bytes > HOLD_SMALL && largest->address->held <= c->address->held - c->held + bytes))
+    if (!largest || (!small && largest->address->held <= c->address->held - c->held + bytes))
         return false;
     close_for_another(connections, largest, CONNECTION_LARGE);
     return true;
@@ -418,12 +418,12 @@ void connections_resume(struct connections *connections, struct MHD_Connection *
 }
 
 bool connections_hold(struct connections *connections, struct MHD_Connection *connection,
-                      size_t bytes)
+                      size_t bytes, bool small)
 {
     struct connection *c = lock_connection(connections, connection);
     if (!c)
         return true;
-    bool may = !c->ended && (bytes <= c->held || make_room(connections, c, bytes));
+    bool may = !c->ended && (bytes <= c->held || make_room(connections, c, bytes, small));
     if (may)
         set_held(connections, c, bytes);
     pthread_mutex_unlock(&connections->lock);

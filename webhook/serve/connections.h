@@ -27,7 +27,6 @@ enum {
 enum {
     HOLD_MOST = 64 * 1024 * 1024,    /* of all connections; past it only small ones, */
     HOLD_RESERVE = 16 * 1024 * 1024, /* up to so much more, or the largest is closed */
-    HOLD_SMALL = 256 * 1024,         /* of a connection: nearly every review */
 };
 
 /* Why connections were closed. */
@@ -79,10 +78,11 @@ long long connections_verified(struct connections *connections, struct MHD_Conne
 bool connections_suspend(struct connections *connections, struct MHD_Connection *connection);
 void connections_resume(struct connections *connections, struct MHD_Connection *connection);
 
-/* The connection holds so many bytes from now on. False where that may not be: nothing is changed
- * then, and the caller has to give its memory back. Less than before may always be. */
+/* The connection holds so many bytes from now on, for a small request or another. False where that
+ * may not be: nothing is changed then, and the caller has to give its memory back. Less than before
+ * may always be. */
 bool connections_hold(struct connections *connections, struct MHD_Connection *connection,
-                      size_t bytes);
+                      size_t bytes, bool small);
 
 /* The TLS handshake on that descriptor is done: it has time for its first request. */
 void connections_handshake_done(struct connections *connections, int socket);

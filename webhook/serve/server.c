@@ -3,6 +3,7 @@
 
 #include "base/duration.h"
 #include "webhook/common/clock.h"
+#include "webhook/common/log.h"
 #include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
@@ -93,12 +94,34 @@ static bool check_event(struct server *server, struct MHD_Connection *connection
     if (!server->state->events || strcmp(url, EVENTS_PATH) != 0)
         return false;
     call->event = true;
-    if (!events_is_authorized(server->state->events,
-                              MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                          MHD_HTTP_HEADER_AUTHORIZATION)))
+    if (!secret_is(server->state->events,
+                   MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                               MHD_HTTP_HEADER_AUTHORIZATION)))
         refuse(call, MHD_HTTP_UNAUTHORIZED,
                "Authorization is not the secret; expected what --events-secret-file holds");
     return true;
+}
+
+/* A certificate is verified again after a minute, and when the authorities change. */
+static bool is_verified(struct server *server, struct MHD_Connection *connection)
+{
+    struct clients *clients = server->state->clients;
+    long long now = clock_monotonic_ms();
+    if (clients_still_good(clients, connections_verified(server->connections, connection), now))
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    char reason[CLIENTS_REASON_SIZE] = "there is no TLS session";
+    bool good = info && clients_verify(clients, info->tls_session, reason);
+    connections_set_verified(server->connections, connection, good ? now : 0);
+    static struct log_limit limit;
+    unsigned long suppressed;
+    if (!good && log_limit_take(&limit, &suppressed))
+        log_message(LOG_WARNING, "client-refused",
+                    "a call was refused, since %s; expected a client certificate that "
+                    "--client-ca-file vouches for%s",
+                    reason, suppressed ? " (and others like it)" : "");
+    return good;
 }
 
 static void check_headers(struct server *server, struct MHD_Connection *connection,
@@ -115,6 +138,11 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
         http_quote(url, quoted, sizeof(quoted));
         snprintf(text, sizeof(text), "no such path: %s; expected " PATHS, quoted);
         refuse(call, MHD_HTTP_NOT_FOUND, text);
+        return;
+    }
+    if (!event && server->state->clients && !is_verified(server, connection)) {
+        refuse(call, MHD_HTTP_FORBIDDEN,
+               "expected a client certificate that --client-ca-file vouches for");
         return;
     }
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
@@ -151,14 +179,15 @@ static long read_budget(struct MHD_Connection *connection)
 static void release_body(struct server *server, struct call *call)
 {
     buffer_done(&call->body);
-    connections_hold(server->connections, call->connection, 0);
+    connections_hold(server->connections, call->connection, 0, true);
 }
 
 /* Whether the connection may hold what the call does, and so much more; else it is to come again.
  */
 static bool hold(struct server *server, struct call *call, size_t more)
 {
-    if (connections_hold(server->connections, call->connection, call->body.capacity + more))
+    if (connections_hold(server->connections, call->connection, call->body.capacity + more,
+                         call->body.len <= SERVER_SMALL_BODY))
         return true;
     refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
            "too many bodies at once; expected another try in a second");
