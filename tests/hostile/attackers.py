@@ -122,7 +122,79 @@ def hold(order):
     return {**total, "held": sum(len(holder.held) for holder in holders)}
 
 
-KINDS = {"hold": hold}
+# --- memory ---
+
+BODY_MOST = 7 * 1024 * 1024
+
+
+def review(metadata="{}", spec="{}", before="", after=""):
+    return ('{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE",'
+            '"kind":{"group":"","version":"v1","kind":"Pod"},"namespace":"plain","object":{' + before +
+            f'"metadata":{metadata},"spec":{spec}}}}}}}').encode()
+
+
+def filled(make, item, size=BODY_MOST):
+    """`make` of as many items as fit into a body."""
+    room = size - len(make("")) - len(item)
+    return make(",".join([item] * (room // (len(item) + 1))))
+
+
+def bodies():
+    """Name: the bytes to send. A body that is cut by its last byte is never complete."""
+    images = ",".join(f'{{"name":"c{n}","image":"registry.k8s.io/some/where/image-{n}:v1.2.3"}}' for n in range(4096))
+    metadata = '"metadata":{"annotations":{' + ",".join(f'"k{n}":""' for n in range(2000)) + "}}"
+    return {
+        "large, not complete": post("/mutate/enforce", b" " * (BODY_MOST - 1), BODY_MOST),
+        "small, not complete": post("/mutate/enforce", b" " * (256 * 1024 - 1), 256 * 1024),
+        "announced": post("/mutate/enforce", b"", 64 * 1024),
+        "pull secrets": post("/mutate/enforce", filled(lambda text: review(spec='{"imagePullSecrets":[' + text + "]}"), "{}")),
+        "pull secrets by name": post("/mutate/enforce", filled(
+            lambda text: review(spec='{"imagePullSecrets":[' + text + "]}"), '{"name":"\\n"}')),
+        "annotations": post("/mutate/enforce", filled(
+            lambda text: review(metadata='{"annotations":{' + text + "}}"), '"\\n":""')),
+        "metadata again and again": post("/mutate/enforce", filled(
+            lambda text: review(before=text + "," if text else ""), metadata)),
+        "owners": post("/mutate/enforce", filled(
+            lambda text: review(metadata='{"ownerReferences":[' + text + "]}"), '{"name":"\\n","kind":"\\n"}')),
+        "one name again and again": post("/mutate/enforce", filled(
+            lambda text: review(metadata="{" + text + "}"), '"name":"\\n"')),
+        "answers that nobody reads": post("/mutate/enforce", review(spec='{"containers":[' + images + "]}")) * 20,
+    }
+
+
+def memory(order):
+    """Everything that asks for memory, at once and again and again, by some addresses."""
+    tls, until = context(), time.monotonic() + order["seconds"]
+    made = {name: body for name, body in bodies().items() if name in (order.get("names") or [name])}
+    sent, lock = dict.fromkeys(made, 0), threading.Lock()
+
+    def run(address, number):
+        turn, held, names = number, [], list(made)
+        while time.monotonic() < until:
+            name = names[turn % len(names)]
+            turn += 1
+            try:
+                sock = socket.create_connection(("127.0.0.1", order["port"]), 3, source_address=(address, 0))
+                sock = tls.wrap_socket(sock)
+                sock.settimeout(1)
+                held.append(sock)
+                with lock:
+                    sent[name] += 1
+                sock.sendall(made[name])
+            except OSError:
+                pass
+            if len(held) > 120:
+                held.pop(0).close()
+    addresses = order["addresses"] * order.get("times", 1)
+    threads = [threading.Thread(target=run, args=(address, n)) for n, address in enumerate(addresses)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sent
+
+
+KINDS = {"hold": hold, "memory": memory}
 
 if __name__ == "__main__":
     os.nice(10)  # the victim and the API server are other machines
