@@ -194,8 +194,8 @@ def sanitized_servers(totals):
 def hostile(totals):
     """Attacks, each with the API server's own calls as the measure; alone, since it has bars for latency."""
     run_pytest(totals, "hostile", "tests/hostile")
-    for name, variant in (("asan", ASAN), ("tsan", TSAN)):
-        run_pytest(totals, f"{name}/hostile", "tests/hostile", variant[1])
+    side_by_side(totals, [suite("asan/hostile", "tests/hostile", ASAN[1])],
+                 [suite("tsan/hostile", "tests/hostile", TSAN[1])])
 
 
 STEPS = [

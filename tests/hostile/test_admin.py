@@ -12,7 +12,7 @@ ADDRESSES = [f"127.0.0.{n}" for n in range(2, 6)]
 @pytest.mark.parametrize("request_", [None, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "GET /no HTTP/1.1\r\nHost: a\r\n\r\n"],
                          ids=["silent", "metrics", "404"])
 def test_plain_connections_keep_no_probe_out(start, slow, seconds, request_):
-    server, lasting = start(), seconds(6)
+    server, lasting = start(), seconds(4)
     with Kubelet(server) as probes, Kubelet(server, path="/readyz") as ready:
         order = dict(port=server.admin_port, addresses=ADDRESSES, tls=False, count=150 * lasting, seconds=lasting,
                      request=request_, first=request_)

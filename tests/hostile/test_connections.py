@@ -1,6 +1,9 @@
 """Connections: whoever opens many keeps nobody else out, neither the API server nor the kubelet."""
 
+import contextlib
 import json
+import ssl
+import time
 
 from reviews import pod, review
 from serverlib import request
@@ -32,3 +35,23 @@ def test_ten_thousand_connections_from_eight_addresses(start, slow, seconds):
         assert line["level"] == "warning" and line["port"] == "admission" and line["closed"] > 0, line
         assert line["address"] in ADDRESSES, "it is the attackers' that are closed"
         assert len(server.events("connections-closed")) <= lasting / 10 + 2
+
+
+def test_slow_handshakes_and_404s_hold_nothing(start, slow):
+    """A handshake has ten seconds to its end, whatever it has begun; and what is no review renews nothing."""
+    server = start()
+    sock = server.plain_socket()
+    opened = time.monotonic()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = server.certificates.context().wrap_bio(incoming, outgoing, server_hostname="a")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    sock.sendall(outgoing.read())
+    sock.settimeout(20)
+    assert sock.recv(10), "the server's part of the handshake"
+    with contextlib.suppress(ConnectionResetError):
+        while sock.recv(65536):
+            pass
+    assert 8 < time.monotonic() - opened < 14, f"it was cut after {time.monotonic() - opened:.1f} s"
+    sock.close()
+    assert server.metric("harborpilot_connections_closed_total", port="admission", reason="late") == 1

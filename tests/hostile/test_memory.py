@@ -23,8 +23,8 @@ def peak_mib(server):
 
 
 @pytest.mark.parametrize("names,lasting", [
-    (None, 20), (["small, not complete"], 10), (["large, not complete"], 6), (["pull secrets", "pull secrets by name"], 6),
-    (["answers that nobody reads"], 10)], ids=["everything", "small", "large", "secrets", "answers"])
+    (None, 12), (["small, not complete"], 6), (["large, not complete"], 4), (["pull secrets", "pull secrets by name"], 4),
+    (["answers that nobody reads"], 6)], ids=["everything", "small", "large", "secrets", "answers"])
 def test_what_asks_for_memory_at_once(start, slow, seconds, names, lasting):
     server, lasting = start(POLICIES, "--threads", "4"), seconds(lasting)
     with ApiServer(server, 20 if slow else 100) as calls:
