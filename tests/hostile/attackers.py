@@ -164,9 +164,10 @@ def bodies():
 
 def memory(order):
     """Everything that asks for memory, at once and again and again, by some addresses."""
-    tls, until = context(), time.monotonic() + order["seconds"]
+    tls = context()
     made = {name: body for name, body in bodies().items() if name in (order.get("names") or [name])}
     sent, lock = dict.fromkeys(made, 0), threading.Lock()
+    until = time.monotonic() + order["seconds"]
 
     def run(address, number):
         turn, held, names = number, [], list(made)
