@@ -38,7 +38,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%-replay,$(FUZZ_SOURCES))
 
 .PHONY: all help deps run test test-harbor check bench fuzz lint format model mutation man install clean unit \
-	fuzz-replays fuzz-objects e2e
+	fuzz-replays fuzz-objects e2e hostile
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -128,6 +128,10 @@ check:
 test-harbor: $(BINARY)
 	@bash tests/deps.sh test
 	@HARBOR_PILOT=$(abspath $(BINARY)) /usr/bin/python3 -m pytest -rs -p no:cacheprovider tests/harbor --real-harbor
+
+## make hostile    attacks on the server, with floods of SECONDS=n (default: what their bars ask for)
+hostile: $(BINARY)
+	@HARBOR_PILOT=$(abspath $(BINARY)) SECONDS=$(SECONDS) /usr/bin/python3 -m pytest -rs -p no:cacheprovider tests/hostile
 
 ## make lint       layers, banned functions, format, documentation; and the longest functions
 lint:

@@ -191,6 +191,13 @@ def sanitized_servers(totals):
                  [suite("tsan/server", "tests/server/test_threads.py", TSAN[1]), suite("tsan/harbor", "tests/harbor", TSAN[1])])
 
 
+def hostile(totals):
+    """Attacks, each with the API server's own calls as the measure; alone, since it has bars for latency."""
+    run_pytest(totals, "hostile", "tests/hostile")
+    side_by_side(totals, [suite("asan/hostile", "tests/hostile", ASAN[1])],
+                 [suite("tsan/hostile", "tests/hostile", TSAN[1])])
+
+
 STEPS = [
     # name, in `check`, in `test`
     ("lint", run_lint, True),
@@ -203,6 +210,7 @@ STEPS = [
     ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
     ("server, command line, harbor, sanitized units; beside them end to end", beside_the_cluster, False),
     ("sanitized servers", sanitized_servers, False),
+    ("attacks", hostile, False),
 ]
 
 

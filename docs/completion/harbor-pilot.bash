@@ -39,7 +39,8 @@ _harbor_pilot_value() {
             _harbor_pilot_files -d "$3" ;;
         *' --policies' | 'plan -f' | 'plan --filename' | 'plan --facts' | 'plan --record' | \
             'explain --facts' | 'check --cases' | 'check --namespaces' | 'serve --tls-cert-file' | \
-            'serve --tls-private-key-file' | 'serve --client-ca-file' | 'serve --events-secret-file')
+            'serve --tls-private-key-file' | 'serve --client-ca-file' | 'serve --events-secret-file' | \
+            'serve --metrics-token-file')
             _harbor_pilot_files "$3" ;;
         'plan --template' | 'explain -n' | 'explain --namespace' | 'explain --owner' | \
             'explain --pod-template-hash' | 'certs init --dns-name' | 'certs init --ip-address' | \
@@ -78,7 +79,7 @@ _harbor_pilot() {
     case $command in
         serve)
             options='--policies --tls-cert-file --tls-private-key-file --bind-address
-                --admin-bind-address --client-ca-file --events-secret-file --threads
+                --admin-bind-address --client-ca-file --events-secret-file --metrics-token-file --threads
                 --shutdown-timeout --max-connections --watch-interval --strict --log-format --help' ;;
         plan)
             options='--policies -f --filename --assume-mode --template --facts --live --record

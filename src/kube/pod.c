@@ -276,6 +276,8 @@ static void read_pull_secrets(struct pod_reader *r)
     while (json_array_next(r->s)) {
         struct slice name = {0};
         read_object(r, read_secret_member, &name);
+        if (pod->pull_secret_count == POD_MAX_PULL_SECRETS)
+            continue;
         pod->pull_secrets = arena_grow(r->arena, pod->pull_secrets, pod->pull_secret_count,
                                        &r->secret_capacity, sizeof(*pod->pull_secrets));
         pod->pull_secrets[pod->pull_secret_count++] = name;
@@ -307,9 +309,9 @@ static void read_pod_member(struct pod_reader *r, struct json_string key, void *
         struct pod without = {.has_pull_secrets = pod->has_pull_secrets,
                               .pull_secrets = pod->pull_secrets,
                               .pull_secret_count = pod->pull_secret_count,
+                              .annotations = pod->annotations, /* its memory */
                               .too_many_images = pod->too_many_images};
         *pod = without;
-        r->annotation_capacity = 0;
         pod->has_metadata = read_object(r, read_metadata_member, NULL);
     } else if (json_string_is(key, SLICE("spec"))) {
         pod->has_pull_secrets = PRESENCE_ABSENT;

@@ -10,8 +10,9 @@
 #include <stddef.h>
 
 /* More than any real Pod has. A Pod with more images is left alone as a whole; one with more
- * annotations counts as having more bytes of them than Kubernetes takes. */
-enum { POD_MAX_IMAGES = 4096, POD_MAX_ANNOTATIONS = 8192 };
+ * annotations counts as having more bytes of them than Kubernetes takes; of pull secrets only the
+ * first are known. */
+enum { POD_MAX_IMAGES = 4096, POD_MAX_ANNOTATIONS = 8192, POD_MAX_PULL_SECRETS = 1024 };
 
 /* The fields of a Pod that name images (Kubernetes 1.36: PodSpec, EphemeralContainerCommon,
  * ImageVolumeSource). `volumes[].rbd.image` is a Ceph image and none of them. */

@@ -21,8 +21,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IMAGES = 50, NUMBER = 8, SHORT_NUMBER = 2, MAX_CONNECTIONS = 256,
-       ANSWER_MS = 60000, LEAD_NS = 50 * 1000000 };
+enum {
+    IMAGES = 50,
+    NUMBER = 8,
+    SHORT_NUMBER = 2,
+    MAX_CONNECTIONS = 256,
+    ANSWER_MS = 60000,
+    LEAD_NS = 50 * 1000000
+};
 
 static struct load {
     const char *request, *expected;

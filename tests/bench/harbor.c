@@ -28,7 +28,8 @@ static struct body {
 };
 enum { BODIES = sizeof(bodies) / sizeof(*bodies) };
 
-static const char nothing[] = "{\"errors\":[{\"code\":\"NOT_FOUND\",\"message\":\"no such path\"}]}";
+static const char nothing[] =
+    "{\"errors\":[{\"code\":\"NOT_FOUND\",\"message\":\"no such path\"}]}";
 static struct timespec delay;
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
@@ -53,8 +54,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             "application/json; charset=utf-8");
-    enum MHD_Result result = MHD_queue_response(
-        connection, found ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
+    enum MHD_Result result =
+        MHD_queue_response(connection, found ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
     MHD_destroy_response(response);
     return result;
 }

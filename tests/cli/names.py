@@ -35,6 +35,8 @@ NAMES = {
         "harborpilot_policy_generation", "harborpilot_policy_last_reload_successful",
         "harborpilot_policy_last_reload_success_timestamp_seconds",
         "harborpilot_certificate_expiry_timestamp_seconds", "harborpilot_connections",
+        "harborpilot_connections_closed_total", "connections-closed", "client-refused", "client-ca-invalid", "wrong-secret",
+        "--client-ca-file", "--metrics-token-file", "imagesLeftOut", "late", "crowded", "large",
         "harborpilot_build_info"],
     "harbor-pilot-plan.1": [
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",

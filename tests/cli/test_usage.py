@@ -95,12 +95,6 @@ def test_values_that_are_none(program, args, said):
     assert said in result.err and result.out == ""
 
 
-def test_options_that_are_not_built_say_so(program):
-    args = ["serve", *COMMANDS["serve"], "--client-ca-file", "x"]
-    result = program(*args, status=2)
-    assert "--client-ca-file is not built yet" in result.err and result.out == ""
-
-
 @pytest.mark.parametrize(
     "args",
     [

@@ -40,8 +40,7 @@ static void check_namespace(const struct policies *policies, struct slice namesp
     const struct policy *found = policies_find(policies, namespace_);
     for (size_t i = 0; found && i < policies_count(policies); i++) {
         const struct policy *other = policies_at(policies, i);
-        CHECK(other->priority <= found->priority ||
-              !claims(other, namespace_));
+        CHECK(other->priority <= found->priority || !claims(other, namespace_));
     }
     CHECK(!found || claims(found, namespace_));
     struct arena arena = {0};

@@ -11,7 +11,7 @@ from serverlib import Closed, request, wait
 
 LIMIT = 7 * 1024 * 1024
 BODY_SECONDS = 10
-SMALL = 256 * 1024  # SERVER_SMALL_BODY: served also past the budget
+SMALL = 256 * 1024  # HOLD_SMALL: served also past the budget
 LATE = 2  # seconds, of an answer that takes milliseconds; an API server waits as long
 
 

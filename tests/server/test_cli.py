@@ -66,7 +66,7 @@ def test_what_is_required_is_missing(run, needed, flag):
 
 
 ALL_FLAGS = ["policies", "tls-cert-file", "tls-private-key-file", "bind-address", "admin-bind-address", "client-ca-file",
-             "events-secret-file", "threads", "shutdown-timeout", "max-connections", "watch-interval", "log-format"]
+             "events-secret-file", "metrics-token-file", "threads", "shutdown-timeout", "max-connections", "watch-interval", "log-format"]
 
 
 @pytest.mark.parametrize("flag", ALL_FLAGS)
@@ -74,7 +74,7 @@ def test_a_flag_without_its_value(run, needed, flag):
     check_usage(serve(run, needed, f"--{flag}"), f"--{flag} has no value", "expected")
 
 
-@pytest.mark.parametrize("flag", [f for f in ALL_FLAGS if f not in ("client-ca-file", "events-secret-file")])
+@pytest.mark.parametrize("flag", [f for f in ALL_FLAGS if f not in ("client-ca-file", "events-secret-file", "metrics-token-file")])
 def test_usage_an_empty_value(run, needed, flag):
     result = serve(run, needed, f"--{flag}=", without=[flag])
     assert result.status == 2, f"--{flag}= is taken: {result.err}"

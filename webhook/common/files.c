@@ -36,6 +36,17 @@ bool file_read(const char *path, size_t limit, struct buffer *ret, struct error 
     return read_all(fd, limit, ret, reterr);
 }
 
+bool file_read_regular(const char *path, size_t limit, struct buffer *ret, struct error *reterr)
+{
+    struct stat status;
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_set(reterr, "cannot open: %s", strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return error_set(reterr, "is no regular file, expected one");
+    return read_all(fd, limit, ret, reterr);
+}
+
 bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr)
 {
     return read_all(STDIN_FILENO, limit, ret, reterr);

@@ -8,6 +8,9 @@
  * more; the error does not name the path: the caller does. */
 bool file_read(const char *path, size_t limit, struct buffer *ret, struct error *reterr);
 
+/* The same of a regular file only: a FIFO or a device would not end, or not begin. */
+bool file_read_regular(const char *path, size_t limit, struct buffer *ret, struct error *reterr);
+
 /* Writes a file whole or not at all: beside it, then renamed. */
 bool file_write(const char *path, struct slice text, struct error *reterr);
 

@@ -195,11 +195,16 @@ void log_end(struct log_line *line)
 
 bool log_limit_take(struct log_limit *limit, unsigned long *ret_suppressed)
 {
+    return log_limit_take_in(limit, 1, ret_suppressed);
+}
+
+bool log_limit_take_in(struct log_limit *limit, unsigned seconds, unsigned long *ret_suppressed)
+{
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     pthread_mutex_lock(&lock);
-    if (limit->second != now.tv_sec) {
+    if (now.tv_sec - limit->second >= (time_t)seconds) {
         limit->second = now.tv_sec;
         limit->written = 0;
     }

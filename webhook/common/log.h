@@ -29,6 +29,9 @@ struct log_limit {
     unsigned long suppressed;
 };
 
+/* The same for a longer time: so many lines in `seconds`. */
+bool log_limit_take_in(struct log_limit *limit, unsigned seconds, unsigned long *ret_suppressed);
+
 /* Whether a line may be written now; then `*ret_suppressed` is how many were not since the last. */
 bool log_limit_take(struct log_limit *limit, unsigned long *ret_suppressed);
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 struct reading {
+    const char *directory; /* that is being read */
     struct arena arena;
     struct diagnostics *diagnostics; /* or NULL: nobody wants to know */
     struct policy_source *sources;
@@ -30,7 +31,7 @@ static void read_one(struct reading *r, const char *path, const char *file)
 {
     struct buffer text = {0};
     struct error error;
-    if (file_read(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
+    if (file_read_regular(file, POLICY_MAX_FILE_SIZE, &text, &error)) {
         r->sources = arena_grow(&r->arena, r->sources, r->count, &r->capacity, sizeof(*r->sources));
         r->sources[r->count++] = (struct policy_source){
             .path = arena_copy(&r->arena, slice_from(path)),
@@ -43,14 +44,19 @@ static void read_one(struct reading *r, const char *path, const char *file)
     buffer_done(&text);
 }
 
+/* A file of a directory. Others than regular files are left alone; a dead link is an error. */
 static void read_listed(void *reading, const char *file)
 {
-    read_one(reading, file, file);
+    struct reading *r = reading;
+    struct stat status;
+    if (stat(file, &status) != 0 || S_ISREG(status.st_mode))
+        read_one(r, r->directory, file);
 }
 
 static void read_directory(struct reading *r, const char *path)
 {
     static const char *const endings[] = {".yaml", ".yml", NULL};
+    r->directory = path;
     int count = directory_each(path, endings, read_listed, r);
     if (count < 0)
         fail(r, path, strerror(errno));

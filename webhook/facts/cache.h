@@ -30,7 +30,7 @@ struct fact_entry {
     unsigned outdated : 1;          /* it changed while the question was under way: ask again */
     unsigned knows : 3;             /* fact_needs */
     unsigned asking : 3; /* fact_needs that somebody waits for: never forgotten; 0: nobody does */
-    unsigned hints : 4; /* how often a "not there" is believed for a moment only, after a hint */
+    unsigned hints : 4;  /* how often a "not there" is believed for a moment only, after a hint */
     unsigned key_length : 11;
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };

@@ -2,8 +2,8 @@
 #include "webhook/facts/discovery.h"
 
 #include "webhook/common/clock.h"
-#include "webhook/facts/ask.h"
 #include "webhook/common/log.h"
+#include "webhook/facts/ask.h"
 
 #include "image/reference.h"
 

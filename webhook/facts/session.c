@@ -140,7 +140,7 @@ static bool read_credential(const struct session *session, const char *name, str
     struct buffer path = {0};
     buffer_append_format(&path, "%s/%s", session->credentials_directory.base, name);
     struct error error;
-    bool read = file_read(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
+    bool read = file_read_regular(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
     if (!read && !session->account_unreadable) /* said once */
         log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
     while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))

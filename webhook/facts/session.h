@@ -5,8 +5,8 @@
 #include "base/map.h"
 #include "harbor/api.h"
 #include "policy/policy.h"
-#include "webhook/facts/discovery.h"
 #include "webhook/facts/cache.h"
+#include "webhook/facts/discovery.h"
 #include "webhook/facts/http_client.h"
 
 #include <pthread.h>

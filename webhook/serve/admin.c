@@ -12,7 +12,6 @@
 enum {
     ADMIN_FIRST_SECONDS = 5, /* from accept to the first line of a request */
     ADMIN_NEXT_SECONDS = 40, /* to the next probe or scrape on a kept connection */
-    ADMIN_PER_ADDRESS = 192, /* so that one Pod cannot keep the kubelet's probes out */
 };
 
 #define TEXT "text/plain; charset=utf-8"
@@ -35,6 +34,20 @@ static enum MHD_Result answer_readyz(struct admin *admin, struct MHD_Connection 
                        false);
 }
 
+static void write_closed(struct admin *admin, bool open_metrics, struct buffer *out)
+{
+    struct closed_figures figures[2 * CONNECTION_ENDS];
+    for (int i = 0; i < CONNECTION_ENDS; i++) {
+        enum connection_end end = (enum connection_end)i;
+        const char *reason = connection_end_name(end);
+        figures[2 * i] =
+            (struct closed_figures){"admission", reason, server_closed(admin->server, end)};
+        figures[2 * i + 1] =
+            (struct closed_figures){"admin", reason, connections_closed(admin->connections, end)};
+    }
+    metrics_write_closed(figures, 2 * CONNECTION_ENDS, open_metrics, out);
+}
+
 static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection *connection)
 {
     static const char prometheus[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,12 +61,26 @@ static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection
     facts_read_figures(admin->state->facts, &arena, &figures);
     metrics_write(admin->state->metrics, server_connections(admin->server), &figures, open, &out);
     arena_done(&arena);
+    write_closed(admin, open, &out);
     if (open)
         buffer_append_text(&out, "# EOF\n");
     enum MHD_Result result = http_answer(connection, MHD_HTTP_OK, open ? open_metrics : prometheus,
                                          buffer_slice(&out), NULL, NULL, false);
     buffer_done(&out);
     return result;
+}
+
+/* Whether the caller may read more than probes do: "Bearer", in any case, and the token. */
+static bool is_authorized(struct admin *admin, struct MHD_Connection *connection)
+{
+    static const char scheme[] = "Bearer ";
+    const size_t len = sizeof(scheme) - 1;
+    if (!admin->state->metrics_token)
+        return true;
+    const char *given =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    bool bearer = given && strncasecmp(given, scheme, len) == 0;
+    return secret_is(admin->state->metrics_token, bearer ? given + len : NULL);
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
@@ -79,6 +106,12 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         return http_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT,
                            SLICE("this method is not allowed here; expected GET\n"),
                            MHD_HTTP_HEADER_ALLOW, "GET, HEAD", false);
+    if (!live && !ready && !is_authorized(admin, connection))
+        return http_answer(connection, MHD_HTTP_UNAUTHORIZED, TEXT,
+                           SLICE("expected Authorization: Bearer and what --metrics-token-file "
+                                 "holds\n"),
+                           MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer", false);
+    connections_prove(admin->connections, connection);
     if (live)
         return http_answer(connection, MHD_HTTP_OK, TEXT, SLICE("ok"), NULL, NULL, false);
     return ready ? answer_readyz(admin, connection) : answer_metrics(admin, connection);
@@ -88,7 +121,7 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
 {
     struct admin *admin = cls;
     (void)uri;
-    connections_allow(admin->connections, connection, CONNECTION_HEADERS_SECONDS);
+    connections_begin(admin->connections, connection);
     return NULL;
 }
 
@@ -97,20 +130,21 @@ static void complete(void *cls, struct MHD_Connection *connection, void **connec
 {
     struct admin *admin = cls;
     (void)connection_cls, (void)code;
-    connections_allow(admin->connections, connection, ADMIN_NEXT_SECONDS);
+    connections_complete(admin->connections, connection, ADMIN_NEXT_SECONDS);
 }
 
 struct admin *admin_start(int socket, struct state *state, const struct server *server,
                           struct error *reterr)
 {
     struct admin *admin = memory_allocate_zeroed(1, sizeof(*admin));
-    *admin = (struct admin){
-        .state = state, .server = server, .connections = connections_new(ADMIN_FIRST_SECONDS)};
+    *admin = (struct admin){.state = state,
+                            .server = server,
+                            .connections =
+                                connections_new("admin", ADMIN_FIRST_SECONDS, ADMIN_CONNECTIONS)};
     admin->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle,
         admin, MHD_OPTION_EXTERNAL_LOGGER, http_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADMIN_PER_ADDRESS,
+        MHD_OPTION_CONNECTION_LIMIT, connections_daemon_limit(admin->connections, 1),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_NEXT_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
         connections_notify, admin->connections, MHD_OPTION_URI_LOG_CALLBACK, begin_request, admin,
         MHD_OPTION_NOTIFY_COMPLETED, complete, admin, MHD_OPTION_UNESCAPE_CALLBACK,

@@ -24,6 +24,8 @@ enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
     return result;
 }
 
+enum { HTTP_LOG_SECONDS = 10 };
+
 void http_log(void *unused, const char *format, va_list args)
 {
     (void)unused;
@@ -33,7 +35,7 @@ void http_log(void *unused, const char *format, va_list args)
         text[--len] = '\0';
     static struct log_limit limit;
     unsigned long suppressed;
-    if (log_limit_take(&limit, &suppressed))
+    if (log_limit_take_in(&limit, HTTP_LOG_SECONDS, &suppressed)) /* anybody can cause them */
         log_message(LOG_WARNING, "http", "%s%s", text, suppressed ? " (and others like it)" : "");
 }
 

@@ -389,3 +389,15 @@ void metrics_write(struct metrics *metrics, unsigned connections, const struct f
     write_process(&p);
     write_facts(&p, facts);
 }
+
+void metrics_write_closed(const struct closed_figures *figures, size_t count, bool open_metrics,
+                          struct buffer *out)
+{
+    struct page p = {out, open_metrics};
+    family(&p, "harborpilot_connections_closed_total", "counter",
+           "Connections that were closed before their clients did, by port and reason.");
+    for (size_t i = 0; i < count; i++)
+        buffer_append_format(
+            out, "harborpilot_connections_closed_total{port=\"%s\",reason=\"%s\"} %llu\n",
+            figures[i].port, figures[i].reason, figures[i].count);
+}

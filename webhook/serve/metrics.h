@@ -28,3 +28,11 @@ void metrics_set_certificate_expiry(struct metrics *metrics, time_t not_after);
  * `connections` is what the admission port has open now. */
 void metrics_write(struct metrics *metrics, unsigned connections, const struct facts_figures *facts,
                    bool open_metrics, struct buffer *out);
+
+/* Connections that we closed: `port` and `reason` are labels. */
+struct closed_figures {
+    const char *port, *reason;
+    unsigned long long count;
+};
+void metrics_write_closed(const struct closed_figures *figures, size_t count, bool open_metrics,
+                          struct buffer *out);

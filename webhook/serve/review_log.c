@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { REPEAT_SLOTS = 4096, REPEAT_SECONDS = 60 };
+enum { REPEAT_SLOTS = 4096, REPEAT_SECONDS = 60, LINE_MOST = 64 * 1024 /* of images */ };
 
 /* What was logged lately, by hash. Two workloads that fall into one slot take turns: at worst a
  * line too many. */
@@ -114,13 +114,16 @@ static void write_line(const struct admission *admission, double seconds, unsign
     json_member_bool(w, "applied", admission->applied);
     json_key(w, "images");
     json_begin_array(w);
-    for (size_t i = 0; i < decisions->count; i++) {
+    size_t shown = 0;
+    for (; shown < decisions->count && line.text.len < LINE_MOST; shown++) {
         json_begin_object(w);
-        decision_write_members(w, decisions, &decisions->items[i],
-                               admission_field(admission, &decisions->items[i], arena));
+        decision_write_members(w, decisions, &decisions->items[shown],
+                               admission_field(admission, &decisions->items[shown], arena));
         json_end_object(w);
     }
     json_end_array(w);
+    if (shown < decisions->count)
+        json_member_number(w, "imagesLeftOut", (long long)(decisions->count - shown));
     if (admission->adds_pull_secret)
         json_member(w, "pullSecret", decisions->policy->pull_secret);
     json_key(w, "durationSeconds");

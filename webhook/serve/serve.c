@@ -35,12 +35,14 @@ enum {
     SPARE_DESCRIPTORS = ADMIN_CONNECTIONS + 128, /* besides those of connections and threads */
     DESCRIPTORS_PER_THREAD = 4,
     THREADS_MAX = 256,
+    LEAST_CONNECTIONS = 8,
+    THREADS_DEFAULT_MOST = 4, /* a review takes microseconds, and each thread may hold memory */
 };
 
 struct serve {
     struct text_list policies;
     const char *certificate_file, *key_file, *bind_address, *admin_bind_address;
-    const char *client_ca_file, *events_secret_file;
+    const char *client_ca_file, *events_secret_file, *metrics_token_file;
     long threads, shutdown_ms, max_connections, watch_ms;
     bool strict;
     int log_format; /* index of log_formats, or -1 */
@@ -48,16 +50,28 @@ struct serve {
     struct state state;
     struct server *server;
     struct admin *admin;
-    char policy_digest[65];  /* of the files that were last tried */
-    long long invalid_until; /* monotonic ms: until then a start with broken policies holds */
+    char policy_digest[65];     /* of the files that were last tried */
+    atomic_llong invalid_until; /* monotonic ms: until then a start with broken policies holds */
     time_t certificate_expiry;
     char certificate_complaint[ERROR_TEXT_SIZE]; /* said once, until it changes */
+    char clients_complaint[ERROR_TEXT_SIZE];
+
+    pthread_t watcher;    /* reads files again; from run() on it alone does */
+    pthread_mutex_t lock; /* of what it is asked for: */
+    pthread_cond_t wake;
+    bool asked, reload, forced, ending;
 };
 
 static long own_cores(void)
 {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static long default_threads(void)
+{
+    long cores = own_cores();
+    return cores < THREADS_DEFAULT_MOST ? cores : THREADS_DEFAULT_MOST;
 }
 
 /* --- options --- */
@@ -96,19 +110,25 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &serve->client_ca_file,
          .value = "FILE",
-         .help = "Not built yet: refuse callers without a client certificate."},
+         .help = "Refuse admission calls without a client certificate of an authority in this "
+                 "file."},
         {.name = "events-secret-file",
          .kind = OPTION_TEXT,
          .target = &serve->events_secret_file,
          .value = "FILE",
          .help = "Take Harbor's notifications on /harbor/events, with the secret in this file."},
+        {.name = "metrics-token-file",
+         .kind = OPTION_TEXT,
+         .target = &serve->metrics_token_file,
+         .value = "FILE",
+         .help = "Let only those with the token in this file read metrics; probes stay open."},
         {.name = "threads",
          .kind = OPTION_NUMBER,
          .target = &serve->threads,
          .value = "N",
          .least = 1,
          .most = THREADS_MAX,
-         .preset = "the cores this process may use",
+         .preset = "the cores this process may use, at most 4",
          .help = "Threads that answer."},
         {.name = "shutdown-timeout",
          .kind = OPTION_DURATION,
@@ -120,7 +140,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .kind = OPTION_NUMBER,
          .target = &serve->max_connections,
          .value = "N",
-         .least = 8,
+         .least = LEAST_CONNECTIONS,
          .most = 1000000,
          .preset = "1024",
          .help = "Connections at a time; the limit of open files is raised to match."},
@@ -166,10 +186,7 @@ static bool check_address(const char *option, const char *address)
 
 static bool check_options(const struct serve *serve)
 {
-    const char *not_built = serve->client_ca_file ? "client-ca-file" : NULL;
-    if (not_built)
-        usage_error("--%s is not built yet, expected it to be left out", not_built);
-    return !not_built && check_address("bind-address", serve->bind_address) &&
+    return check_address("bind-address", serve->bind_address) &&
            check_address("admin-bind-address", serve->admin_bind_address);
 }
 
@@ -248,12 +265,25 @@ static bool load_certificate(struct serve *serve, struct error *reterr)
     return true;
 }
 
+static void reload_clients(struct serve *serve)
+{
+    struct error error;
+    if (!serve->state.clients || clients_reload(serve->state.clients, &error)) {
+        serve->clients_complaint[0] = '\0';
+    } else if (strcmp(serve->clients_complaint, error.text) != 0) {
+        snprintf(serve->clients_complaint, sizeof(serve->clients_complaint), "%s", error.text);
+        log_message(LOG_ERROR, "client-ca-invalid", "%s; the last good authorities stay in use",
+                    error.text);
+    }
+}
+
 /* Every watch interval, and at SIGHUP. */
 static void reload(struct serve *serve, bool forced)
 {
     struct error error;
     char digest[65];
     facts_refresh_accounts(serve->state.facts);
+    reload_clients(serve);
     policy_files_digest(&serve->policies, digest);
     if (forced || strcmp(digest, serve->policy_digest) != 0)
         load_policies(serve);
@@ -269,18 +299,26 @@ static void reload(struct serve *serve, bool forced)
 
 /* --- start, run, drain --- */
 
-static void raise_file_limit(long connections, long threads)
+/* Returns how many connections there may be: never so many that descriptors run out, which
+ * libmicrohttpd meets by trying again and again. */
+static long raise_file_limit(long connections, long threads)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)(connections + DESCRIPTORS_PER_THREAD * threads + SPARE_DESCRIPTORS);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
+        return connections;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
         log_message(LOG_WARNING, "file-limit",
                     "open files are limited to %llu, but %ld connections "
                     "need %llu; raise the limit or lower --max-connections",
                     (unsigned long long)limit.rlim_cur, connections, (unsigned long long)wanted);
+    if (limit.rlim_cur >= wanted)
+        return connections;
+    long fewer = (long)(limit.rlim_cur / 2) - DESCRIPTORS_PER_THREAD * threads;
+    return fewer < LEAST_CONNECTIONS ? LEAST_CONNECTIONS
+           : fewer < connections     ? fewer
+                                     : connections;
 }
 
 static int open_port(const char *address, unsigned port, char *ret_name, struct error *reterr)
@@ -343,6 +381,49 @@ static int wait_for_signal(const sigset_t *signals, long long ms)
     return signal > 0 ? signal : 0;
 }
 
+/* Reads files again when it is asked to. A thread of its own: thousands of Policies take seconds,
+ * and deadlines of connections do not wait for them. */
+static void *watch(void *context)
+{
+    struct serve *serve = context;
+    pthread_mutex_lock(&serve->lock);
+    while (!serve->ending) {
+        if (!serve->asked) {
+            pthread_cond_wait(&serve->wake, &serve->lock);
+            continue;
+        }
+        bool again = serve->reload, forced = serve->forced;
+        serve->asked = serve->reload = serve->forced = false;
+        pthread_mutex_unlock(&serve->lock);
+        if (again)
+            reload(serve, forced);
+        if (facts_discovery_changed(serve->state.facts))
+            load_policies(serve);
+        pthread_mutex_lock(&serve->lock);
+    }
+    pthread_mutex_unlock(&serve->lock);
+    return NULL;
+}
+
+static void ask_watcher(struct serve *serve, bool again, bool forced)
+{
+    pthread_mutex_lock(&serve->lock);
+    serve->asked = true;
+    serve->reload |= again;
+    serve->forced |= forced;
+    pthread_cond_signal(&serve->wake);
+    pthread_mutex_unlock(&serve->lock);
+}
+
+static void end_watcher(struct serve *serve)
+{
+    pthread_mutex_lock(&serve->lock);
+    serve->ending = true;
+    pthread_cond_signal(&serve->wake);
+    pthread_mutex_unlock(&serve->lock);
+    pthread_join(serve->watcher, NULL);
+}
+
 /* Serves until SIGTERM or SIGINT. */
 static void run(struct serve *serve, const sigset_t *signals)
 {
@@ -362,10 +443,7 @@ static void run(struct serve *serve, const sigset_t *signals)
         if (signal == SIGTERM || signal == SIGINT)
             return;
         bool due = clock_monotonic_ms() >= next_watch;
-        if (signal == SIGHUP || due)
-            reload(serve, signal == SIGHUP);
-        if (facts_discovery_changed(serve->state.facts))
-            load_policies(serve);
+        ask_watcher(serve, signal == SIGHUP || due, signal == SIGHUP);
         if (due)
             next_watch = clock_monotonic_ms() + serve->watch_ms;
     }
@@ -410,8 +488,24 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         return EXIT_USAGE;
     }
     if (serve->events_secret_file) {
-        serve->state.events = events_new(serve->events_secret_file, &error);
+        serve->state.events = secret_new(serve->events_secret_file, &error);
         if (!serve->state.events) {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            return EXIT_USAGE;
+        }
+    }
+    if (serve->client_ca_file) {
+        error.text[0] = '\0';
+        serve->state.clients = clients_new(serve->client_ca_file, &error);
+        if (!serve->state.clients) {
+            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            return EXIT_USAGE;
+        }
+        tls_ask_clients();
+    }
+    if (serve->metrics_token_file) {
+        serve->state.metrics_token = secret_new(serve->metrics_token_file, &error);
+        if (!serve->state.metrics_token) {
             log_message(LOG_ERROR, "start-failed", "%s", error.text);
             return EXIT_USAGE;
         }
@@ -425,13 +519,18 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
                             "the policies are invalid: see the log; ready in spite of "
                             "it 30 s after the start, keeping every image");
     }
-    raise_file_limit(serve->max_connections, serve->threads);
+    serve->max_connections = raise_file_limit(serve->max_connections, serve->threads);
     if (!start_ports(serve, &error)) {
         log_message(LOG_ERROR, "start-failed", "%s", error.text);
         return EXIT_USAGE;
     }
+    if (pthread_create(&serve->watcher, NULL, watch, serve) != 0) {
+        log_message(LOG_ERROR, "start-failed", "cannot start a thread");
+        return EXIT_USAGE;
+    }
     run(serve, signals);
     drain(serve, signals);
+    end_watcher(serve);
     log_message(LOG_INFO, "ended", "ended");
     return EXIT_FINE;
 }
@@ -446,7 +545,9 @@ static void bound_malloc(void)
 
 int command_serve(int argc, char **argv)
 {
-    struct serve serve = {.threads = own_cores(),
+    struct serve serve = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                          .wake = PTHREAD_COND_INITIALIZER,
+                          .threads = default_threads(),
                           .shutdown_ms = DEFAULT_SHUTDOWN_MS,
                           .max_connections = DEFAULT_CONNECTIONS,
                           .watch_ms = DEFAULT_WATCH_MS,

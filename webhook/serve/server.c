@@ -3,6 +3,7 @@
 
 #include "base/duration.h"
 #include "webhook/common/clock.h"
+#include "webhook/common/log.h"
 #include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
@@ -20,7 +21,6 @@ struct server {
     struct MHD_Daemon *daemon;
     struct state *state;
     struct connections *connections;
-    atomic_size_t body_bytes; /* in the memory of all calls */
 };
 
 static const struct route {
@@ -39,7 +39,6 @@ enum {
     BUDGET_MAX_MS = 30000,    /* the API server's own most */
     BUDGET_MARGIN_MS = 1000,
     FIRST_BODY_MOST = 64 * 1024,
-    LEAST_PER_ADDRESS = 64, /* connections that one address may have in any case */
     STOP_POLLS_PER_SECOND = 100,
     STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
 };
@@ -96,12 +95,34 @@ static bool check_event(struct server *server, struct MHD_Connection *connection
     if (!server->state->events || strcmp(url, EVENTS_PATH) != 0)
         return false;
     call->event = true;
-    if (!events_is_authorized(server->state->events,
-                              MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                          MHD_HTTP_HEADER_AUTHORIZATION)))
+    if (!secret_is(server->state->events,
+                   MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                               MHD_HTTP_HEADER_AUTHORIZATION)))
         refuse(call, MHD_HTTP_UNAUTHORIZED,
                "Authorization is not the secret; expected what --events-secret-file holds");
     return true;
+}
+
+/* A certificate is verified again after a minute, and when the authorities change. */
+static bool is_verified(struct server *server, struct MHD_Connection *connection)
+{
+    struct clients *clients = server->state->clients;
+    long long now = clock_monotonic_ms();
+    if (clients_still_good(clients, connections_verified(server->connections, connection), now))
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    char reason[CLIENTS_REASON_SIZE] = "there is no TLS session";
+    bool good = info && clients_verify(clients, info->tls_session, reason);
+    connections_set_verified(server->connections, connection, good ? now : 0);
+    static struct log_limit limit;
+    unsigned long suppressed;
+    if (!good && log_limit_take(&limit, &suppressed))
+        log_message(LOG_WARNING, "client-refused",
+                    "a call was refused, since %s; expected a client certificate that "
+                    "--client-ca-file vouches for%s",
+                    reason, suppressed ? " (and others like it)" : "");
+    return good;
 }
 
 static void check_headers(struct server *server, struct MHD_Connection *connection,
@@ -118,6 +139,11 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
         http_quote(url, quoted, sizeof(quoted));
         snprintf(text, sizeof(text), "no such path: %s; expected " PATHS, quoted);
         refuse(call, MHD_HTTP_NOT_FOUND, text);
+        return;
+    }
+    if (!event && server->state->clients && !is_verified(server, connection)) {
+        refuse(call, MHD_HTTP_FORBIDDEN,
+               "expected a client certificate that --client-ca-file vouches for");
         return;
     }
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
@@ -153,8 +179,20 @@ static long read_budget(struct MHD_Connection *connection)
 
 static void release_body(struct server *server, struct call *call)
 {
-    atomic_fetch_sub(&server->body_bytes, call->body.capacity);
     buffer_done(&call->body);
+    connections_hold(server->connections, call->connection, 0, true);
+}
+
+/* Whether the connection may hold what the call does, and so much more; else it is to come again.
+ */
+static bool hold(struct server *server, struct call *call, size_t more)
+{
+    if (connections_hold(server->connections, call->connection, call->body.capacity + more,
+                         call->body.len <= SERVER_SMALL_BODY))
+        return true;
+    refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
+           "too many bodies at once; expected another try in a second");
+    return false;
 }
 
 /* Makes room for what Content-Length announces, as far as it is an ordinary review. */
@@ -166,7 +204,8 @@ static void reserve_body(struct server *server, struct MHD_Connection *connectio
     unsigned long long length = text ? strtoull(text, NULL, 10) : 0;
     if (length == 0 || length > FIRST_BODY_MOST || !buffer_reserve(&call->body, (size_t)length))
         return;
-    atomic_fetch_add(&server->body_bytes, call->body.capacity);
+    if (!hold(server, call, 0))
+        release_body(server, call);
 }
 
 /* Takes a piece of the body, or passes it over where the answer is clear already. */
@@ -176,15 +215,12 @@ static void take_body(struct server *server, struct call *call, struct slice pie
         return;
     size_t before = call->body.capacity;
     buffer_append(&call->body, piece);
-    size_t grown = call->body.capacity - before;
-    size_t all = atomic_fetch_add(&server->body_bytes, grown) + grown;
     if (call->body.truncated)
         refuse(
             call, MHD_HTTP_CONTENT_TOO_LARGE,
             "the body has more than 7 MiB; expected an AdmissionReview as an API server sends it");
-    else if (all > SERVER_BODY_BUDGET && call->body.len > SERVER_SMALL_BODY)
-        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
-               "too many bodies at once; expected another try in a second");
+    else if (call->body.capacity != before)
+        hold(server, call, 0);
     if (call->refusal)
         release_body(server, call);
 }
@@ -213,20 +249,24 @@ static void wake_call(void *context)
 }
 
 /* Suspends the connection until Harbor has answered or the time is over; then handle() is called
- * again. Suspended first: the answers may be there at once. */
-static void wait_for_facts(struct server *server, struct call *call,
+ * again. Suspended first: the answers may be there at once. False where too many wait already: then
+ * it is decided with what is known. */
+static bool wait_for_facts(struct server *server, struct call *call,
                            const struct admission *admission)
 {
     const struct decisions *decisions = &admission->decisions;
     const struct fact_asker asker = {admission->review.namespace_, admission->review.dry_run};
     call->waited = true;
     call->too_many = decisions->too_many;
+    if (!connections_suspend(server->connections, call->connection))
+        return false;
     MHD_suspend_connection(call->connection);
     call->waiter =
         facts_ask(server->state->facts, &asker, decisions->missing, decisions->missing_count,
                   call->began_ms + call->budget_ms, wake_call, call);
     if (!call->waiter)
         MHD_resume_connection(call->connection);
+    return true;
 }
 
 /* What is in Harbor and was never scanned: Harbor is asked to, for the next one who comes. Neither
@@ -266,12 +306,14 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .asked_too_many = call->too_many,
     };
     bool answered = admit(&request, &arena, &out, &admission, &error);
+    if (answered)
+        connections_prove(server->connections, connection);
     if (answered && admission.waiting) {
-        wait_for_facts(server, call, &admission);
+        bool waits = wait_for_facts(server, call, &admission);
         policies_unref(policies);
         buffer_done(&out);
         arena_done(&arena);
-        return MHD_YES;
+        return waits ? MHD_YES : answer_review(server, connection, call);
     }
     if (answered)
         request_scans(server, &admission);
@@ -282,7 +324,9 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
     else
         review_log_invalid(&admission, &error);
     enum MHD_Result result;
-    if (answered) {
+    if (answered && !hold(server, call, out.capacity)) { /* of large answers to slow readers */
+        result = answer_refusal(server, connection, call);
+    } else if (answered) {
         result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
                              NULL, atomic_load(&server->state->draining));
     } else {
@@ -303,6 +347,7 @@ static enum MHD_Result answer_event(struct server *server, struct MHD_Connection
         refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
         return answer_refusal(server, connection, call);
     }
+    connections_prove(server->connections, connection);
     return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL,
                        NULL, atomic_load(&server->state->draining));
 }
@@ -315,7 +360,7 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
 {
     struct server *server = cls;
     (void)uri;
-    connections_allow(server->connections, connection, CONNECTION_HEADERS_SECONDS);
+    connections_begin(server->connections, connection);
     return NULL;
 }
 
@@ -347,6 +392,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         facts_release(server->state->facts, call->waiter);
         call->waiter = NULL;
     }
+    if (call->waited)
+        connections_resume(server->connections, connection);
     connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
     if (call->refusal)
         return answer_refusal(server, connection, call);
@@ -364,24 +411,17 @@ static void complete(void *cls, struct MHD_Connection *connection, void **connec
         return;
     if (call->waiter) /* the connection was closed while it waited */
         facts_release(server->state->facts, call->waiter);
-    connections_allow(server->connections, connection, CONNECTION_NEXT_SECONDS);
     release_body(server, call);
+    connections_complete(server->connections, connection, CONNECTION_NEXT_SECONDS);
     free(call);
     *connection_cls = NULL;
 }
 
-/* One client cannot have all connections. API servers are few, but a proxy may hide several. */
-static unsigned per_address_limit(unsigned max_connections)
-{
-    unsigned share = max_connections - max_connections / 4;
-    return share > LEAST_PER_ADDRESS ? share : LEAST_PER_ADDRESS;
-}
-
 /* A client that speaks TLS may take its time for its first request. */
-static void handshake_begun(void *context, int socket)
+static void handshake_done(void *context, int socket)
 {
     struct server *server = context;
-    connections_allow_socket(server->connections, socket, CONNECTION_FRESH_SECONDS);
+    connections_handshake_done(server->connections, socket);
 }
 
 struct server *server_start(int socket, unsigned threads, unsigned max_connections,
@@ -389,8 +429,9 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
 {
     struct server *server = memory_allocate_zeroed(1, sizeof(*server));
     server->state = state;
-    server->connections = connections_new(CONNECTION_HANDSHAKE_SECONDS);
-    tls_on_handshake(handshake_begun, server);
+    server->connections =
+        connections_new("admission", CONNECTION_HANDSHAKE_SECONDS, max_connections);
+    tls_on_handshake(handshake_done, server);
     struct MHD_OptionItem pool[] = {
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -402,10 +443,9 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
         MHD_OPTION_NOTIFY_CONNECTION, connections_notify, server->connections,
         MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK,
         begin_request, server, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        per_address_limit(max_connections), MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES,
-        MHD_OPTION_HTTPS_CERT_CALLBACK2, tls_certificate_callback(), MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, connections_daemon_limit(server->connections, threads),
+        MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK2,
+        tls_certificate_callback(), MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_set(reterr, "libmicrohttpd did not start; its own message is in the log");
@@ -421,6 +461,11 @@ unsigned server_connections(const struct server *server)
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     return info ? info->num_connections : 0;
+}
+
+unsigned long long server_closed(const struct server *server, enum connection_end end)
+{
+    return connections_closed(server->connections, end);
 }
 
 void server_expire(struct server *server)

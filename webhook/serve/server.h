@@ -1,12 +1,12 @@
 /* The admission server: HTTPS, and the way from a call to its answer. */
 #pragma once
 
+#include "webhook/serve/connections.h"
 #include "webhook/serve/state.h"
 
 enum {
-    SERVER_MAX_BODY = 7 * 1024 * 1024,      /* two objects of 3 MiB and a little */
-    SERVER_BODY_BUDGET = 128 * 1024 * 1024, /* of all bodies at once; past it 503 and try again, */
-    SERVER_SMALL_BODY = 256 * 1024,         /* but for bodies up to this: ordinary reviews */
+    SERVER_MAX_BODY = 7 * 1024 * 1024, /* two objects of 3 MiB and a little */
+    SERVER_SMALL_BODY = 256 * 1024,    /* nearly every review: for them there is a reserve */
 };
 
 struct server;
@@ -17,6 +17,9 @@ struct server *server_start(int socket, unsigned threads, unsigned max_connectio
 
 /* Connections that are open now. */
 unsigned server_connections(const struct server *server);
+
+/* How many were closed for this reason. */
+unsigned long long server_closed(const struct server *server, enum connection_end end);
 
 /* Shuts down connections that do not get on; to be called about once a second. */
 void server_expire(struct server *server);

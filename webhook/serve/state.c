@@ -13,7 +13,9 @@ bool state_init(struct state *state, struct error *reterr)
 void state_done(struct state *state)
 {
     facts_stop(state->facts);
-    events_free(state->events);
+    clients_free(state->clients);
+    secret_free(state->events);
+    secret_free(state->metrics_token);
     policies_unref(state->policies);
     metrics_free(state->metrics);
     pthread_mutex_destroy(&state->lock);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "policy/policy.h"
-#include "webhook/serve/events.h"
 #include "webhook/facts/facts.h"
+#include "webhook/serve/clients.h"
+#include "webhook/serve/events.h"
 #include "webhook/serve/metrics.h"
+#include "webhook/serve/secret.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,11 +14,13 @@
 struct state {
     struct metrics *metrics;
     struct facts *facts;
-    struct events *events;     /* NULL: notifications are not taken */
-    atomic_bool draining;      /* every answer says `Connection: close` */
-    pthread_mutex_t lock;      /* of all below */
-    struct policies *policies; /* NULL: none could be loaded */
-    char not_ready[200];       /* why /readyz is 503; empty: it is not */
+    struct clients *clients;      /* NULL: anybody may call */
+    struct secret *events;        /* NULL: notifications are not taken */
+    struct secret *metrics_token; /* NULL: anybody may read metrics */
+    atomic_bool draining;         /* every answer says `Connection: close` */
+    pthread_mutex_t lock;         /* of all below */
+    struct policies *policies;    /* NULL: none could be loaded */
+    char not_ready[200];          /* why /readyz is 503; empty: it is not */
 };
 
 /* False where the threads that ask Harbor cannot be started. */

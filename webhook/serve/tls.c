@@ -19,6 +19,7 @@ enum { CHAIN_MAX = 16 };
 static struct {
     pthread_mutex_t lock;
     struct buffer certificate, key; /* PEM */
+    bool asks_clients;
     void (*seen)(void *context, int socket);
     void *context;
 } the_pair = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -77,14 +78,27 @@ static int import_pair(const gnutls_datum_t *certificate, const gnutls_datum_t *
     return 0;
 }
 
+/* Called when a Finished message was taken or is to be sent: at the client's the handshake is done.
+ */
+static int finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                    const gnutls_datum_t *message)
+{
+    (void)type, (void)when, (void)message;
+    if (incoming && the_pair.seen)
+        the_pair.seen(the_pair.context, gnutls_transport_get_int(session));
+    return 0;
+}
+
 static int give_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
                             gnutls_pcert_st **certs, unsigned *certs_length,
                             gnutls_ocsp_data_st **ocsp, unsigned *ocsp_length,
                             gnutls_privkey_t *private_key, unsigned *flags)
 {
     (void)info;
-    if (the_pair.seen)
-        the_pair.seen(the_pair.context, gnutls_transport_get_int(session));
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
+                                       finished);
+    if (the_pair.asks_clients)
+        gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
     pthread_mutex_lock(&the_pair.lock);
     gnutls_datum_t certificate = datum(&the_pair.certificate), key = datum(&the_pair.key);
     int status = import_pair(&certificate, &key, certs, certs_length, private_key);
@@ -99,6 +113,11 @@ void tls_on_handshake(void (*seen)(void *context, int socket), void *context)
 {
     the_pair.seen = seen;
     the_pair.context = context;
+}
+
+void tls_ask_clients(void)
+{
+    the_pair.asks_clients = true;
 }
 
 void *tls_certificate_callback(void)
@@ -131,9 +150,9 @@ static bool read_pair(const char *certificate_file, const char *key_file,
                       struct buffer *certificate, struct buffer *key, struct error *reterr)
 {
     struct error error;
-    if (!file_read(certificate_file, CERTS_PEM_MAX_BYTES, certificate, &error))
+    if (!file_read_regular(certificate_file, CERTS_PEM_MAX_BYTES, certificate, &error))
         return error_set(reterr, "%s: %s", certificate_file, error.text);
-    if (!file_read(key_file, CERTS_PEM_MAX_BYTES, key, &error))
+    if (!file_read_regular(key_file, CERTS_PEM_MAX_BYTES, key, &error))
         return error_set(reterr, "%s: %s", key_file, error.text);
     return true;
 }

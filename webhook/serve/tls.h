@@ -20,9 +20,13 @@
 bool tls_load(const char *certificate_file, const char *key_file, bool *ret_changed,
               time_t *ret_expiry, struct error *reterr);
 
-/* Calls `seen` with the descriptor of each connection whose client has begun a handshake; NULL:
- * nobody. To be set before the server starts and after it has ended. */
+/* Calls `seen` with the descriptor of each connection whose handshake is done; NULL: nobody. To be
+ * set before the server starts and after it has ended. */
 void tls_on_handshake(void (*seen)(void *context, int socket), void *context);
+
+/* From now on each client is asked for a certificate, of whatever authority; one that has none is
+ * served all the same (see clients.h). Before the server starts. */
+void tls_ask_clients(void);
 
 /* What MHD_OPTION_HTTPS_CERT_CALLBACK2 takes (gnutls_certificate_retrieve_function3). */
 void *tls_certificate_callback(void);

@@ -60,11 +60,10 @@ static struct slice answer_to(const struct policies *policies, enum admit_webhoo
 {
     struct buffer out = {0};
     struct error error = {""};
-    if (!admit(&(struct admit_request){.policies = policies,
-                                     .webhook = webhook,
-                                     .mode = mode,
-                                     .body = body},
-              arena, &out, ret, &error))
+    if (!admit(
+            &(struct admit_request){
+                .policies = policies, .webhook = webhook, .mode = mode, .body = body},
+            arena, &out, ret, &error))
         CHECK_FAIL("refused: %s", error.text);
     struct slice answer = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
@@ -216,28 +215,26 @@ static const struct golden plain_answers[] = {
 
 static const struct golden full_answers[] = {
     {"create-deployment-pod.json", DEPLOYMENT_UID,
-     "[" IMAGE("initContainers/0/image", "hub/library/busybox:1.36") "," REPLACE(
-         "initContainers/0/imagePullPolicy",
-         "Always") "," IMAGE("initContainers/1/image",
-                             "hub/hashicorp/vault:1.17") "," REPLACE("initContainers/1/"
-                                                                     "imagePullPolicy",
-                                                                     "Always") "," IMAGE("conta"
-                                                                                         "iners"
-                                                                                         "/0/"
-                                                                                         "imag"
-                                                                                         "e",
-                                                                                         "hub/"
-                                                                                         "grafa"
-                                                                                         "na/"
-                                                                                         "grafa"
-                                                                                         "na:"
-                                                                                         "11.1."
-                                                                                         "0") "," REPLACE("containers/0/imagePullPolicy",
-                                                                                                          "Always") "," IMAGE("containers/1/image",
-                                                                                                                              "quay/kiwigrid/k8s-sidecar:1.27.4" SIDECAR_DIGEST) "," REPLACE("containers/1/imagePullPolicy",
-                                                                                                                                                                                             "Always") "," ADD_SECRETS
-                                                                                                                                                                                                       "," DEPLOYMENT_ORIGINALS
-                                                                                                                                                                                                       "]",
+     "[" IMAGE("initContainers/0/image", "hub/library/busybox:1.36") "," REPLACE("initContainers/0/imagePullPolicy", "Always") "," IMAGE("initContainers/1/image", "hub/hashicorp/vault:1.17") "," REPLACE(
+         "initContainers/1/"
+         "imagePullPolicy",
+         "Always") "," IMAGE("conta"
+                             "iners"
+                             "/0/"
+                             "imag"
+                             "e",
+                             "hub/"
+                             "grafa"
+                             "na/"
+                             "grafa"
+                             "na:"
+                             "11.1."
+                             "0") "," REPLACE("containers/0/imagePullPolicy",
+                                              "Always") "," IMAGE("containers/1/image",
+                                                                  "quay/kiwigrid/k8s-sidecar:1.27.4" SIDECAR_DIGEST) "," REPLACE("containers/1/imagePullPolicy",
+                                                                                                                                 "Always") "," ADD_SECRETS
+                                                                                                                                           "," DEPLOYMENT_ORIGINALS
+                                                                                                                                           "]",
      DEPLOYMENT_NOTES("full")},
     {"create-mirror-pod.json", MIRROR_UID, NULL, "\"policy\":\"full\""},
     {"create-pod-image-volume.json", VOLUME_UID,
@@ -456,10 +453,10 @@ static void test_no_review(void **state)
         struct buffer out = {0};
         struct error error = {""};
         if (admit(&(struct admit_request){.policies = policies,
-                                     .webhook = ADMIT_MUTATE,
-                                     .mode = MODE_AUDIT,
-                                     .body = slice_from(cases[i].body)},
-              &arena, &out, &admission, &error))
+                                          .webhook = ADMIT_MUTATE,
+                                          .mode = MODE_AUDIT,
+                                          .body = slice_from(cases[i].body)},
+                  &arena, &out, &admission, &error))
             CHECK_FAIL("was taken: %s", cases[i].body);
         check_text(cases[i].body, "the text", slice_from(error.text), cases[i].text);
         assert_int_equal(out.len, 0);

@@ -47,8 +47,8 @@ static void test_durations(void **state)
         long long got = -1;
         bool ok = duration_parse(cases[i].text, &got);
         if (ok != (cases[i].milliseconds >= 0) || got != cases[i].milliseconds) {
-            fprintf(stderr, "`%s`: %s %lld, expected %lld\n", cases[i].text, ok ? "taken" : "refused",
-                    got, cases[i].milliseconds);
+            fprintf(stderr, "`%s`: %s %lld, expected %lld\n", cases[i].text,
+                    ok ? "taken" : "refused", got, cases[i].milliseconds);
             differ++;
         }
     }

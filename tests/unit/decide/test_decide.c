@@ -294,13 +294,25 @@ static bool fake_artifact(const struct fact_source *self, const struct harbor *h
     return fake->known;
 }
 
-#define THERE     {.present = TRUTH_YES, .servable = TRUTH_YES, .public_ = TRUTH_YES}
-#define UPSTREAM  {.present = TRUTH_NO, .servable = TRUTH_YES, .public_ = TRUTH_YES}
-#define UNASKED   {.present = TRUTH_NO, .public_ = TRUTH_YES}
-#define NOWHERE   {.present = TRUTH_NO, .servable = TRUTH_NO, .public_ = TRUTH_YES}
-#define AUDIT     true, false
-#define DRY_RUN   false, true
-#define FOR_REAL  false, false
+#define THERE                                                                                      \
+    {                                                                                              \
+        .present = TRUTH_YES, .servable = TRUTH_YES, .public_ = TRUTH_YES                          \
+    }
+#define UPSTREAM                                                                                   \
+    {                                                                                              \
+        .present = TRUTH_NO, .servable = TRUTH_YES, .public_ = TRUTH_YES                           \
+    }
+#define UNASKED                                                                                    \
+    {                                                                                              \
+        .present = TRUTH_NO, .public_ = TRUTH_YES                                                  \
+    }
+#define NOWHERE                                                                                    \
+    {                                                                                              \
+        .present = TRUTH_NO, .servable = TRUTH_NO, .public_ = TRUTH_YES                            \
+    }
+#define AUDIT    true, false
+#define DRY_RUN  false, true
+#define FOR_REAL false, false
 
 static const struct {
     const char *name, *policy; /* fields of the Policy */
@@ -313,34 +325,73 @@ static const struct {
 } fact_rows[] = {
     {"there", "", HEALTH_UP, true, THERE, FOR_REAL, REASON_REWRITTEN, false},
     {"its upstream has it", "", HEALTH_UP, true, UPSTREAM, FOR_REAL, REASON_REWRITTEN, false},
-    {"cached: the upstream does not count", "  requireInHarbor: cached\n", HEALTH_UP, true, UPSTREAM,
-     FOR_REAL, REASON_NOT_IN_HARBOR, false},
+    {"cached: the upstream does not count", "  requireInHarbor: cached\n", HEALTH_UP, true,
+     UPSTREAM, FOR_REAL, REASON_NOT_IN_HARBOR, false},
     {"nowhere", "", HEALTH_UP, true, NOWHERE, FOR_REAL, REASON_NOT_IN_HARBOR, false},
     {"not known", "", HEALTH_UP, false, UNASKED, FOR_REAL, REASON_NOT_KNOWN_IN_TIME, true},
     {"not known, audit", "", HEALTH_UP, false, UNASKED, AUDIT, REASON_NOT_KNOWN_IN_TIME, true},
-    {"the upstream is not asked in audit", "", HEALTH_UP, true, UNASKED, AUDIT, REASON_REWRITTEN, false},
+    {"the upstream is not asked in audit", "", HEALTH_UP, true, UNASKED, AUDIT, REASON_REWRITTEN,
+     false},
     {"nor for a dry run", "", HEALTH_UP, true, UNASKED, DRY_RUN, REASON_REWRITTEN, false},
     {"health not known yet", "", HEALTH_UNKNOWN, true, THERE, FOR_REAL, REASON_REWRITTEN, false},
     {"down", "", HEALTH_DOWN, true, THERE, FOR_REAL, REASON_HARBOR_DOWN, false},
     {"down, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_DOWN, false, UNASKED, FOR_REAL,
      REASON_REWRITTEN, false},
-    {"late, rewrite says nothing", "  onHarborUnavailable: rewrite\n", HEALTH_UP, false, UNASKED, FOR_REAL,
-     REASON_NOT_KNOWN_IN_TIME, true},
+    {"late, rewrite says nothing", "  onHarborUnavailable: rewrite\n", HEALTH_UP, false, UNASKED,
+     FOR_REAL, REASON_NOT_KNOWN_IN_TIME, true},
     {"the account", "", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL, REASON_HARBOR_AUTH, false},
-    {"the account, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_UNAUTHORIZED, true, THERE, FOR_REAL,
-     REASON_HARBOR_AUTH, false},
-    {"may not know", "", HEALTH_UP, true, {.unauthorized = true, .public_ = TRUTH_YES}, FOR_REAL, REASON_HARBOR_AUTH, false},
-    {"the pull gate", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_YES, .refused_by_gate = true}, FOR_REAL,
-     REASON_REFUSED_BY_HARBOR, false},
-    {"the filter", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_YES, .outside_filter = true}, FOR_REAL,
-     REASON_OUTSIDE_PROXY_FILTER, false},
-    {"private", "", HEALTH_UP, true, {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL,
-     REASON_PULL_SECRET_MISSING, false},
-    {"private, with a secret", "  pullSecret: s\n", HEALTH_UP, true,
-     {.present = TRUTH_YES, .public_ = TRUTH_NO}, FOR_REAL, REASON_REWRITTEN, false},
-    {"nobody knows whether it is private", "", HEALTH_UP, true, {.present = TRUTH_YES}, FOR_REAL,
-     REASON_NOT_KNOWN_IN_TIME, false},
-    {"never", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN, false},
+    {"the account, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_UNAUTHORIZED, true, THERE,
+     FOR_REAL, REASON_HARBOR_AUTH, false},
+    {"may not know",
+     "",
+     HEALTH_UP,
+     true,
+     {.unauthorized = true, .public_ = TRUTH_YES},
+     FOR_REAL,
+     REASON_HARBOR_AUTH,
+     false},
+    {"the pull gate",
+     "",
+     HEALTH_UP,
+     true,
+     {.present = TRUTH_YES, .public_ = TRUTH_YES, .refused_by_gate = true},
+     FOR_REAL,
+     REASON_REFUSED_BY_HARBOR,
+     false},
+    {"the filter",
+     "",
+     HEALTH_UP,
+     true,
+     {.present = TRUTH_YES, .public_ = TRUTH_YES, .outside_filter = true},
+     FOR_REAL,
+     REASON_OUTSIDE_PROXY_FILTER,
+     false},
+    {"private",
+     "",
+     HEALTH_UP,
+     true,
+     {.present = TRUTH_YES, .public_ = TRUTH_NO},
+     FOR_REAL,
+     REASON_PULL_SECRET_MISSING,
+     false},
+    {"private, with a secret",
+     "  pullSecret: s\n",
+     HEALTH_UP,
+     true,
+     {.present = TRUTH_YES, .public_ = TRUTH_NO},
+     FOR_REAL,
+     REASON_REWRITTEN,
+     false},
+    {"nobody knows whether it is private",
+     "",
+     HEALTH_UP,
+     true,
+     {.present = TRUTH_YES},
+     FOR_REAL,
+     REASON_NOT_KNOWN_IN_TIME,
+     false},
+    {"never", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN,
+     false},
 };
 
 static void check_fact_row(size_t row, bool last_chance)
@@ -348,15 +399,19 @@ static void check_fact_row(size_t row, bool last_chance)
     struct arena arena = {0};
     struct slice findings;
     struct slice text = arena_format(
-        &arena, "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\nspec:\n"
+        &arena,
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\nspec:\n"
         "  host: harbor.example.com\n  registries: {docker.io: hub}\n"
         "  api: {url: 'https://harbor.example.com'}\n" POLICY("p") "  namespaces: [team-a]\n%s",
         fact_rows[row].policy);
     struct policies *policies = load_text(text.base, NULL, &arena, &findings);
     if (!policies)
         CHECK_FAIL("%.*s", SLICE_ARGS(findings));
-    struct fake_facts fake = {{fake_health, fake_artifact}, fact_rows[row].health,
-                              fact_rows[row].known, fact_rows[row].fact, FACT_PRESENT};
+    struct fake_facts fake = {{fake_health, fake_artifact},
+                              fact_rows[row].health,
+                              fact_rows[row].known,
+                              fact_rows[row].fact,
+                              FACT_PRESENT};
     struct decide_request request = request_of("team-a", read_pod(POD(IMAGE("x")), &arena));
     struct decisions decisions;
     request.facts = &fake.source;
@@ -369,8 +424,8 @@ static void check_fact_row(size_t row, bool last_chance)
                decide_reason_name(fact_rows[row].reason));
     check_number(name, "what is asked", (long long)decisions.missing_count,
                  fact_rows[row].asks && !last_chance);
-    bool shallow = fact_rows[row].audit || fact_rows[row].dry_run ||
-                   strstr(fact_rows[row].policy, "cached");
+    bool shallow =
+        fact_rows[row].audit || fact_rows[row].dry_run || strstr(fact_rows[row].policy, "cached");
     if (decisions.missing_count)
         check_number(name, "how deep", decisions.missing[0].needs,
                      shallow ? FACT_PRESENT : FACT_PRESENT | FACT_SERVABLE);
@@ -397,11 +452,11 @@ static void test_reason_names(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "policy-invalid", "protected",      "no-policy",         "policy-disabled",
-        "mirror-pod",     "opted-out",      "owned-by-operator", "pull-policy-never",
-        "placeholder",    "unparseable",    "already-in-harbor", "registry-not-proxied",
-        "excluded",       "not-in-rollout", "too-long",          "pull-secret-missing",
-        "harbor-down",    "harbor-auth",    "refused-by-harbor", "outside-proxy-filter",
+        "policy-invalid", "protected",         "no-policy",         "policy-disabled",
+        "mirror-pod",     "opted-out",         "owned-by-operator", "pull-policy-never",
+        "placeholder",    "unparseable",       "already-in-harbor", "registry-not-proxied",
+        "excluded",       "not-in-rollout",    "too-long",          "pull-secret-missing",
+        "harbor-down",    "harbor-auth",       "refused-by-harbor", "outside-proxy-filter",
         "not-in-harbor",  "not-known-in-time", "rewritten"};
     assert_int_equal(COUNT(names), REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++)

@@ -172,7 +172,8 @@ static void test_annotations(void **state)
         check_number(name, "originals", pod.has_original_images, cases[i].originals);
         if (cases[i].originals_text)
             check_text(name, "the originals", pod.original_images, cases[i].originals_text);
-        check_number(name, "the size", (long long)pod_annotations_size(&pod, &arena), (long long)cases[i].size);
+        check_number(name, "the size", (long long)pod_annotations_size(&pod, &arena),
+                     (long long)cases[i].size);
         check_number(name, "opted out", pod.opted_out, cases[i].opted_out);
         check_number(name, "mirror", pod.mirror, cases[i].mirror);
         arena_done(&arena);
@@ -266,6 +267,29 @@ static void test_names_labels_and_secrets(void **state)
     arena_done(&arena);
 }
 
+/* A list without end costs nothing past its bound, and one that stands again and again uses the
+ * memory of the first. */
+static void test_lists_are_bounded(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct buffer text = {0};
+    buffer_append_text(&text, "{\"spec\":{\"imagePullSecrets\":[{\"name\":\"first\"}");
+    for (int i = 0; i < 2 * POD_MAX_PULL_SECRETS; i++)
+        buffer_append_text(&text, ",{}");
+    buffer_append_text(&text, "]}");
+    for (int i = 0; i < 3; i++)
+        buffer_append_text(&text, ",\"metadata\":{\"annotations\":{\"a\":\"b\",\"c\":\"d\"}}");
+    buffer_append_text(&text, "}");
+    struct pod pod = read_pod(text.base, &arena);
+    assert_int_equal(pod.pull_secret_count, POD_MAX_PULL_SECRETS);
+    check_text("pod", "first secret", pod.pull_secrets[0], "first");
+    assert_int_equal(pod.annotation_count, 2);
+    assert_int_equal(pod_annotations_size(&pod, &arena), 4);
+    buffer_done(&text);
+    arena_done(&arena);
+}
+
 static void test_too_many_images(void **state)
 {
     (void)state;
@@ -320,9 +344,13 @@ static void test_truncated_at_every_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_images),          cmocka_unit_test(test_annotations),
-        cmocka_unit_test(test_owners),          cmocka_unit_test(test_names_labels_and_secrets),
-        cmocka_unit_test(test_too_many_images), cmocka_unit_test(test_truncated_at_every_byte),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_annotations),
+        cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_names_labels_and_secrets),
+        cmocka_unit_test(test_too_many_images),
+        cmocka_unit_test(test_lists_are_bounded),
+        cmocka_unit_test(test_truncated_at_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

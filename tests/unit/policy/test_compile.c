@@ -92,15 +92,16 @@ static const struct {
     {"globs without", H POLICY("a", "namespaces: ['a*', '?']") POLICY("b", "namespaces: ['b??*']"),
      "", NULL},
     {"globs of one Policy may overlap", H POLICY("a", "namespaces: ['a*', '*a', '?']"), "", NULL},
-    {"a glob that matches what is protected",
-     H POLICY("a", "namespaces: ['kube-*', '*']"),
+    {"a glob that matches what is protected", H POLICY("a", "namespaces: ['kube-*', '*']"),
      "p.yaml:9:21: warning: `kube-*` also matches 3 protected namespaces, such as `kube-node-lease`, "
      "which stay as they are\n"
      "p.yaml:9:31: warning: `*` also matches 3 protected namespaces, such as `kube-node-lease`, which "
      "stay as they are\n",
      NULL},
     {"excludes that match nothing of the registries",
-     H POLICY("a", "namespaces: [a], exclude: ['busybox*', 'docker*', '*/x', 'docker.iox*', '?uay.io/*']"),
+     H POLICY(
+         "a",
+         "namespaces: [a], exclude: ['busybox*', 'docker*', '*/x', 'docker.iox*', '?uay.io/*']"),
      "p.yaml:9:35: warning: `busybox*` excludes nothing that this Policy moves: images are compared by "
      "their whole name; expected `docker.io/…`, or `*` in front\n"
      "p.yaml:9:65: warning: `docker.iox*` excludes nothing that this Policy moves: images are compared by "

@@ -289,7 +289,7 @@ static const struct field_case policy_specs[] = {
     {"  namespaces: [\"" X100("a") X100("a") X100("a") X100("a") X100("a") X10("a") "a*\"]\n",
      "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
      "p.yaml:5:16: warning: `" X100("a") "` can never match: namespaces have lower-case letters, "
-     "digits and `-`, at most 63\n"},
+                                         "digits and `-`, at most 63\n"},
     {"  namespaces: [\"" X100("a") X100("a") X100("a") X100("a") X100("a") X10("a") "aa*\"]\n",
      "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
      "p.yaml:5:16: `namespaces`: a pattern has 513 characters, expected at most 512\n"},

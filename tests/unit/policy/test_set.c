@@ -38,10 +38,11 @@ static struct policies *load_set(const char *own_namespace)
     struct slice expected = arena_format(
         &arena,
         "p.yaml:14:32: warning: `*` also matches %d protected namespaces, such as `kube-system`, which "
-        "stay as they are\n%s", own_namespace ? 3 : 2,
-               "p.yaml:41:1: warning: Policy `low-exact` can never match a namespace\n"
-               "p.yaml:44:32: warning: `low` can never match: `*` of Policy `low-glob` (p.yaml:14) "
-               "has a higher priority\n");
+        "stay as they are\n%s",
+        own_namespace ? 3 : 2,
+        "p.yaml:41:1: warning: Policy `low-exact` can never match a namespace\n"
+        "p.yaml:44:32: warning: `low` can never match: `*` of Policy `low-glob` (p.yaml:14) "
+        "has a higher priority\n");
     check_slice("the set", "all findings", findings, expected);
     arena_done(&arena);
     return policies;
@@ -185,9 +186,9 @@ static void test_mode_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),         cmocka_unit_test(test_order),
-        cmocka_unit_test(test_protected),    cmocka_unit_test(test_rewrite), cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_mode_names),
+        cmocka_unit_test(test_find),      cmocka_unit_test(test_order),
+        cmocka_unit_test(test_protected), cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_shares),    cmocka_unit_test(test_mode_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

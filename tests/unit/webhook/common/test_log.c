@@ -105,11 +105,10 @@ static struct slice logged(const struct policies *policies, enum mode mode, cons
     struct buffer out = {0};
     struct admission admission;
     struct slice body = arena_format(arena, body_format, uid, namespace_, image);
-    assert_true(admit(&(struct admit_request){.policies = policies,
-                                     .webhook = ADMIT_MUTATE,
-                                     .mode = mode,
-                                     .body = body},
-              arena, &out, &admission, NULL));
+    assert_true(admit(
+        &(struct admit_request){
+            .policies = policies, .webhook = ADMIT_MUTATE, .mode = mode, .body = body},
+        arena, &out, &admission, NULL));
     capture_begin(&capture, STDERR_FILENO);
     review_log(&admission, 0.0000125, arena);
     buffer_done(&out);

@@ -1,0 +1,38 @@
+"""Memory: what all requests together may hold is less than what the Deployment allows, whatever comes."""
+
+import pathlib
+import re
+
+import pytest
+
+from conftest import POLICIES
+from victims import ApiServer, Attack
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ADDRESSES = [f"127.0.0.{n}" for n in range(2, 10)]
+
+
+def limit_mib():
+    text = (ROOT / "deploy" / "20-deployment.yaml").read_text()
+    return int(re.search(r"limits: \{memory: (\d+)Mi\}", text)[1])
+
+
+def peak_mib(server):
+    text = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) / 1024
+
+
+@pytest.mark.parametrize("names,lasting", [
+    (None, 12), (["small, not complete"], 6), (["large, not complete"], 4), (["pull secrets", "pull secrets by name"], 4),
+    (["answers that nobody reads"], 6)], ids=["everything", "small", "large", "secrets", "answers"])
+def test_what_asks_for_memory_at_once(start, slow, seconds, names, lasting):
+    server, lasting = start(POLICIES, "--threads", "4"), seconds(lasting)
+    with ApiServer(server, 20 if slow else 100) as calls:
+        with Attack("memory", port=server.port, addresses=ADDRESSES, seconds=lasting, names=names,
+                    times=2) as attack:
+            done = attack.wait(lasting + 60)
+    print(f"peak {peak_mib(server):.0f} MiB of {limit_mib()} MiB")
+    calls.check(5 if slow else 1, 10 * lasting)
+    assert all(count > 0 for count in done.values()), done
+    if not slow:
+        assert peak_mib(server) < 0.9 * limit_mib(), f"{peak_mib(server):.0f} MiB"
