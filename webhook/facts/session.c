@@ -6,9 +6,9 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "webhook/common/clock.h"
-#include "webhook/facts/facts.h"
 #include "webhook/common/files.h"
 #include "webhook/common/log.h"
+#include "webhook/facts/facts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,8 +96,8 @@ void session_set_gate(struct session *session, bool gated, enum severity from)
 bool session_is_found(const struct session *session)
 {
     bool found = !session->authorization || session->account_tried;
-    if (session->health != HEALTH_UP)
-        return session->health == HEALTH_DOWN;
+    if (session->health.state != HEALTH_UP)
+        return session->health.state == HEALTH_DOWN;
     for (size_t i = 0; i < session->projects.capacity; i++) {
         const struct project_state *project = session->projects.entries[i].value;
         found &= !project || project->tried;
@@ -108,16 +108,16 @@ bool session_is_found(const struct session *session)
 
 bool session_is_warm(const struct session *session)
 {
-    bool loaded = !session->discovers || session->health != HEALTH_UP ||
+    bool loaded = !session->discovers || session->health.state != HEALTH_UP ||
                   session->discovery.generation == session->discovery.taken;
     return loaded && session_is_found(session);
 }
 
 enum harbor_health session_health(const struct session *session)
 {
-    if (session->health == HEALTH_UP && session->account_refused)
+    if (session->health.state == HEALTH_UP && session->account_refused)
         return HEALTH_UNAUTHORIZED;
-    return session->health;
+    return session->health.state;
 }
 
 /* --- the account --- */
@@ -213,77 +213,37 @@ void session_request_scan(struct session *session, struct fact_entry *entry,
 
 /* --- health --- */
 
-static void set_health(struct session *session, enum harbor_health health, const char *why)
+static void log_health(const struct session *session, const char *why)
 {
-    if (session->health == health)
-        return;
+    bool up = session->health.state == HEALTH_UP;
     struct log_line line;
-    if (health == HEALTH_UP) { /* what it could not say while it was ill */
-        if (session->health == HEALTH_DOWN || !session->account_tried)
-            session->next_account_ms = 0;
-        if (session->health == HEALTH_DOWN)
-            session->next_project_ms = session->next_allowlist_ms = 0;
-    }
-    session->health = health;
-    session->polls_against = 0;
-    log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
-              health == HEALTH_UP
-                  ? "Harbor can serve pulls"
-                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
+    log_begin(&line, up ? LOG_INFO : LOG_WARNING, "harbor-health",
+              up ? "Harbor can serve pulls"
+                 : "Harbor cannot serve pulls: images are kept where the Policy says so");
     json_member(&line.w, "harbor", session->name);
-    json_member_bool(&line.w, "healthy", health == HEALTH_UP);
+    json_member_bool(&line.w, "healthy", up);
     json_member_text(&line.w, "detail", why);
     log_end(&line);
 }
 
-/* A poll's result, with hysteresis: one that disagrees with the state is asked again soon. */
-static void take_poll(struct session *session, bool healthy, const char *why)
+static void tell_health(struct session *session, enum health_event event, const char *why)
 {
-    enum harbor_health seen = healthy ? HEALTH_UP : HEALTH_DOWN;
-    session->polling_health = false;
-    if (session->health == HEALTH_UNKNOWN) {
-        set_health(session, seen, why);
-    } else if (seen == session->health) {
-        session->polls_against = 0;
-    } else if (++session->polls_against >= HEALTH_CHANGES_AFTER &&
-               (!healthy || clock_monotonic_ms() >= session->breaker_until_ms)) {
-        set_health(session, seen, why);
-        session->failures = 0;
+    enum harbor_health before = session->health.state;
+    session->health = health_after(session->health, event, clock_monotonic_ms());
+    if (session->health.state == before)
+        return;
+    if (session->health.state == HEALTH_UP) { /* what it could not say while it was ill */
+        if (before == HEALTH_DOWN || !session->account_tried)
+            session->next_account_ms = 0;
+        if (before == HEALTH_DOWN)
+            session->next_project_ms = session->next_allowlist_ms = 0;
     }
-    bool calm = session->health == HEALTH_UP && session->polls_against == 0;
-    session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+    log_health(session, why);
 }
 
 void session_doubt_health(struct session *session)
 {
-    long long earliest = session->health_asked_ms + HEALTH_POLL_ILL_MS;
-    if (session->next_health_ms > earliest)
-        session->next_health_ms = earliest;
-}
-
-/* Real answers count too: several questions in a row without one, and Harbor is down. */
-static void feed_breaker(struct session *session, enum harbor_answer answer, const char *why)
-{
-    if (answer != ANSWER_FAILED) {
-        session->failures = 0;
-        return;
-    }
-    long long now = clock_monotonic_ms();
-    session_doubt_health(session);
-    /* one image that always fails, asked now and then, is not a Harbor that is down */
-    if (now - session->failures_began_ms > HEALTH_POLL_MS && session->polls_against == 0)
-        session->failures = 0;
-    if (session->failures++ == 0)
-        session->failures_began_ms = now;
-    if (session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
-        return;
-    bool again = now < session->breaker_until_ms + BREAKER_HOLD_MOST_MS;
-    session->breaker_hold_ms = again ? 2 * session->breaker_hold_ms : HEALTH_POLL_ILL_MS;
-    if (session->breaker_hold_ms > BREAKER_HOLD_MOST_MS)
-        session->breaker_hold_ms = BREAKER_HOLD_MOST_MS;
-    session->breaker_until_ms = now + session->breaker_hold_ms;
-    set_health(session, HEALTH_DOWN, why);
-    session->next_health_ms = now + HEALTH_POLL_ILL_MS;
+    tell_health(session, HEALTH_DOUBTED, NULL);
 }
 
 /* --- answers, on libcurl's thread, with the lock --- */
@@ -321,7 +281,7 @@ static enum harbor_answer take_account(struct ask *ask, const struct harbor_repl
     }
     /* while the database is down a good account looks unknown too (1107): asked again once it is up
      */
-    if (version.len == 0 && session->health != HEALTH_UP)
+    if (version.len == 0 && session->health.state != HEALTH_UP)
         return ANSWER_FAILED;
     bool refused = version.len == 0;
     session->account_tried = true;
@@ -456,11 +416,11 @@ static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
-    take_poll(ask->session, read && healthy,
-              healthy   ? "core, registry and database are healthy"
-              : read    ? "core, registry or database is not healthy"
-              : failure ? failure
-                        : "its health report cannot be read");
+    tell_health(ask->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
+                healthy   ? "core, registry and database are healthy"
+                : read    ? "core, registry or database is not healthy"
+                : failure ? failure
+                          : "its health report cannot be read");
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
@@ -523,8 +483,8 @@ void session_take_reply(void *context, const struct http_reply *reply)
         answer = take_poll_answer(ask, &harbor_reply, reply->failure);
     session->questions[kind][answer]++;
     if (feeds_breaker(kind))
-        feed_breaker(session, answer,
-                     reply->failure ? reply->failure : "questions are not answered");
+        tell_health(session, answer == ANSWER_FAILED ? HEALTH_NOT_ANSWERED : HEALTH_ANSWERED,
+                    reply->failure ? reply->failure : "questions are not answered");
     if (!on) {
         if (ask->entry)
             facts_entry_done(session->facts, ask->entry);
@@ -578,10 +538,8 @@ static void poll_projects(struct session *session)
 
 long long session_poll(struct session *session, long long now)
 {
-    if (now >= session->next_health_ms && !session->polling_health) {
-        session->polling_health = true;
-        session->health_asked_ms = now;
-        session->next_health_ms = now + HEALTH_POLL_MS;
+    if (now >= session->health.next_ms && !session->health.polling) {
+        session->health = health_after(session->health, HEALTH_POLL_SENT, now);
         ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
     }
     if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
@@ -599,7 +557,7 @@ long long session_poll(struct session *session, long long now)
         session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
         ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
     }
-    bool well = session->health == HEALTH_UP;
+    bool well = session->health.state == HEALTH_UP;
     if (well && now >= session->discovery.next_ms && !session->discovery.running)
         discovery_begin(session);
     long long next = session->next_project_ms;
@@ -607,8 +565,8 @@ long long session_poll(struct session *session, long long now)
         next = session->discovery.next_ms;
     if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
         next = session->next_allowlist_ms;
-    if (!session->polling_health && session->next_health_ms < next)
-        next = session->next_health_ms;
+    if (!session->health.polling && session->health.next_ms < next)
+        next = session->health.next_ms;
     if (session->authorization && !session->polling_account && session->next_account_ms < next)
         next = session->next_account_ms;
     return next;

@@ -4,19 +4,15 @@
 
 #include "base/map.h"
 #include "harbor/api.h"
+#include "harbor/health.h"
 #include "policy/policy.h"
-#include "webhook/facts/discovery.h"
 #include "webhook/facts/cache.h"
+#include "webhook/facts/discovery.h"
 #include "webhook/facts/http_client.h"
 
 #include <pthread.h>
 
 enum {
-    HEALTH_POLL_MS = 5000,
-    HEALTH_POLL_ILL_MS = 1000, /* while it is down, or just seemed to be */
-    HEALTH_TIMEOUT_MS = 2000,
-    HEALTH_CHANGES_AFTER = 2, /* polls in a row before the state changes */
-    BREAKER_FAILURES = 5,     /* questions in a row without an answer: down at once */
     PROJECT_POLL_MS = 60000,
     PROJECT_POLL_FAILED_MS = 5000,
     ACCOUNT_POLL_MS = 60000,
@@ -35,7 +31,6 @@ enum {
     REPORT_MAX_BODY = 16 * 1024 * 1024,
     ALLOWLIST_POLL_MS = 60000,
     SESSION_MAX_PROJECTS = 10000,
-    BREAKER_HOLD_MOST_MS = 15000, /* that it stays open where it opens again and again */
     HEAD_BURST_MS = 1000,
     HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
 };
@@ -79,19 +74,14 @@ struct session {
     struct map projects;                                    /* name → struct project_state * */
     char *authorization;                                    /* "Basic …", or NULL: no account */
     char account_digest[65];
-    enum harbor_health health;   /* UP or DOWN, UNKNOWN before the first poll */
+    struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account */
     long long account_asked_ms;  /* when it was last asked for */
-    long long health_asked_ms;
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no question before */
-    unsigned polls_against;      /* in a row that speak against the state */
-    unsigned failures;           /* questions in a row without an answer, */
-    long long failures_began_ms; /* since then; they count for one poll's interval */
-    long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
-    bool polling_health, polling_account, account_tried;
-    long long breaker_until_ms, breaker_hold_ms; /* polls do not close it before; how long */
+    long long next_account_ms, next_project_ms, next_head_ms;
+    bool polling_account, account_tried;
     bool gated;              /* a Policy has `findings`: scans and allowlists are asked for */
     enum severity scan_from; /* findings of this severity and above are kept */
     struct cve_allowlist allowlist; /* the system's */
