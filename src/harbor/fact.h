@@ -50,6 +50,7 @@ enum {
     FACT_PRESENT = 1 << 0,  /* whether it is in Harbor's database */
     FACT_SERVABLE = 1 << 1, /* and, where it is not, whether Harbor's upstream has it */
     FACT_SCAN = 1 << 2,     /* and what its scan says */
+    FACT_ALL = FACT_PRESENT | FACT_SERVABLE | FACT_SCAN,
 };
 typedef unsigned fact_needs;
 

@@ -8,7 +8,7 @@
 
 enum { DISCOVERY_MAX_PROJECTS = 1000 };
 
-struct ask;
+struct request;
 struct session;
 
 struct upstream {
@@ -38,7 +38,8 @@ struct discovery {
 void discovery_begin(struct session *session);
 
 /* Takes the answer to a step; returns false when the round has ended, well or not. */
-bool discovery_take(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret);
+bool discovery_take(struct request *request, const struct harbor_reply *reply,
+                    enum harbor_answer *ret);
 
 /* The map: of projects for one domain the first by name counts. In the arena. */
 struct registry *discovery_registries(const struct discovery *discovery, struct arena *arena,

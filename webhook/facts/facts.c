@@ -197,12 +197,12 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
         return; /* it said 429, and when it may be asked again */
     wait_for(entry, waiter);
     if (entry->asking) {
-        entry->asking_needs |= question->needs & 7;
+        entry->asking_needs |= question->needs & FACT_ALL;
         return;
     }
     entry->asking = true;
     entry->outdated = false;
-    entry->asking_needs = (question->needs | FACT_PRESENT) & 7;
+    entry->asking_needs = (question->needs | FACT_PRESENT) & FACT_ALL;
     session_ask(session, entry, &question->key);
 }
 
@@ -481,18 +481,18 @@ void facts_stop(struct facts *facts)
 static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
-    static const char *const kinds[QUESTION_COUNT] = {
+    static const char *const kinds[REQUEST_COUNT] = {
         "health", "account",   "project",   "artifact", "manifest", "token",    "child",
         "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
-    ret->requests = arena_allocate(
-        arena, sizeof(session->questions) / sizeof(**session->questions) * sizeof(*ret->requests));
-    for (int kind = 0; kind < QUESTION_COUNT; kind++)
+    ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *
+                                              sizeof(*ret->requests));
+    for (int kind = 0; kind < REQUEST_COUNT; kind++)
         for (int answer = 0; answer <= ANSWER_FAILED; answer++)
-            if (session->questions[kind][answer])
+            if (session->requests[kind][answer])
                 ret->requests[ret->request_count++] = (struct request_figures){
-                    kinds[kind], answers[answer], session->questions[kind][answer]};
+                    kinds[kind], answers[answer], session->requests[kind][answer]};
 }
 
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,

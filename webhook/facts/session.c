@@ -1,7 +1,7 @@
 /* Talks with one Harbor. Callbacks come on libcurl's thread and take the lock themselves. */
 #include "webhook/facts/session.h"
 
-#include "webhook/facts/ask.h"
+#include "webhook/facts/request.h"
 
 #include "base/base64.h"
 #include "base/digest.h"
@@ -167,21 +167,21 @@ void session_read_account(struct session *session)
     }
 }
 
-/* --- questions --- */
+/* --- inquiries and scans --- */
 
-static void copy_key(struct ask *ask, const struct artifact_key *key)
+static void copy_key(struct request *request, const struct artifact_key *key)
 {
-    ask->key = (struct artifact_key){arena_copy(&ask->arena, key->project),
-                                     arena_copy(&ask->arena, key->repository),
-                                     arena_copy(&ask->arena, key->reference)};
+    request->inquiry.key = (struct artifact_key){arena_copy(&request->arena, key->project),
+                                                 arena_copy(&request->arena, key->repository),
+                                                 arena_copy(&request->arena, key->reference)};
 }
 
 void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key)
 {
-    struct ask *ask = ask_new(session, QUESTION_ARTIFACT);
-    ask->entry = entry;
-    copy_key(ask, key);
-    artifact_ask_begin(ask);
+    struct request *request = request_new(session, REQUEST_ARTIFACT);
+    request->entry = entry;
+    copy_key(request, key);
+    request_begin_inquiry(request);
 }
 
 /* So many a minute: each is work for Harbor's scanner. */
@@ -203,11 +203,11 @@ void session_request_scan(struct session *session, struct fact_entry *entry,
     if (!again || (*again && now < *again) || entry->asking ||
         session_health(session) != HEALTH_UP || !may_scan(session, now))
         return;
-    struct ask *ask = ask_new(session, QUESTION_SCAN);
+    struct request *request = request_new(session, REQUEST_SCAN);
     *again = now + SCAN_RETRY_MS; /* until Harbor has said yes */
-    copy_key(ask, key);
-    harbor_scan_path(&ask->key, &path);
-    ask_send_post(ask, path.base, "{\"scan_type\":\"vulnerability\"}");
+    copy_key(request, key);
+    harbor_scan_path(key, &path);
+    request_send(request, REQUEST_SCAN, path.base);
     buffer_done(&path);
 }
 
@@ -265,17 +265,17 @@ void session_doubt_account(struct session *session)
         session->next_account_ms = earliest;
 }
 
-static enum harbor_answer take_account(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_account(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
+    struct session *session = request->session;
     struct slice version;
     session->polling_account = false;
-    if (ask->account_generation != session->account_generation) {
+    if (request->account_generation != session->account_generation) {
         session->next_account_ms = 0; /* the answer is about the account before */
         return ANSWER_FAILED;
     }
     session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_ILL_MS;
-    if (!harbor_read_systeminfo(reply, &ask->arena, &version)) {
+    if (!harbor_read_systeminfo(reply, &request->arena, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
     }
@@ -353,10 +353,11 @@ bool session_lacks_project(struct session *session, struct slice name)
     return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
 }
 
-static enum harbor_answer take_polled_project(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_polled_project(struct request *request,
+                                              const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
-    enum harbor_answer answer = session_take_project(session, ask->project, reply);
+    struct session *session = request->session;
+    enum harbor_answer answer = session_take_project(session, request->project, reply);
     if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
         long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
         if (session->next_project_ms > again)
@@ -365,16 +366,15 @@ static enum harbor_answer take_polled_project(struct ask *ask, const struct harb
     return answer;
 }
 
-static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_allowlist(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
+    struct session *session = request->session;
     struct cve_allowlist list;
-    bool refused = reply->status == 401 || reply->status == 403;
     session->polling_allowlist = false;
     session->allowlist_tried = true;
-    if (reply->status != 200 || !cve_allowlist_read(reply->body, &ask->arena, &list)) {
+    if (reply->status != 200 || !cve_allowlist_read(reply->body, &request->arena, &list)) {
         session->next_allowlist_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-        return refused ? ANSWER_UNAUTHORIZED : reply->status == 429 ? ANSWER_LATER : ANSWER_FAILED;
+        return harbor_read_failure(reply);
     }
     arena_done(&session->allowlist_arena);
     session->allowlist_arena = (struct arena){0};
@@ -383,10 +383,10 @@ static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_re
     return ANSWER_YES;
 }
 
-static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_scan(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
-    struct fact_entry *entry = facts_find_entry(session, &ask->key);
+    struct session *session = request->session;
+    struct fact_entry *entry = facts_find_entry(session, &request->inquiry.key);
     long long now = clock_monotonic_ms();
     long long *again = entry ? fact_entry_scan_again(entry) : NULL;
     switch (harbor_read_scan_request(reply)) {
@@ -411,12 +411,12 @@ static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *
     return ANSWER_FAILED;
 }
 
-static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply *reply,
+static enum harbor_answer take_health(struct request *request, const struct harbor_reply *reply,
                                       const char *failure)
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
-    tell_health(ask->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
+    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
                 healthy   ? "core, registry and database are healthy"
                 : read    ? "core, registry or database is not healthy"
                 : failure ? failure
@@ -424,73 +424,74 @@ static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
-static enum harbor_answer take_poll_answer(struct ask *ask, const struct harbor_reply *reply,
-                                           const char *failure)
+static enum harbor_answer take_poll_answer(struct request *request,
+                                           const struct harbor_reply *reply, const char *failure)
 {
-    switch (ask->kind) {
-    case QUESTION_HEALTH:
-        return take_health(ask, reply, failure);
-    case QUESTION_ACCOUNT:
-        return take_account(ask, reply);
-    case QUESTION_PROJECT:
-        return take_polled_project(ask, reply);
-    case QUESTION_ALLOWLIST:
-        return take_allowlist(ask, reply);
-    case QUESTION_SCAN:
-        return take_scan(ask, reply);
-    case QUESTION_PROJECTS:
-    case QUESTION_SUMMARY:
-    case QUESTION_FILTER:
-    case QUESTION_ARTIFACT:
-    case QUESTION_MANIFEST:
-    case QUESTION_TOKEN:
-    case QUESTION_CHILD:
-    case QUESTION_REPORT:
-    case QUESTION_PULL_GATE:
-    case QUESTION_COUNT:
+    switch (request->kind) {
+    case REQUEST_HEALTH:
+        return take_health(request, reply, failure);
+    case REQUEST_ACCOUNT:
+        return take_account(request, reply);
+    case REQUEST_PROJECT:
+        return take_polled_project(request, reply);
+    case REQUEST_ALLOWLIST:
+        return take_allowlist(request, reply);
+    case REQUEST_SCAN:
+        return take_scan(request, reply);
+    case REQUEST_PROJECTS:
+    case REQUEST_SUMMARY:
+    case REQUEST_FILTER:
+    case REQUEST_ARTIFACT:
+    case REQUEST_MANIFEST:
+    case REQUEST_TOKEN:
+    case REQUEST_CHILD:
+    case REQUEST_REPORT:
+    case REQUEST_PULL_GATE:
+    case REQUEST_COUNT:
         break;
     }
     return ANSWER_FAILED;
 }
 
 /* What an image's Pod waits for; a report may also be too large, and a scanner away. */
-static bool feeds_breaker(enum session_question kind)
+static bool feeds_breaker(enum request_kind kind)
 {
-    return kind == QUESTION_ARTIFACT || kind == QUESTION_CHILD || kind == QUESTION_MANIFEST ||
-           kind == QUESTION_TOKEN;
+    return kind == REQUEST_ARTIFACT || kind == REQUEST_CHILD || kind == REQUEST_MANIFEST ||
+           kind == REQUEST_TOKEN;
 }
 
 void session_take_reply(void *context, const struct http_reply *reply)
 {
-    struct ask *ask = context;
-    struct session *session = ask->session;
+    struct request *request = context;
+    struct session *session = request->session;
     struct harbor_reply harbor_reply = {
         .status = reply->status,
         .json = is_json(reply->content_type),
         .manifest = is_manifest(reply->content_type),
-        .has_challenge = reply->challenge.len != 0,
+        .challenge = reply->challenge,
+        .retry_after = reply->retry_after,
         .body = reply->body,
     };
-    enum session_question kind = ask->kind;
+    enum request_kind kind = request->kind;
     enum harbor_answer answer = ANSWER_FAILED;
     bool on = false;
     facts_lock(session->facts);
-    if (ask->entry)
-        on = artifact_ask_take(ask, reply, &harbor_reply, &answer);
-    else if (kind == QUESTION_PROJECTS || kind == QUESTION_SUMMARY)
-        on = discovery_take(ask, &harbor_reply, &answer);
+    if (request->entry)
+        on = request_take_inquiry(request, &harbor_reply, &answer);
+    else if (kind == REQUEST_PROJECTS || kind == REQUEST_SUMMARY)
+        on = discovery_take(request, &harbor_reply, &answer);
     else
-        answer = take_poll_answer(ask, &harbor_reply, reply->failure);
-    session->questions[kind][answer]++;
+        answer = take_poll_answer(request, &harbor_reply, reply->failure);
+    session->requests[kind][answer]++;
     if (feeds_breaker(kind))
         tell_health(session, answer == ANSWER_FAILED ? HEALTH_NOT_ANSWERED : HEALTH_ANSWERED,
                     reply->failure ? reply->failure : "questions are not answered");
     if (!on) {
-        if (ask->entry)
-            facts_entry_done(session->facts, ask->entry);
-        ask_free(ask);
+        if (request->entry)
+            facts_entry_done(session->facts, request->entry);
+        request_free(request);
     }
-    if (kind == QUESTION_HEALTH && session->in_use)
+    if (kind == REQUEST_HEALTH && session->in_use)
         session_poll(session,
                      clock_monotonic_ms()); /* Harbor is back: the account and the projects */
     facts_unlock(session->facts);
@@ -527,11 +528,11 @@ static void poll_projects(struct session *session)
         const struct project_state *state = entry->value;
         if (!state || !state->named)
             continue;
-        struct ask *ask = ask_new(session, QUESTION_PROJECT);
+        struct request *request = request_new(session, REQUEST_PROJECT);
         struct buffer path = {0};
-        ask->project = arena_copy(&ask->arena, entry->key);
+        request->project = arena_copy(&request->arena, entry->key);
         harbor_project_path(entry->key, &path);
-        ask_send_path(ask, path.base, 0);
+        request_send(request, REQUEST_PROJECT, path.base);
         buffer_done(&path);
     }
 }
@@ -540,13 +541,14 @@ long long session_poll(struct session *session, long long now)
 {
     if (now >= session->health.next_ms && !session->health.polling) {
         session->health = health_after(session->health, HEALTH_POLL_SENT, now);
-        ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
+        request_send(request_new(session, REQUEST_HEALTH), REQUEST_HEALTH, "/api/v2.0/health");
     }
     if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
         session->polling_account = true;
         session->account_asked_ms = now;
         session->next_account_ms = now + ACCOUNT_POLL_MS;
-        ask_send_path(ask_new(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
+        request_send(request_new(session, REQUEST_ACCOUNT), REQUEST_ACCOUNT,
+                     "/api/v2.0/systeminfo");
     }
     if (now >= session->next_project_ms) {
         session->next_project_ms = now + PROJECT_POLL_MS;
@@ -555,7 +557,8 @@ long long session_poll(struct session *session, long long now)
     if (session->gated && now >= session->next_allowlist_ms && !session->polling_allowlist) {
         session->polling_allowlist = true;
         session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
-        ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
+        request_send(request_new(session, REQUEST_ALLOWLIST), REQUEST_ALLOWLIST,
+                     HARBOR_SYSTEM_ALLOWLIST_PATH);
     }
     bool well = session->health.state == HEALTH_UP;
     if (well && now >= session->discovery.next_ms && !session->discovery.running)
