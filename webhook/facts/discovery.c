@@ -1,7 +1,6 @@
 /* Asks Harbor for its proxy-cache projects. */
 #include "webhook/facts/discovery.h"
 
-#include "webhook/common/clock.h"
 #include "webhook/common/log.h"
 #include "webhook/facts/request.h"
 
@@ -15,15 +14,15 @@ void discovery_done(struct discovery *discovery)
     arena_done(&discovery->arena);
 }
 
-static void end_round(struct session *session)
+static void end_round(struct session *session, enum poll_event event)
 {
+    session_tell_poll(session, POLL_UPSTREAMS, event);
     struct discovery *d = &session->discovery;
     arena_done(&d->round);
     d->round = (struct arena){0};
     d->projects = NULL;
     d->found = NULL;
     d->project_count = d->project_capacity = d->found_count = d->found_capacity = 0;
-    d->running = false;
     d->tried = true;
 }
 
@@ -36,10 +35,8 @@ static void send_page(struct request *request, unsigned page)
 void discovery_begin(struct session *session)
 {
     struct discovery *d = &session->discovery;
-    d->running = true;
     d->project_at = 0;
     d->page = 1;
-    d->next_ms = clock_monotonic_ms() + PROJECT_POLL_MS;
     send_page(request_new(session, REQUEST_PROJECTS), d->page);
 }
 
@@ -102,7 +99,7 @@ static void keep_map(struct session *session)
         if (session->discovers)
             log_map(session);
     }
-    end_round(session);
+    end_round(session, POLL_ENDED);
 }
 
 struct registry *discovery_registries(const struct discovery *discovery, struct arena *arena,
@@ -142,9 +139,7 @@ static bool next_summary(struct request *request)
 static bool fail(struct request *request, const struct harbor_reply *reply, enum harbor_answer *ret)
 {
     *ret = harbor_read_failure(reply);
-    if (request->session->discovers)
-        request->session->discovery.next_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-    end_round(request->session);
+    end_round(request->session, request->session->discovers ? POLL_FAILED : POLL_ENDED);
     return false;
 }
 

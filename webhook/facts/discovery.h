@@ -23,7 +23,6 @@ struct discovery {
     struct upstream *found;
     size_t found_count, found_capacity;
     unsigned page;
-    bool running;
 
     struct arena arena; /* of the last round that ended */
     struct upstream *upstreams;
@@ -31,7 +30,6 @@ struct discovery {
     bool known, tried;
     unsigned generation; /* counts the changes of the map */
     unsigned taken;      /* the one that the policies in use were made with */
-    long long next_ms;
 };
 
 /* Starts a round. */

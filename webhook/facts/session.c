@@ -10,12 +10,18 @@
 #include "webhook/common/log.h"
 #include "webhook/facts/facts.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CREDENTIAL_MAX_SIZE = 4096 };
 
 /* --- the session --- */
+
+void session_tell_poll(struct session *session, enum poll_kind kind, enum poll_event event)
+{
+    session->rounds = rounds_after(session->rounds, kind, event, clock_monotonic_ms());
+}
 
 static struct slice copy(struct session *session, struct slice text)
 {
@@ -78,7 +84,7 @@ void session_set_projects(struct session *session, const struct harbor *harbor)
             *map_put(&session->projects, copy(session, project)) = state;
         }
         if (!state->named)
-            session->next_project_ms = 0;
+            session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
         state->named = true;
     }
 }
@@ -87,7 +93,7 @@ void session_set_gate(struct session *session, bool gated, enum severity from)
 {
     if (gated && (!session->gated || from < session->scan_from)) {
         fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
-        session->next_allowlist_ms = 0;
+        session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
     }
     session->gated = gated;
     session->scan_from = from;
@@ -156,7 +162,7 @@ void session_read_account(struct session *session)
             wipe(session->authorization);
             session->authorization = memory_copy_slice(buffer_slice(&header));
             session->account_generation++;
-            session->next_account_ms = 0;
+            session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
         }
     }
     struct buffer *all[] = {&user, &password, &both, &header};
@@ -234,9 +240,11 @@ static void tell_health(struct session *session, enum health_event event, const 
         return;
     if (session->health.state == HEALTH_UP) { /* what it could not say while it was ill */
         if (before == HEALTH_DOWN || !session->account_tried)
-            session->next_account_ms = 0;
-        if (before == HEALTH_DOWN)
-            session->next_project_ms = session->next_allowlist_ms = 0;
+            session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
+        if (before == HEALTH_DOWN) {
+            session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
+            session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
+        }
     }
     log_health(session, why);
 }
@@ -260,21 +268,20 @@ static bool is_manifest(struct slice type)
 
 void session_doubt_account(struct session *session)
 {
-    long long earliest = session->account_asked_ms + ACCOUNT_POLL_ILL_MS;
-    if (session->authorization && session->next_account_ms > earliest)
-        session->next_account_ms = earliest;
+    if (session->authorization)
+        session_tell_poll(session, POLL_ACCOUNT, POLL_DOUBTED);
 }
 
 static enum harbor_answer take_account(struct request *request, const struct harbor_reply *reply)
 {
     struct session *session = request->session;
     struct slice version;
-    session->polling_account = false;
+    session_tell_poll(session, POLL_ACCOUNT, POLL_FAILED);
     if (request->account_generation != session->account_generation) {
-        session->next_account_ms = 0; /* the answer is about the account before */
+        session_tell_poll(session, POLL_ACCOUNT,
+                          POLL_AT_ONCE); /* the answer is about the account before */
         return ANSWER_FAILED;
     }
-    session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_ILL_MS;
     if (!harbor_read_systeminfo(reply, &request->arena, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
@@ -286,7 +293,7 @@ static enum harbor_answer take_account(struct request *request, const struct har
     bool refused = version.len == 0;
     session->account_tried = true;
     if (!refused)
-        session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_MS;
+        session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
@@ -358,11 +365,8 @@ static enum harbor_answer take_polled_project(struct request *request,
 {
     struct session *session = request->session;
     enum harbor_answer answer = session_take_project(session, request->project, reply);
-    if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
-        long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-        if (session->next_project_ms > again)
-            session->next_project_ms = again;
-    }
+    if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
+        session_tell_poll(session, POLL_PROJECTS, POLL_FAILED);
     return answer;
 }
 
@@ -370,12 +374,12 @@ static enum harbor_answer take_allowlist(struct request *request, const struct h
 {
     struct session *session = request->session;
     struct cve_allowlist list;
-    session->polling_allowlist = false;
     session->allowlist_tried = true;
     if (reply->status != 200 || !cve_allowlist_read(reply->body, &request->arena, &list)) {
-        session->next_allowlist_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
+        session_tell_poll(session, POLL_ALLOWLIST, POLL_FAILED);
         return harbor_read_failure(reply);
     }
+    session_tell_poll(session, POLL_ALLOWLIST, POLL_ENDED);
     arena_done(&session->allowlist_arena);
     session->allowlist_arena = (struct arena){0};
     session->allowlist = copy_allowlist(&list, &session->allowlist_arena);
@@ -537,40 +541,41 @@ static void poll_projects(struct session *session)
     }
 }
 
+static void start_poll(struct session *session, enum poll_kind kind)
+{
+    session_tell_poll(session, kind, POLL_SENT);
+    switch (kind) {
+    case POLL_ACCOUNT:
+        request_send(request_new(session, REQUEST_ACCOUNT), REQUEST_ACCOUNT,
+                     "/api/v2.0/systeminfo");
+        break;
+    case POLL_PROJECTS:
+        poll_projects(session);
+        break;
+    case POLL_ALLOWLIST:
+        request_send(request_new(session, REQUEST_ALLOWLIST), REQUEST_ALLOWLIST,
+                     HARBOR_SYSTEM_ALLOWLIST_PATH);
+        break;
+    case POLL_UPSTREAMS:
+        discovery_begin(session);
+        break;
+    case POLL_COUNT:
+        break;
+    }
+}
+
 long long session_poll(struct session *session, long long now)
 {
+    unsigned wanted = 1U << POLL_PROJECTS | (session->authorization ? 1U << POLL_ACCOUNT : 0) |
+                      (session->gated ? 1U << POLL_ALLOWLIST : 0) |
+                      (session->health.state == HEALTH_UP ? 1U << POLL_UPSTREAMS : 0);
     if (now >= session->health.next_ms && !session->health.polling) {
         session->health = health_after(session->health, HEALTH_POLL_SENT, now);
         request_send(request_new(session, REQUEST_HEALTH), REQUEST_HEALTH, "/api/v2.0/health");
     }
-    if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
-        session->polling_account = true;
-        session->account_asked_ms = now;
-        session->next_account_ms = now + ACCOUNT_POLL_MS;
-        request_send(request_new(session, REQUEST_ACCOUNT), REQUEST_ACCOUNT,
-                     "/api/v2.0/systeminfo");
-    }
-    if (now >= session->next_project_ms) {
-        session->next_project_ms = now + PROJECT_POLL_MS;
-        poll_projects(session);
-    }
-    if (session->gated && now >= session->next_allowlist_ms && !session->polling_allowlist) {
-        session->polling_allowlist = true;
-        session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
-        request_send(request_new(session, REQUEST_ALLOWLIST), REQUEST_ALLOWLIST,
-                     HARBOR_SYSTEM_ALLOWLIST_PATH);
-    }
-    bool well = session->health.state == HEALTH_UP;
-    if (well && now >= session->discovery.next_ms && !session->discovery.running)
-        discovery_begin(session);
-    long long next = session->next_project_ms;
-    if (well && !session->discovery.running && session->discovery.next_ms < next)
-        next = session->discovery.next_ms;
-    if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
-        next = session->next_allowlist_ms;
-    if (!session->health.polling && session->health.next_ms < next)
-        next = session->health.next_ms;
-    if (session->authorization && !session->polling_account && session->next_account_ms < next)
-        next = session->next_account_ms;
-    return next;
+    for (enum poll_kind kind = 0; kind < POLL_COUNT; kind++)
+        if ((wanted & 1U << kind) && rounds_is_due(&session->rounds, kind, now))
+            start_poll(session, kind);
+    return rounds_next(&session->rounds, wanted,
+                       session->health.polling ? LLONG_MAX : session->health.next_ms);
 }

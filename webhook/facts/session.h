@@ -6,6 +6,7 @@
 #include "harbor/api.h"
 #include "harbor/health.h"
 #include "harbor/inquiry.h"
+#include "harbor/rounds.h"
 #include "policy/policy.h"
 #include "webhook/facts/cache.h"
 #include "webhook/facts/discovery.h"
@@ -14,16 +15,11 @@
 #include <pthread.h>
 
 enum {
-    PROJECT_POLL_MS = 60000,
-    PROJECT_POLL_FAILED_MS = 5000,
-    ACCOUNT_POLL_MS = 60000,
-    ACCOUNT_POLL_ILL_MS = 5000, /* while it is refused, or Harbor did not say */
-    SCAN_AGAIN_MS = 3600000,    /* an artifact is not asked to be scanned again before */
-    SCAN_RETRY_MS = 300000,     /* where Harbor could not */
+    SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
+    SCAN_RETRY_MS = 300000,  /* where Harbor could not */
     SCANS_PER_MINUTE = 60,
     REPORTS_AT_ONCE = 2,
     REPORT_MAX_BODY = 16 * 1024 * 1024,
-    ALLOWLIST_POLL_MS = 60000,
     SESSION_MAX_PROJECTS = 10000,
     HEAD_BURST_MS = 1000,
     HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice (CONTRACTS E5) */
@@ -54,16 +50,15 @@ struct session {
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account */
-    long long account_asked_ms;  /* when it was last asked for */
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no request before */
-    long long next_account_ms, next_project_ms, next_head_ms;
-    bool polling_account, account_tried;
+    struct rounds rounds;
+    long long next_head_ms;
+    bool account_tried;
     bool gated;              /* a Policy has `findings`: scans and allowlists are asked for */
     enum severity scan_from; /* findings of this severity and above are kept */
     struct cve_allowlist allowlist; /* the system's */
     struct arena allowlist_arena;
-    bool allowlist_known, allowlist_tried, polling_allowlist;
-    long long next_allowlist_ms;
+    bool allowlist_known, allowlist_tried;
     struct discovery discovery;
     bool discovers;               /* its registries are what discovery finds */
     unsigned reports;             /* being read */
@@ -112,6 +107,8 @@ void session_ask(struct session *session, struct fact_entry *entry, const struct
 /* A request was not answered, or not in time: Harbor may be ill. Its health is asked for at once,
  * but not once for each request. */
 void session_doubt_health(struct session *session);
+
+void session_tell_poll(struct session *session, enum poll_kind kind, enum poll_event event);
 
 /* The health that decide() sees. */
 enum harbor_health session_health(const struct session *session);
