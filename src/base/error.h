@@ -6,6 +6,9 @@
 
 enum { ERROR_TEXT_SIZE = 512 };
 
+/* Of functions whose result says whether they failed. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 struct error {
     char text[ERROR_TEXT_SIZE]; /* one line for a person: what is wrong, what was expected */
 };

@@ -78,6 +78,30 @@ void harbor_manifest_path(const struct artifact_key *key, struct buffer *out)
     append_segment(out, key->reference, "%2F");
 }
 
+static void append_query(struct buffer *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.base[i];
+        if (is_unreserved(c) || c == '/')
+            buffer_append_char(out, c);
+        else
+            buffer_append_format(out, "%%%02X", (unsigned)(unsigned char)c);
+    }
+}
+
+void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
+                      struct buffer *out)
+{
+    buffer_append(out, realm);
+    buffer_append_text(out, "?service=");
+    append_query(out, service);
+    buffer_append_text(out, "&scope=repository%3A");
+    append_query(out, key->project);
+    buffer_append_char(out, '/');
+    append_query(out, key->repository);
+    buffer_append_text(out, "%3Apull");
+}
+
 /* --- answers --- */
 
 static bool is_whole_json(struct slice text)
@@ -95,15 +119,27 @@ static bool text_is(struct slice json, const char *pointer, const char *expected
     return same;
 }
 
-static enum harbor_answer read_status(const struct harbor_reply *reply)
+enum harbor_answer harbor_answer_by_status(long status)
 {
-    if (reply->status == 401 || reply->status == 403)
+    switch (status) {
+    case 401:
+    case 403:
         return ANSWER_UNAUTHORIZED;
-    if (reply->status == 412)
+    case 404:
+        return ANSWER_NO;
+    case 412:
         return ANSWER_REFUSED;
-    if (reply->status == 429)
+    case 429:
         return ANSWER_LATER;
-    return ANSWER_FAILED;
+    default:
+        return ANSWER_FAILED;
+    }
+}
+
+enum harbor_answer harbor_read_failure(const struct harbor_reply *reply)
+{
+    enum harbor_answer answer = harbor_answer_by_status(reply->status);
+    return answer == ANSWER_UNAUTHORIZED || answer == ANSWER_LATER ? answer : ANSWER_FAILED;
 }
 
 enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply)
@@ -116,9 +152,7 @@ enum harbor_answer harbor_read_artifact(const struct harbor_reply *reply)
     if (reply->status == 404)
         return document && text_is(reply->body, "/errors/0/code", "NOT_FOUND") ? ANSWER_NO
                                                                                : ANSWER_FAILED;
-    if (reply->status == 412)
-        return ANSWER_FAILED; /* the pull gate is not asked here */
-    return read_status(reply);
+    return harbor_read_failure(reply); /* the pull gate is not asked here */
 }
 
 enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply)
@@ -127,9 +161,9 @@ enum harbor_answer harbor_read_manifest(const struct harbor_reply *reply)
         return reply->manifest ? ANSWER_YES : ANSWER_FAILED;
     if (reply->status == 404)
         return reply->json ? ANSWER_NO : ANSWER_FAILED;
-    if (reply->status == 401 && !reply->has_challenge)
+    if (reply->status == 401 && reply->challenge.len == 0)
         return ANSWER_FAILED;
-    return read_status(reply);
+    return harbor_answer_by_status(reply->status);
 }
 
 bool harbor_says_filtered(const struct harbor_reply *reply)
@@ -207,10 +241,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
                                        struct harbor_project *ret)
 {
     struct slice registry;
-    if (reply->status == 404)
-        return ANSWER_NO;
     if (reply->status != 200)
-        return reply->status == 412 ? ANSWER_FAILED : read_status(reply);
+        return reply->status == 404 ? ANSWER_NO : harbor_read_failure(reply);
     if (!is_whole_json(reply->body))
         return ANSWER_FAILED;
     struct slice name = json_find_text(reply->body, "/name", arena);
@@ -250,7 +282,7 @@ enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *rep
     bool denied, own = is_harbor_error(reply, &denied);
     if (reply->status == 202)
         return SCAN_REQUEST_ACCEPTED;
-    if (reply->status == 401 || reply->status == 403)
+    if (harbor_answer_by_status(reply->status) == ANSWER_UNAUTHORIZED)
         return denied ? SCAN_REQUEST_FAILED : SCAN_REQUEST_UNAUTHORIZED;
     if (!own)
         return SCAN_REQUEST_FAILED;

@@ -29,6 +29,10 @@ void harbor_scan_path(const struct artifact_key *key, struct buffer *out);
 /* /v2/P/R/manifests/REF. */
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out);
 
+/* A token service's URL for pulling from the key's repository. */
+void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
+                      struct buffer *out);
+
 /* /api/v2.0/projects/P */
 void harbor_project_path(struct slice project, struct buffer *out);
 
@@ -44,12 +48,20 @@ enum harbor_answer {
 
 /* An HTTP answer, as far as it matters. */
 struct harbor_reply {
-    long status;        /* 0: none came */
-    bool json;          /* Content-Type is JSON */
-    bool manifest;      /* Content-Type is application/vnd.…: a manifest's or an index's */
-    bool has_challenge; /* Www-Authenticate is there and not empty */
+    long status;            /* 0: none came */
+    bool json;              /* Content-Type is JSON */
+    bool manifest;          /* Content-Type is application/vnd.…: a manifest's or an index's */
+    struct slice challenge; /* Www-Authenticate */
+    long retry_after;       /* seconds; 0: it does not say */
     struct slice body;
 };
+
+/* What a status means of itself, by whichever question: 401, 403, 404, 412, 429; else it is a
+ * failure. */
+enum harbor_answer harbor_answer_by_status(long status);
+
+/* What an answer means that should have been a 200: UNAUTHORIZED, LATER or FAILED. */
+enum harbor_answer harbor_read_failure(const struct harbor_reply *reply);
 
 /* GET of an artifact. Only a 404 with Harbor's own NOT_FOUND counts as a no: a proxy's page does
  * not. */

@@ -31,6 +31,12 @@ static inline bool artifact_is_by_digest(const struct artifact_key *key)
     return slice_find(key->reference, ':') < key->reference.len;
 }
 
+enum { ARTIFACT_KEY_MAX = 1024 };
+
+/* "PROJECT/REPOSITORY:TAG" or "PROJECT/REPOSITORY@DIGEST", in `text`, which has room for
+ * ARTIFACT_KEY_MAX bytes; empty where it is longer than any image is. */
+struct slice artifact_key_text(const struct artifact_key *key, char *text);
+
 /* What is known of an artifact. The zero value is: nothing. */
 struct artifact_fact {
     enum truth present;       /* in Harbor's database: pulled before */

@@ -1,9 +1,10 @@
-/* Reads facts from JSON. */
+/* Reads facts from JSON, and writes them. */
 #include "harbor/facts_file.h"
 
 #include "base/map.h"
 #include "base/rfc3339.h"
 #include "json/scanner.h"
+#include "json/writer.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct harbor_facts {
 };
 
 struct facts_file {
+    struct fact_source source; /* the first member: decide() gets its address */
     struct arena arena;
     long long recorded; /* Unix seconds; 0: it does not say */
     struct map harbors; /* name → struct harbor_facts * */
@@ -323,6 +325,45 @@ static void read_harbors(struct reader *r)
     }
 }
 
+/* --- asking --- */
+
+enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor)
+{
+    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
+    return facts ? facts->health : HEALTH_UNKNOWN;
+}
+
+bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
+                         const struct artifact_key *key, struct artifact_fact *ret)
+{
+    char text[ARTIFACT_KEY_MAX];
+    struct slice name = artifact_key_text(key, text);
+    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
+    const struct artifact_fact *fact = facts && name.len ? map_get(&facts->artifacts, name) : NULL;
+    if (fact)
+        *ret = *fact;
+    return fact != NULL;
+}
+
+static const struct facts_file *file_of(const struct fact_source *source)
+{
+    return (const struct facts_file *)source;
+}
+
+static enum harbor_health source_health(const struct fact_source *self, const struct harbor *harbor)
+{
+    return facts_file_health(file_of(self), harbor->name);
+}
+
+/* A file holds all that will ever be known. */
+static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
+                            const struct artifact_key *key, fact_needs needs, long long now,
+                            struct arena *arena, struct artifact_fact *ret)
+{
+    (void)needs, (void)now, (void)arena;
+    return facts_file_artifact(file_of(self), harbor->name, key, ret);
+}
+
 bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *reterr)
 {
     struct reader r = {.file = memory_allocate_zeroed(1, sizeof(*r.file)), .error = reterr};
@@ -348,6 +389,7 @@ bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *
         error_set(reterr, "there is no `harbors`, expected what `plan --live --record` writes");
         r.failed = true;
     }
+    r.file->source = (struct fact_source){source_health, source_artifact};
     if (r.failed) {
         facts_file_free(r.file);
         return false;
@@ -370,8 +412,6 @@ void facts_file_free(struct facts_file *file)
     free(file);
 }
 
-/* --- asking --- */
-
 const struct facts_registry *facts_file_registries(const struct facts_file *file,
                                                    struct slice harbor, size_t *ret_count)
 {
@@ -380,38 +420,163 @@ const struct facts_registry *facts_file_registries(const struct facts_file *file
     return facts ? facts->registries : NULL;
 }
 
+const struct fact_source *facts_file_source(const struct facts_file *file)
+{
+    return &file->source;
+}
+
 long long facts_file_recorded(const struct facts_file *file)
 {
     return file->recorded;
 }
 
-enum harbor_health facts_file_health(const struct facts_file *file, struct slice harbor)
+/* --- writing --- */
+
+/* Where the list cannot be read. */
+static void write_counts(struct json_writer *w, const struct scan *scan)
 {
-    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
-    return facts ? facts->health : HEALTH_UNKNOWN;
+    json_key(w, "counts");
+    json_begin_object(w);
+    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
+        if (scan->counts[severity])
+            json_member_number(w, severity_name((enum severity)severity), scan->counts[severity]);
+    json_end_object(w);
 }
 
-struct slice facts_file_key(const struct artifact_key *key, struct arena *arena)
+static void write_scan(struct json_writer *w, const struct scan *scan)
 {
-    return arena_join(arena,
-                      (struct slice[]){key->project, SLICE("/"), key->repository,
-                                       artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"),
-                                       key->reference},
-                      5);
+    static const char *const statuses[] = {[SCAN_UNKNOWN] = "Unknown",
+                                           [SCAN_NONE] = "None",
+                                           [SCAN_RUNNING] = "Running",
+                                           [SCAN_FAILED] = "Error",
+                                           [SCAN_DONE] = "Success"};
+    char time[RFC3339_SIZE];
+    json_key(w, "scan");
+    json_begin_object(w);
+    json_member_text(w, "status", statuses[scan->status]);
+    if (scan->finished) {
+        rfc3339_format(scan->finished, time);
+        json_member_text(w, "finished", time);
+    }
+    if (scan->partial)
+        json_member_bool(w, "partial", true);
+    if (!scan->listed && scan_count_between(scan, SEVERITY_NONE, SEVERITY_COUNT)) {
+        write_counts(w, scan);
+        json_end_object(w);
+        return;
+    }
+    json_key(w, "findings");
+    json_begin_array(w);
+    for (size_t i = 0; i < scan->finding_count; i++) {
+        const struct finding *finding = &scan->findings[i];
+        json_begin_object(w);
+        json_member(w, "id", finding->id);
+        json_member_text(w, "severity", severity_name(finding->severity));
+        json_member(w, "package", finding->package);
+        if (finding->fix.len)
+            json_member(w, "fix", finding->fix);
+        if (finding->allowlisted)
+            json_member_bool(w, "allowlisted", true);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
 }
 
-bool facts_file_artifact(const struct facts_file *file, struct slice harbor,
-                         const struct artifact_key *key, struct artifact_fact *ret)
+static void write_fact(struct json_writer *w, const struct artifact_fact *fact, bool scanned)
 {
-    const struct harbor_facts *facts = map_get(&file->harbors, harbor);
-    if (!facts)
-        return false;
+    json_begin_object(w);
+    if (fact->digest.len)
+        json_member(w, "digest", fact->digest);
+    if (fact->scan.status == SCAN_NOT_SCANNABLE)
+        json_member_bool(w, "scannable", false);
+    else if (scanned && fact->present == TRUTH_YES)
+        write_scan(w, &fact->scan);
+    /* which findings it accepts is said of each, where they are listed */
+    if (scanned && (fact->has_allowlist == TRUTH_UNKNOWN ||
+                    (fact->has_allowlist == TRUTH_YES && !fact->scan.listed &&
+                     fact->scan.status == SCAN_DONE)))
+        json_member_text(w, "allowlist", "unknown");
+    json_member_bool(w, "present", fact->present == TRUTH_YES);
+    if (fact->servable != TRUTH_UNKNOWN)
+        json_member_bool(w, "servable", fact->servable == TRUTH_YES);
+    json_key(w, "public");
+    if (fact->public_ == TRUTH_UNKNOWN)
+        json_write_null(w);
+    else
+        json_bool(w, fact->public_ == TRUTH_YES);
+    if (fact->unauthorized)
+        json_member_bool(w, "authorized", false);
+    if (fact->outside_filter)
+        json_member_bool(w, "inProxyFilter", false);
+    if (fact->refused_by_gate)
+        json_member_text(w, "pullGate", "refused");
+    json_end_object(w);
+}
+
+static void write_registries(struct json_writer *w, const struct harbor *harbor)
+{
+    json_key(w, "registries");
+    json_begin_object(w);
+    for (size_t i = 0; i < harbor->registry_count; i++) {
+        json_key_slice(w, harbor->registries[i].domain);
+        json_slice(w, harbor->registries[i].project);
+    }
+    json_end_object(w);
+}
+
+static void write_artifacts(struct json_writer *w, const struct fact_source *source,
+                            const struct facts_record *record, long long now)
+{
     struct arena arena = {0};
-    struct slice text = facts_file_key(key, &arena);
-    const struct artifact_fact *fact = map_get(&facts->artifacts, text);
+    struct map written = {0};
+    char text[ARTIFACT_KEY_MAX];
+    json_key(w, "artifacts");
+    json_begin_object(w);
+    for (size_t i = 0; i < record->key_count; i++) {
+        const struct artifact_key *artifact = &record->keys[i];
+        struct artifact_fact fact;
+        struct slice key = artifact_key_text(artifact, text);
+        if (map_get(&written, key))
+            continue;
+        bool scanned = source->artifact(source, record->harbor, artifact, FACT_PRESENT | FACT_SCAN,
+                                        now, &arena, &fact);
+        if (!scanned &&
+            !source->artifact(source, record->harbor, artifact, FACT_PRESENT, now, &arena, &fact))
+            continue;
+        *map_put(&written, arena_copy(&arena, key)) = &written;
+        json_key_slice(w, key);
+        write_fact(w, &fact, scanned);
+    }
+    json_end_object(w);
+    map_done(&written);
     arena_done(&arena);
-    if (!fact)
-        return false;
-    *ret = *fact;
-    return true;
+}
+
+void facts_file_write(const struct fact_source *source, const struct facts_record *records,
+                      size_t count, long long now, struct buffer *out)
+{
+    struct json_writer w = {.out = out};
+    char time[RFC3339_SIZE];
+    rfc3339_format(now, time);
+    json_begin_object(&w);
+    json_member_text(&w, "recorded", time);
+    json_key(&w, "harbors");
+    json_begin_object(&w);
+    for (size_t i = 0; i < count; i++) {
+        const struct harbor *harbor = records[i].harbor;
+        enum harbor_health health = source->health(source, harbor);
+        json_key_slice(&w, harbor->name);
+        json_begin_object(&w);
+        json_member_bool(&w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
+        if (health == HEALTH_UNAUTHORIZED)
+            json_member_bool(&w, "authorized", false);
+        if (harbor->discover)
+            write_registries(&w, harbor);
+        write_artifacts(&w, source, &records[i], now);
+        json_end_object(&w);
+    }
+    json_end_object(&w);
+    json_end_object(&w);
+    buffer_append_char(out, '\n');
 }

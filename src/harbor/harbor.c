@@ -1,20 +1,21 @@
 /* The registry map of a Harbor: who proxies a domain, and the reference that an image becomes. */
 #include "harbor/harbor.h"
 
+#include <stdlib.h>
+
+static int compare_domain(const void *domain, const void *registry)
+{
+    return slice_compare(*(const struct slice *)domain,
+                         ((const struct registry *)registry)->domain);
+}
+
 size_t harbor_find_registry(const struct harbor *harbor, struct slice domain)
 {
-    size_t low = 0, high = harbor->registry_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = slice_compare(harbor->registries[middle].domain, domain);
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return harbor->registry_count;
+    const struct registry *found =
+        harbor->registry_count ? bsearch(&domain, harbor->registries, harbor->registry_count,
+                                         sizeof(*harbor->registries), compare_domain)
+                               : NULL;
+    return found ? (size_t)(found - harbor->registries) : harbor->registry_count;
 }
 
 struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,

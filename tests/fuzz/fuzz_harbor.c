@@ -53,7 +53,7 @@ static struct harbor_reply parse(struct slice text, struct slice *ret_challenge)
     }
     reply.json = slice_starts_with(type, SLICE("application/json"));
     reply.manifest = slice_starts_with(type, SLICE("application/vnd."));
-    reply.has_challenge = ret_challenge->len != 0;
+    reply.challenge = *ret_challenge;
     reply.body = text;
     return reply;
 }
@@ -76,7 +76,7 @@ static void check_answers(const struct harbor_reply *reply)
     CHECK(artifact != ANSWER_REFUSED);
     CHECK(manifest != ANSWER_YES || (reply->status == 200 && reply->manifest));
     CHECK(manifest != ANSWER_NO || (reply->status == 404 && reply->json));
-    CHECK(manifest != ANSWER_UNAUTHORIZED || reply->status == 403 || reply->has_challenge);
+    CHECK(manifest != ANSWER_UNAUTHORIZED || reply->status == 403 || reply->challenge.len);
     CHECK((manifest == ANSWER_REFUSED) == (reply->status == 412));
     CHECK((artifact == ANSWER_LATER) == (reply->status == 429));
     CHECK(reply->status < 500 || (artifact == ANSWER_FAILED && manifest == ANSWER_FAILED));

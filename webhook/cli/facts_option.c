@@ -13,9 +13,7 @@ bool facts_option_read(struct facts_option *option, const char *path, struct err
     bool read = file_read(path, FACTS_MAX_SIZE, &text, &error) &&
                 facts_file_parse(buffer_slice(&text), &option->file, &error);
     buffer_done(&text);
-    if (read)
-        known_facts_init(&option->known, option->file);
-    else
+    if (!read)
         error_set(reterr, "%s: %s", path, error.text);
     return read;
 }

@@ -1,7 +1,7 @@
 /* --facts FILE: what several commands have in common. */
 #pragma once
 
-#include "harbor/known.h"
+#include "harbor/facts_file.h"
 #include "policy/policy.h"
 #include "webhook/options.h"
 
@@ -9,16 +9,16 @@ enum { FACTS_MAX_SIZE = 256 * 1024 * 1024 };
 
 struct facts_option {
     struct facts_file *file;
-    struct known_facts known;
 };
 
 /* Reads the file. The error names it. */
-bool facts_option_read(struct facts_option *option, const char *path, struct error *reterr);
+bool facts_option_read(struct facts_option *option, const char *path,
+                       struct error *reterr) MUST_CHECK;
 
 /* What decide() takes: NULL where no file was read. */
 static inline const struct fact_source *facts_option_source(const struct facts_option *option)
 {
-    return option->file ? &option->known.source : NULL;
+    return option->file ? facts_file_source(option->file) : NULL;
 }
 
 /* Loads the policies again where a Harbor of theirs discovers its projects and the file says which.

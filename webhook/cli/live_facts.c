@@ -1,13 +1,10 @@
 /* Asks Harbor for a command, and waits. */
 #include "webhook/cli/live_facts.h"
 
-#include "base/map.h"
-#include "base/rfc3339.h"
 #include "harbor/facts_file.h"
 #include "webhook/common/clock.h"
 #include "webhook/common/log.h"
 #include "webhook/common/policy_files.h"
-#include "json/writer.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -120,146 +117,25 @@ void live_facts_ask(struct live_facts *live)
     facts_release(live->facts, waiter);
 }
 
-/* Where the list cannot be read. */
-static void write_counts(struct json_writer *w, const struct scan *scan)
+/* The artifacts of one Harbor, in the order in which they were asked for. */
+static struct facts_record record_of(struct live_facts *live, const struct harbor *harbor)
 {
-    json_key(w, "counts");
-    json_begin_object(w);
-    for (int severity = 0; severity < SEVERITY_COUNT; severity++)
-        if (scan->counts[severity])
-            json_member_number(w, severity_name((enum severity)severity), scan->counts[severity]);
-    json_end_object(w);
-}
-
-static void write_scan(struct json_writer *w, const struct scan *scan)
-{
-    static const char *const statuses[] = {[SCAN_UNKNOWN] = "Unknown",
-                                           [SCAN_NONE] = "None",
-                                           [SCAN_RUNNING] = "Running",
-                                           [SCAN_FAILED] = "Error",
-                                           [SCAN_DONE] = "Success"};
-    char time[RFC3339_SIZE];
-    json_key(w, "scan");
-    json_begin_object(w);
-    json_member_text(w, "status", statuses[scan->status]);
-    if (scan->finished) {
-        rfc3339_format(scan->finished, time);
-        json_member_text(w, "finished", time);
-    }
-    if (scan->partial)
-        json_member_bool(w, "partial", true);
-    if (!scan->listed && scan_count_between(scan, SEVERITY_NONE, SEVERITY_COUNT)) {
-        write_counts(w, scan);
-        json_end_object(w);
-        return;
-    }
-    json_key(w, "findings");
-    json_begin_array(w);
-    for (size_t i = 0; i < scan->finding_count; i++) {
-        const struct finding *finding = &scan->findings[i];
-        json_begin_object(w);
-        json_member(w, "id", finding->id);
-        json_member_text(w, "severity", severity_name(finding->severity));
-        json_member(w, "package", finding->package);
-        if (finding->fix.len)
-            json_member(w, "fix", finding->fix);
-        if (finding->allowlisted)
-            json_member_bool(w, "allowlisted", true);
-        json_end_object(w);
-    }
-    json_end_array(w);
-    json_end_object(w);
-}
-
-static void write_fact(struct json_writer *w, const struct artifact_fact *fact, bool scanned)
-{
-    json_begin_object(w);
-    if (fact->digest.len)
-        json_member(w, "digest", fact->digest);
-    if (fact->scan.status == SCAN_NOT_SCANNABLE)
-        json_member_bool(w, "scannable", false);
-    else if (scanned && fact->present == TRUTH_YES)
-        write_scan(w, &fact->scan);
-    /* which findings it accepts is said of each, where they are listed */
-    if (scanned && (fact->has_allowlist == TRUTH_UNKNOWN ||
-                    (fact->has_allowlist == TRUTH_YES && !fact->scan.listed &&
-                     fact->scan.status == SCAN_DONE)))
-        json_member_text(w, "allowlist", "unknown");
-    json_member_bool(w, "present", fact->present == TRUTH_YES);
-    if (fact->servable != TRUTH_UNKNOWN)
-        json_member_bool(w, "servable", fact->servable == TRUTH_YES);
-    json_key(w, "public");
-    if (fact->public_ == TRUTH_UNKNOWN)
-        json_write_null(w);
-    else
-        json_bool(w, fact->public_ == TRUTH_YES);
-    if (fact->unauthorized)
-        json_member_bool(w, "authorized", false);
-    if (fact->outside_filter)
-        json_member_bool(w, "inProxyFilter", false);
-    if (fact->refused_by_gate)
-        json_member_text(w, "pullGate", "refused");
-    json_end_object(w);
-}
-
-static void write_harbor(struct live_facts *live, const struct harbor *harbor,
-                         struct json_writer *w)
-{
-    const struct fact_source *source = facts_source(live->facts);
-    enum harbor_health health = source->health(source, harbor);
-    struct map written = {0};
-    long long now = (long long)time(NULL);
-    json_key_slice(w, harbor->name);
-    json_begin_object(w);
-    json_member_bool(w, "healthy", health == HEALTH_UP || health == HEALTH_UNAUTHORIZED);
-    if (health == HEALTH_UNAUTHORIZED)
-        json_member_bool(w, "authorized", false);
-    if (harbor->discover) {
-        json_key(w, "registries");
-        json_begin_object(w);
-        for (size_t i = 0; i < harbor->registry_count; i++) {
-            json_key_slice(w, harbor->registries[i].domain);
-            json_slice(w, harbor->registries[i].project);
-        }
-        json_end_object(w);
-    }
-    json_key(w, "artifacts");
-    json_begin_object(w);
-    for (size_t i = 0; i < live->count; i++) {
-        struct fact_question *question = &live->questions[i];
-        struct artifact_fact fact;
-        struct slice key = facts_file_key(&question->key, &live->arena);
-        if (question->harbor != harbor || map_get(&written, key))
-            continue;
-        bool scanned = source->artifact(source, harbor, &question->key, FACT_PRESENT | FACT_SCAN,
-                                        now, &live->arena, &fact);
-        if (!scanned && !source->artifact(source, harbor, &question->key, FACT_PRESENT, now,
-                                          &live->arena, &fact))
-            continue;
-        *map_put(&written, key) = question;
-        json_key_slice(w, key);
-        write_fact(w, &fact, scanned);
-    }
-    json_end_object(w);
-    json_end_object(w);
-    map_done(&written);
+    struct artifact_key *keys = arena_allocate(&live->arena, live->count * sizeof(*keys));
+    struct facts_record record = {.harbor = harbor, .keys = keys};
+    for (size_t i = 0; i < live->count; i++)
+        if (live->questions[i].harbor == harbor)
+            keys[record.key_count++] = live->questions[i].key;
+    return record;
 }
 
 void live_facts_record(struct live_facts *live, const struct policies *policies, struct buffer *out)
 {
-    struct json_writer w = {.out = out};
-    json_begin_object(&w);
-    char now[RFC3339_SIZE];
-    rfc3339_format((long long)time(NULL), now);
-    json_member_text(&w, "recorded", now);
-    json_key(&w, "harbors");
-    json_begin_object(&w);
-    for (size_t i = 0; i < policies_harbor_count(policies); i++)
+    size_t count = 0, harbors = policies_harbor_count(policies);
+    struct facts_record *records = arena_allocate(&live->arena, harbors * sizeof(*records));
+    for (size_t i = 0; i < harbors; i++)
         if (policies_harbor_at(policies, i)->api.url.len)
-            write_harbor(live, policies_harbor_at(policies, i), &w);
-    json_end_object(&w);
-    json_end_object(&w);
-    buffer_append_char(out, '\n');
+            records[count++] = record_of(live, policies_harbor_at(policies, i));
+    facts_file_write(facts_source(live->facts), records, count, (long long)time(NULL), out);
 }
 
 void live_facts_done(struct live_facts *live)

@@ -108,7 +108,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     struct fact_entry *entry = fact_cache_find(cache, key);
     if (entry)
         return entry;
-    if (key.len > FACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
+    if (key.len > ARTIFACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
         return NULL;
     entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
     entry->hash = (uint32_t)map_hash(key, cache->seed);

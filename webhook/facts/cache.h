@@ -35,8 +35,6 @@ struct fact_entry {
     char key[]; /* "PROJECT/REPOSITORY:REFERENCE" of one Harbor */
 };
 
-enum { FACT_KEY_MAX = 1024 };
-
 /* Whether what an entry says, that it is known or that it failed, still counts; and until when it
  * does from now on (monotonic ms). */
 static inline bool fact_entry_lives(const struct fact_entry *entry, long long now_ms)

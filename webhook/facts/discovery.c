@@ -1,9 +1,8 @@
 /* Asks Harbor for its proxy-cache projects. */
 #include "webhook/facts/discovery.h"
 
-#include "webhook/common/clock.h"
 #include "webhook/common/log.h"
-#include "webhook/facts/ask.h"
+#include "webhook/facts/request.h"
 
 #include "image/reference.h"
 
@@ -15,32 +14,30 @@ void discovery_done(struct discovery *discovery)
     arena_done(&discovery->arena);
 }
 
-static void end_round(struct session *session)
+static void end_round(struct session *session, enum poll_event event)
 {
+    session_tell_poll(session, POLL_UPSTREAMS, event);
     struct discovery *d = &session->discovery;
     arena_done(&d->round);
     d->round = (struct arena){0};
     d->projects = NULL;
     d->found = NULL;
     d->project_count = d->project_capacity = d->found_count = d->found_capacity = 0;
-    d->running = false;
     d->tried = true;
 }
 
-static void send_page(struct ask *ask, unsigned page)
+static void send_page(struct request *request, unsigned page)
 {
-    ask->kind = QUESTION_PROJECTS;
-    ask_send_path(ask, arena_format(&ask->arena, HARBOR_PROJECTS_PATH "%u", page).base, 0);
+    request_send(request, REQUEST_PROJECTS,
+                 arena_format(&request->arena, HARBOR_PROJECTS_PATH "%u", page).base);
 }
 
 void discovery_begin(struct session *session)
 {
     struct discovery *d = &session->discovery;
-    d->running = true;
     d->project_at = 0;
     d->page = 1;
-    d->next_ms = clock_monotonic_ms() + PROJECT_POLL_MS;
-    send_page(ask_new(session, QUESTION_PROJECTS), d->page);
+    send_page(request_new(session, REQUEST_PROJECTS), d->page);
 }
 
 /* --- the map --- */
@@ -102,7 +99,7 @@ static void keep_map(struct session *session)
         if (session->discovers)
             log_map(session);
     }
-    end_round(session);
+    end_round(session, POLL_ENDED);
 }
 
 struct registry *discovery_registries(const struct discovery *discovery, struct arena *arena,
@@ -125,39 +122,35 @@ struct registry *discovery_registries(const struct discovery *discovery, struct 
 
 /* --- the steps --- */
 
-static bool next_summary(struct ask *ask)
+static bool next_summary(struct request *request)
 {
-    struct discovery *d = &ask->session->discovery;
+    struct discovery *d = &request->session->discovery;
     struct buffer path = {0};
     if (d->project_at == d->project_count) {
-        keep_map(ask->session);
+        keep_map(request->session);
         return false;
     }
-    ask->kind = QUESTION_SUMMARY;
     harbor_summary_path(d->projects[d->project_at], &path);
-    ask_send_path(ask, path.base, 0);
+    request_send(request, REQUEST_SUMMARY, path.base);
     buffer_done(&path);
     return true;
 }
 
-static bool fail(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret)
+static bool fail(struct request *request, const struct harbor_reply *reply, enum harbor_answer *ret)
 {
-    *ret = reply->status == 401 || reply->status == 403 ? ANSWER_UNAUTHORIZED
-           : reply->status == 429                       ? ANSWER_LATER
-                                                        : ANSWER_FAILED;
-    if (ask->session->discovers)
-        ask->session->discovery.next_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-    end_round(ask->session);
+    *ret = harbor_read_failure(reply);
+    end_round(request->session, request->session->discovers ? POLL_FAILED : POLL_ENDED);
     return false;
 }
 
-static bool take_page(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret)
+static bool take_page(struct request *request, const struct harbor_reply *reply,
+                      enum harbor_answer *ret)
 {
-    struct discovery *d = &ask->session->discovery;
+    struct discovery *d = &request->session->discovery;
     struct slice *names;
     size_t count, on_page;
-    if (!harbor_read_projects(reply, &ask->arena, &names, &count, &on_page))
-        return fail(ask, reply, ret);
+    if (!harbor_read_projects(reply, &request->arena, &names, &count, &on_page))
+        return fail(request, reply, ret);
     *ret = ANSWER_YES;
     for (size_t i = 0; i < count && d->project_count < DISCOVERY_MAX_PROJECTS; i++) {
         d->projects = arena_grow(&d->round, d->projects, d->project_count, &d->project_capacity,
@@ -165,18 +158,20 @@ static bool take_page(struct ask *ask, const struct harbor_reply *reply, enum ha
         d->projects[d->project_count++] = arena_copy(&d->round, names[i]);
     }
     if (on_page < HARBOR_PROJECTS_PAGE || d->project_count == DISCOVERY_MAX_PROJECTS)
-        return next_summary(ask);
-    send_page(ask, ++d->page);
+        return next_summary(request);
+    send_page(request, ++d->page);
     return true;
 }
 
-static bool take_summary(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret)
+static bool take_summary(struct request *request, const struct harbor_reply *reply,
+                         enum harbor_answer *ret)
 {
-    struct discovery *d = &ask->session->discovery;
+    struct discovery *d = &request->session->discovery;
     struct harbor_upstream upstream;
     bool read = harbor_read_summary(reply, &d->round, &upstream);
     if (!read && reply->status != 200 && reply->status != 403 && reply->status != 404)
-        return fail(ask, reply, ret); /* else the project has just gone, or is not ours to read */
+        return fail(request, reply,
+                    ret); /* else the project has just gone, or is not ours to read */
     *ret = read ? ANSWER_YES : ANSWER_NO;
     if (read) {
         d->found =
@@ -186,11 +181,12 @@ static bool take_summary(struct ask *ask, const struct harbor_reply *reply, enum
                                                        .healthy = upstream.healthy};
     }
     d->project_at++;
-    return next_summary(ask);
+    return next_summary(request);
 }
 
-bool discovery_take(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret)
+bool discovery_take(struct request *request, const struct harbor_reply *reply,
+                    enum harbor_answer *ret)
 {
-    return ask->kind == QUESTION_PROJECTS ? take_page(ask, reply, ret)
-                                          : take_summary(ask, reply, ret);
+    return request->kind == REQUEST_PROJECTS ? take_page(request, reply, ret)
+                                             : take_summary(request, reply, ret);
 }

@@ -8,7 +8,7 @@
 
 enum { DISCOVERY_MAX_PROJECTS = 1000 };
 
-struct ask;
+struct request;
 struct session;
 
 struct upstream {
@@ -23,7 +23,6 @@ struct discovery {
     struct upstream *found;
     size_t found_count, found_capacity;
     unsigned page;
-    bool running;
 
     struct arena arena; /* of the last round that ended */
     struct upstream *upstreams;
@@ -31,14 +30,14 @@ struct discovery {
     bool known, tried;
     unsigned generation; /* counts the changes of the map */
     unsigned taken;      /* the one that the policies in use were made with */
-    long long next_ms;
 };
 
 /* Starts a round. */
 void discovery_begin(struct session *session);
 
 /* Takes the answer to a step; returns false when the round has ended, well or not. */
-bool discovery_take(struct ask *ask, const struct harbor_reply *reply, enum harbor_answer *ret);
+bool discovery_take(struct request *request, const struct harbor_reply *reply,
+                    enum harbor_answer *ret);
 
 /* The map: of projects for one domain the first by name counts. In the arena. */
 struct registry *discovery_registries(const struct discovery *discovery, struct arena *arena,

@@ -92,23 +92,6 @@ static enum harbor_health source_health(const struct fact_source *self, const st
     return health;
 }
 
-/* "PROJECT/REPOSITORY:REFERENCE" in `text`; empty where it is longer than any image is. */
-static struct slice make_key(const struct artifact_key *key, char *text)
-{
-    size_t len = key->project.len + key->repository.len + key->reference.len + 2;
-    if (len > FACT_KEY_MAX)
-        return (struct slice){0};
-    char *at = text;
-    const struct slice parts[] = {key->project, SLICE("/"), key->repository,
-                                  artifact_is_by_digest(key) ? SLICE("@") : SLICE(":"),
-                                  key->reference};
-    for (size_t i = 0; i < 5; i++) {
-        memcpy(at, parts[i].base, parts[i].len);
-        at += parts[i].len;
-    }
-    return slice_of(text, len);
-}
-
 static bool is_known(const struct fact_entry *entry, fact_needs needs, long long now)
 {
     return entry->known && !(needs & ~entry->knows) && fact_entry_lives(entry, now);
@@ -116,8 +99,8 @@ static bool is_known(const struct fact_entry *entry, fact_needs needs, long long
 
 struct fact_entry *facts_find_entry(struct session *session, const struct artifact_key *key)
 {
-    char text[FACT_KEY_MAX];
-    return fact_cache_find(&session->cache, make_key(key, text));
+    char text[ARTIFACT_KEY_MAX];
+    return fact_cache_find(&session->cache, artifact_key_text(key, text));
 }
 
 static bool source_artifact(const struct fact_source *self, const struct harbor *harbor,
@@ -254,10 +237,10 @@ static void wait_for(struct facts *facts, struct session *session, struct fact_e
 static void ask_one(struct facts *facts, const struct fact_question *question,
                     struct fact_waiter *waiter)
 {
-    char text[FACT_KEY_MAX];
+    char text[ARTIFACT_KEY_MAX];
     long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
-    struct slice key = make_key(&question->key, text);
+    struct slice key = artifact_key_text(&question->key, text);
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
     if (!entry || is_known(entry, question->needs, now))
         return;
@@ -555,18 +538,18 @@ void facts_stop(struct facts *facts)
 static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
-    static const char *const kinds[QUESTION_COUNT] = {
+    static const char *const kinds[REQUEST_COUNT] = {
         "health", "account",   "project",   "artifact", "manifest", "token",    "child",
         "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
-    ret->requests = arena_allocate(
-        arena, sizeof(session->questions) / sizeof(**session->questions) * sizeof(*ret->requests));
-    for (int kind = 0; kind < QUESTION_COUNT; kind++)
+    ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *
+                                              sizeof(*ret->requests));
+    for (int kind = 0; kind < REQUEST_COUNT; kind++)
         for (int answer = 0; answer <= ANSWER_FAILED; answer++)
-            if (session->questions[kind][answer])
+            if (session->requests[kind][answer])
                 ret->requests[ret->request_count++] = (struct request_figures){
-                    kinds[kind], answers[answer], session->questions[kind][answer]};
+                    kinds[kind], answers[answer], session->requests[kind][answer]};
 }
 
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,

@@ -17,8 +17,9 @@ struct transfer {
     struct transfer *next; /* in the queue, or among those in flight */
     CURL *easy;
     struct curl_slist *headers;
-    char *url, *authorization, *ca_file, *json;
-    bool head, urgent, by_name;
+    const char *own_headers[HTTP_MAX_OWN_HEADERS];
+    char *url, *authorization, *ca_file, *post;
+    bool head, urgent;
     bool refused; /* there were too many already */
     long timeout_ms;
     long long not_before; /* monotonic ms */
@@ -111,21 +112,13 @@ static void prepare(struct transfer *t)
     }
     /* libcurl keeps a read CA file by its name for 24 hours; authorities are renewed in place */
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)HTTP_CA_SECONDS);
-    t->headers =
-        curl_slist_append(NULL, t->head ? "Accept: application/vnd.oci.image.index.v1+json, "
-                                          "application/vnd.oci.image.manifest.v1+json, "
-                                          "application/vnd.docker.distribution.manifest."
-                                          "list.v2+json, application/vnd.docker."
-                                          "distribution.manifest.v2+json"
-                                        : "Accept: application/json");
-    if (t->json) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t->json);
+    if (t->post) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, t->post);
         /* libcurl sends again what a kept connection lost, but not what a new one did */
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        t->headers = curl_slist_append(t->headers, "Content-Type: application/json");
     }
-    if (t->by_name)
-        t->headers = curl_slist_append(t->headers, "X-Is-Resource-Name: true");
+    for (size_t i = 0; i < HTTP_MAX_OWN_HEADERS && t->own_headers[i]; i++)
+        t->headers = curl_slist_append(t->headers, t->own_headers[i]);
     if (t->authorization)
         t->headers = curl_slist_append(t->headers, t->authorization);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
@@ -141,7 +134,7 @@ static void free_transfer(struct transfer *t)
     free(t->authorization);
     free(t->url);
     free(t->ca_file);
-    free(t->json);
+    free(t->post);
     buffer_done(&t->body);
     buffer_done(&t->content_type);
     buffer_done(&t->challenge);
@@ -300,26 +293,26 @@ static char *copy_or_null(const char *text)
     return text ? memory_copy_string(text) : NULL;
 }
 
-void http_client_ask(struct http_client *client, const struct http_question *question,
-                     http_done *done, void *context)
+void http_client_send(struct http_client *client, const struct http_request *request,
+                      http_done *done, void *context)
 {
     struct transfer *t = memory_allocate_zeroed(1, sizeof(*t));
     struct buffer authorization = {0};
-    if (question->authorization) {
-        buffer_append_format(&authorization, "Authorization: %s", question->authorization);
+    if (request->authorization) {
+        buffer_append_format(&authorization, "Authorization: %s", request->authorization);
         t->authorization = memory_copy_slice(buffer_slice(&authorization));
         explicit_bzero(authorization.base, authorization.len);
         buffer_done(&authorization);
     }
-    t->url = memory_copy_string(question->url);
-    t->ca_file = copy_or_null(question->ca_file);
-    t->json = copy_or_null(question->json);
-    t->head = question->head;
-    t->urgent = question->urgent;
-    t->by_name = question->by_name;
-    t->timeout_ms = question->timeout_ms ? question->timeout_ms : HTTP_TIMEOUT_MS;
-    t->not_before = clock_monotonic_ms() + question->delay_ms;
-    t->body.limit = question->max_body ? question->max_body : HTTP_MAX_BODY;
+    t->url = memory_copy_string(request->url);
+    t->ca_file = copy_or_null(request->ca_file);
+    t->post = copy_or_null(request->body);
+    memcpy(t->own_headers, request->headers, sizeof(t->own_headers));
+    t->head = request->head;
+    t->urgent = request->urgent;
+    t->timeout_ms = request->timeout_ms ? request->timeout_ms : HTTP_TIMEOUT_MS;
+    t->not_before = clock_monotonic_ms() + request->delay_ms;
+    t->body.limit = request->max_body ? request->max_body : HTTP_MAX_BODY;
     t->done = done;
     t->context = context;
 

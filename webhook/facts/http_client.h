@@ -1,4 +1,4 @@
-/* HTTP questions to Harbor: one libcurl multi handle on one thread. Nobody waits on that thread:
+/* HTTP requests: one libcurl multi handle on one thread. Nobody waits on that thread:
  * answers come by a callback on it, which must not block. Debian's libcurl speaks TLS by OpenSSL.
  */
 #pragma once
@@ -10,28 +10,29 @@
 
 enum {
     HTTP_MAX_BODY =
-        1024 * 1024, /* of an answer, unless the question says more; past it, a failure */
+        1024 * 1024, /* of an answer, unless the request says more; past it, a failure */
     HTTP_MAX_HEADERS = 64 * 1024,
-    HTTP_MAX_IN_FLIGHT = 32, /* questions at once, besides urgent ones; the others queue */
-    HTTP_MAX_QUEUED = 20000, /* past it a question fails at once */
+    HTTP_MAX_IN_FLIGHT = 32, /* requests at once, besides urgent ones; the others queue */
+    HTTP_MAX_QUEUED = 20000, /* past it a request fails at once */
     HTTP_CONNECT_TIMEOUT_MS = 3000,
-    HTTP_TIMEOUT_MS = 10000, /* of a question, unless it says less */
+    HTTP_TIMEOUT_MS = 10000, /* of a request, unless it says less */
     HTTP_CA_SECONDS = 5,     /* how long a read CA file is good for */
+    HTTP_MAX_OWN_HEADERS = 2,
 };
 
 struct http_client;
 
-struct http_question {
+struct http_request {
     bool head;
     bool urgent;      /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
-    bool by_name;     /* the project in the path is a name, also one of digits only */
-    const char *url;  /* copied, like all texts here */
-    const char *json; /* POST, with this as the body; NULL: GET or HEAD */
-    const char *authorization; /* a whole header value, or NULL */
-    const char *ca_file;       /* the only authorities that are trusted; NULL: the system's */
-    long timeout_ms;           /* 0: HTTP_TIMEOUT_MS */
-    size_t max_body;           /* bytes of the answer's body; 0: HTTP_MAX_BODY */
-    long delay_ms;             /* not before so long from now */
+    const char *url;  /* copied, like all texts but the headers */
+    const char *body; /* POST, with this; NULL: GET or HEAD */
+    const char *headers[HTTP_MAX_OWN_HEADERS]; /* literals, up to the first NULL */
+    const char *authorization;                 /* a whole header value, or NULL */
+    const char *ca_file; /* the only authorities that are trusted; NULL: the system's */
+    long timeout_ms;     /* 0: HTTP_TIMEOUT_MS */
+    size_t max_body;     /* bytes of the answer's body; 0: HTTP_MAX_BODY */
+    long delay_ms;       /* not before so long from now */
 };
 
 /* All slices live only during the callback. */
@@ -47,10 +48,10 @@ typedef void http_done(void *context, const struct http_reply *reply);
 /* NULL where the thread cannot be made. */
 struct http_client *http_client_start(struct error *reterr);
 
-/* Asks; `done` is called exactly once, never from here: on the client's thread, or by
+/* Sends; `done` is called exactly once, never from here: on the client's thread, or by
  * http_client_stop. */
-void http_client_ask(struct http_client *client, const struct http_question *question,
-                     http_done *done, void *context);
+void http_client_send(struct http_client *client, const struct http_request *request,
+                      http_done *done, void *context);
 
 /* Calls `done` of everything that is under way, with status 0, and ends the thread. */
 void http_client_stop(struct http_client *client);

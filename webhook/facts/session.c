@@ -1,7 +1,7 @@
 /* Talks with one Harbor. Callbacks come on libcurl's thread and take the lock themselves. */
 #include "webhook/facts/session.h"
 
-#include "webhook/facts/ask.h"
+#include "webhook/facts/request.h"
 
 #include "base/base64.h"
 #include "base/digest.h"
@@ -10,12 +10,18 @@
 #include "webhook/common/log.h"
 #include "webhook/facts/facts.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CREDENTIAL_MAX_SIZE = 4096 };
 
 /* --- the session --- */
+
+void session_tell_poll(struct session *session, enum poll_kind kind, enum poll_event event)
+{
+    session->rounds = rounds_after(session->rounds, kind, event, clock_monotonic_ms());
+}
 
 static struct slice copy(struct session *session, struct slice text)
 {
@@ -91,7 +97,7 @@ void session_set_projects(struct session *session, const struct harbor *harbor)
             *map_put(&session->projects, copy(session, project)) = state;
         }
         if (!state->named)
-            session->next_project_ms = 0;
+            session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
         state->named = true;
     }
 }
@@ -100,7 +106,7 @@ void session_set_gate(struct session *session, bool gated, enum severity from)
 {
     if (gated && (!session->gated || from < session->scan_from)) {
         fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
-        session->next_allowlist_ms = 0;
+        session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
     }
     session->gated = gated;
     session->scan_from = from;
@@ -109,8 +115,8 @@ void session_set_gate(struct session *session, bool gated, enum severity from)
 bool session_is_found(const struct session *session)
 {
     bool found = !session->authorization || session->account_tried;
-    if (session->health != HEALTH_UP)
-        return session->health == HEALTH_DOWN;
+    if (session->health.state != HEALTH_UP)
+        return session->health.state == HEALTH_DOWN;
     for (size_t i = 0; i < session->projects.capacity; i++) {
         const struct project_state *project = session->projects.entries[i].value;
         found &= !project || project->tried;
@@ -121,16 +127,16 @@ bool session_is_found(const struct session *session)
 
 bool session_is_warm(const struct session *session)
 {
-    bool loaded = !session->discovers || session->health != HEALTH_UP ||
+    bool loaded = !session->discovers || session->health.state != HEALTH_UP ||
                   session->discovery.generation == session->discovery.taken;
     return loaded && session_is_found(session);
 }
 
 enum harbor_health session_health(const struct session *session)
 {
-    if (session->health == HEALTH_UP && session->account_refused)
+    if (session->health.state == HEALTH_UP && session->account_refused)
         return HEALTH_UNAUTHORIZED;
-    return session->health;
+    return session->health.state;
 }
 
 /* --- the account --- */
@@ -169,7 +175,7 @@ void session_read_account(struct session *session)
             wipe(session->authorization);
             session->authorization = memory_copy_slice(buffer_slice(&header));
             session->account_generation++;
-            session->next_account_ms = 0;
+            session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
         }
     }
     struct buffer *all[] = {&user, &password, &both, &header};
@@ -180,21 +186,21 @@ void session_read_account(struct session *session)
     }
 }
 
-/* --- questions --- */
+/* --- inquiries and scans --- */
 
-static void copy_key(struct ask *ask, const struct artifact_key *key)
+static void copy_key(struct request *request, const struct artifact_key *key)
 {
-    ask->key = (struct artifact_key){arena_copy(&ask->arena, key->project),
-                                     arena_copy(&ask->arena, key->repository),
-                                     arena_copy(&ask->arena, key->reference)};
+    request->inquiry.key = (struct artifact_key){arena_copy(&request->arena, key->project),
+                                                 arena_copy(&request->arena, key->repository),
+                                                 arena_copy(&request->arena, key->reference)};
 }
 
 void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key)
 {
-    struct ask *ask = ask_new(session, QUESTION_ARTIFACT);
-    ask->entry = entry;
-    copy_key(ask, key);
-    artifact_ask_begin(ask);
+    struct request *request = request_new(session, REQUEST_ARTIFACT);
+    request->entry = entry;
+    copy_key(request, key);
+    request_begin_inquiry(request);
 }
 
 /* So many a minute: each is work for Harbor's scanner. */
@@ -216,87 +222,49 @@ void session_request_scan(struct session *session, struct fact_entry *entry,
     if (!again || (*again && now < *again) || entry->asking ||
         session_health(session) != HEALTH_UP || !may_scan(session, now))
         return;
-    struct ask *ask = ask_new(session, QUESTION_SCAN);
+    struct request *request = request_new(session, REQUEST_SCAN);
     *again = now + SCAN_RETRY_MS; /* until Harbor has said yes */
-    copy_key(ask, key);
-    harbor_scan_path(&ask->key, &path);
-    ask_send_post(ask, path.base, "{\"scan_type\":\"vulnerability\"}");
+    copy_key(request, key);
+    harbor_scan_path(key, &path);
+    request_send(request, REQUEST_SCAN, path.base);
     buffer_done(&path);
 }
 
 /* --- health --- */
 
-static void set_health(struct session *session, enum harbor_health health, const char *why)
+static void log_health(const struct session *session, const char *why)
 {
-    if (session->health == health)
-        return;
+    bool up = session->health.state == HEALTH_UP;
     struct log_line line;
-    if (health == HEALTH_UP) { /* what it could not say while it was ill */
-        if (session->health == HEALTH_DOWN || !session->account_tried)
-            session->next_account_ms = 0;
-        if (session->health == HEALTH_DOWN)
-            session->next_project_ms = session->next_allowlist_ms = 0;
-    }
-    session->health = health;
-    session->polls_against = 0;
-    log_begin(&line, health == HEALTH_UP ? LOG_INFO : LOG_WARNING, "harbor-health",
-              health == HEALTH_UP
-                  ? "Harbor can serve pulls"
-                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
+    log_begin(&line, up ? LOG_INFO : LOG_WARNING, "harbor-health",
+              up ? "Harbor can serve pulls"
+                 : "Harbor cannot serve pulls: images are kept where the Policy says so");
     json_member(&line.w, "harbor", session->name);
-    json_member_bool(&line.w, "healthy", health == HEALTH_UP);
+    json_member_bool(&line.w, "healthy", up);
     json_member_text(&line.w, "detail", why);
     log_end(&line);
 }
 
-/* A poll's result, with hysteresis: one that disagrees with the state is asked again soon. */
-static void take_poll(struct session *session, bool healthy, const char *why)
+static void tell_health(struct session *session, enum health_event event, const char *why)
 {
-    enum harbor_health seen = healthy ? HEALTH_UP : HEALTH_DOWN;
-    session->polling_health = false;
-    if (session->health == HEALTH_UNKNOWN) {
-        set_health(session, seen, why);
-    } else if (seen == session->health) {
-        session->polls_against = 0;
-    } else if (++session->polls_against >= HEALTH_CHANGES_AFTER &&
-               (!healthy || clock_monotonic_ms() >= session->breaker_until_ms)) {
-        set_health(session, seen, why);
-        session->failures = 0;
+    enum harbor_health before = session->health.state;
+    session->health = health_after(session->health, event, clock_monotonic_ms());
+    if (session->health.state == before)
+        return;
+    if (session->health.state == HEALTH_UP) { /* what it could not say while it was ill */
+        if (before == HEALTH_DOWN || !session->account_tried)
+            session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
+        if (before == HEALTH_DOWN) {
+            session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
+            session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
+        }
     }
-    bool calm = session->health == HEALTH_UP && session->polls_against == 0;
-    session->next_health_ms = clock_monotonic_ms() + (calm ? HEALTH_POLL_MS : HEALTH_POLL_ILL_MS);
+    log_health(session, why);
 }
 
 void session_doubt_health(struct session *session)
 {
-    long long earliest = session->health_asked_ms + HEALTH_POLL_ILL_MS;
-    if (session->next_health_ms > earliest)
-        session->next_health_ms = earliest;
-}
-
-/* Real answers count too: several questions in a row without one, and Harbor is down. */
-static void feed_breaker(struct session *session, enum harbor_answer answer, const char *why)
-{
-    if (answer != ANSWER_FAILED) {
-        session->failures = 0;
-        return;
-    }
-    long long now = clock_monotonic_ms();
-    session_doubt_health(session);
-    /* one image that always fails, asked now and then, is not a Harbor that is down */
-    if (now - session->failures_began_ms > HEALTH_POLL_MS && session->polls_against == 0)
-        session->failures = 0;
-    if (session->failures++ == 0)
-        session->failures_began_ms = now;
-    if (session->failures < BREAKER_FAILURES || session->health != HEALTH_UP)
-        return;
-    bool again = now < session->breaker_until_ms + BREAKER_HOLD_MOST_MS;
-    session->breaker_hold_ms = again ? 2 * session->breaker_hold_ms : HEALTH_POLL_ILL_MS;
-    if (session->breaker_hold_ms > BREAKER_HOLD_MOST_MS)
-        session->breaker_hold_ms = BREAKER_HOLD_MOST_MS;
-    session->breaker_until_ms = now + session->breaker_hold_ms;
-    set_health(session, HEALTH_DOWN, why);
-    session->next_health_ms = now + HEALTH_POLL_ILL_MS;
+    tell_health(session, HEALTH_DOUBTED, NULL);
 }
 
 /* --- answers, on libcurl's thread, with the lock --- */
@@ -313,33 +281,32 @@ static bool is_manifest(struct slice type)
 
 void session_doubt_account(struct session *session)
 {
-    long long earliest = session->account_asked_ms + ACCOUNT_POLL_ILL_MS;
-    if (session->authorization && session->next_account_ms > earliest)
-        session->next_account_ms = earliest;
+    if (session->authorization)
+        session_tell_poll(session, POLL_ACCOUNT, POLL_DOUBTED);
 }
 
-static enum harbor_answer take_account(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_account(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
+    struct session *session = request->session;
     struct slice version;
-    session->polling_account = false;
-    if (ask->account_generation != session->account_generation) {
-        session->next_account_ms = 0; /* the answer is about the account before */
+    session_tell_poll(session, POLL_ACCOUNT, POLL_FAILED);
+    if (request->account_generation != session->account_generation) {
+        session_tell_poll(session, POLL_ACCOUNT,
+                          POLL_AT_ONCE); /* the answer is about the account before */
         return ANSWER_FAILED;
     }
-    session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_ILL_MS;
-    if (!harbor_read_systeminfo(reply, &ask->arena, &version)) {
+    if (!harbor_read_systeminfo(reply, &request->arena, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
     }
     /* while the database is down a good account looks unknown too (1107): asked again once it is up
      */
-    if (version.len == 0 && session->health != HEALTH_UP)
+    if (version.len == 0 && session->health.state != HEALTH_UP)
         return ANSWER_FAILED;
     bool refused = version.len == 0;
     session->account_tried = true;
     if (!refused)
-        session->next_account_ms = clock_monotonic_ms() + ACCOUNT_POLL_MS;
+        session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
@@ -406,29 +373,26 @@ bool session_lacks_project(struct session *session, struct slice name)
     return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
 }
 
-static enum harbor_answer take_polled_project(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_polled_project(struct request *request,
+                                              const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
-    enum harbor_answer answer = session_take_project(session, ask->project, reply);
-    if (answer == ANSWER_FAILED || answer == ANSWER_LATER) {
-        long long again = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-        if (session->next_project_ms > again)
-            session->next_project_ms = again;
-    }
+    struct session *session = request->session;
+    enum harbor_answer answer = session_take_project(session, request->project, reply);
+    if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
+        session_tell_poll(session, POLL_PROJECTS, POLL_FAILED);
     return answer;
 }
 
-static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_allowlist(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
+    struct session *session = request->session;
     struct cve_allowlist list;
-    bool refused = reply->status == 401 || reply->status == 403;
-    session->polling_allowlist = false;
     session->allowlist_tried = true;
-    if (reply->status != 200 || !cve_allowlist_read(reply->body, &ask->arena, &list)) {
-        session->next_allowlist_ms = clock_monotonic_ms() + PROJECT_POLL_FAILED_MS;
-        return refused ? ANSWER_UNAUTHORIZED : reply->status == 429 ? ANSWER_LATER : ANSWER_FAILED;
+    if (reply->status != 200 || !cve_allowlist_read(reply->body, &request->arena, &list)) {
+        session_tell_poll(session, POLL_ALLOWLIST, POLL_FAILED);
+        return harbor_read_failure(reply);
     }
+    session_tell_poll(session, POLL_ALLOWLIST, POLL_ENDED);
     arena_done(&session->allowlist_arena);
     session->allowlist_arena = (struct arena){0};
     session->allowlist = copy_allowlist(&list, &session->allowlist_arena);
@@ -436,10 +400,10 @@ static enum harbor_answer take_allowlist(struct ask *ask, const struct harbor_re
     return ANSWER_YES;
 }
 
-static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *reply)
+static enum harbor_answer take_scan(struct request *request, const struct harbor_reply *reply)
 {
-    struct session *session = ask->session;
-    struct fact_entry *entry = facts_find_entry(session, &ask->key);
+    struct session *session = request->session;
+    struct fact_entry *entry = facts_find_entry(session, &request->inquiry.key);
     long long now = clock_monotonic_ms();
     long long *again = entry ? fact_entry_scan_again(entry) : NULL;
     switch (harbor_read_scan_request(reply)) {
@@ -464,86 +428,87 @@ static enum harbor_answer take_scan(struct ask *ask, const struct harbor_reply *
     return ANSWER_FAILED;
 }
 
-static enum harbor_answer take_health(struct ask *ask, const struct harbor_reply *reply,
+static enum harbor_answer take_health(struct request *request, const struct harbor_reply *reply,
                                       const char *failure)
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
-    take_poll(ask->session, read && healthy,
-              healthy   ? "core, registry and database are healthy"
-              : read    ? "core, registry or database is not healthy"
-              : failure ? failure
-                        : "its health report cannot be read");
+    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
+                healthy   ? "core, registry and database are healthy"
+                : read    ? "core, registry or database is not healthy"
+                : failure ? failure
+                          : "its health report cannot be read");
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
-static enum harbor_answer take_poll_answer(struct ask *ask, const struct harbor_reply *reply,
-                                           const char *failure)
+static enum harbor_answer take_poll_answer(struct request *request,
+                                           const struct harbor_reply *reply, const char *failure)
 {
-    switch (ask->kind) {
-    case QUESTION_HEALTH:
-        return take_health(ask, reply, failure);
-    case QUESTION_ACCOUNT:
-        return take_account(ask, reply);
-    case QUESTION_PROJECT:
-        return take_polled_project(ask, reply);
-    case QUESTION_ALLOWLIST:
-        return take_allowlist(ask, reply);
-    case QUESTION_SCAN:
-        return take_scan(ask, reply);
-    case QUESTION_PROJECTS:
-    case QUESTION_SUMMARY:
-    case QUESTION_FILTER:
-    case QUESTION_ARTIFACT:
-    case QUESTION_MANIFEST:
-    case QUESTION_TOKEN:
-    case QUESTION_CHILD:
-    case QUESTION_REPORT:
-    case QUESTION_PULL_GATE:
-    case QUESTION_COUNT:
+    switch (request->kind) {
+    case REQUEST_HEALTH:
+        return take_health(request, reply, failure);
+    case REQUEST_ACCOUNT:
+        return take_account(request, reply);
+    case REQUEST_PROJECT:
+        return take_polled_project(request, reply);
+    case REQUEST_ALLOWLIST:
+        return take_allowlist(request, reply);
+    case REQUEST_SCAN:
+        return take_scan(request, reply);
+    case REQUEST_PROJECTS:
+    case REQUEST_SUMMARY:
+    case REQUEST_FILTER:
+    case REQUEST_ARTIFACT:
+    case REQUEST_MANIFEST:
+    case REQUEST_TOKEN:
+    case REQUEST_CHILD:
+    case REQUEST_REPORT:
+    case REQUEST_PULL_GATE:
+    case REQUEST_COUNT:
         break;
     }
     return ANSWER_FAILED;
 }
 
 /* What an image's Pod waits for; a report may also be too large, and a scanner away. */
-static bool feeds_breaker(enum session_question kind)
+static bool feeds_breaker(enum request_kind kind)
 {
-    return kind == QUESTION_ARTIFACT || kind == QUESTION_CHILD || kind == QUESTION_MANIFEST ||
-           kind == QUESTION_TOKEN;
+    return kind == REQUEST_ARTIFACT || kind == REQUEST_CHILD || kind == REQUEST_MANIFEST ||
+           kind == REQUEST_TOKEN;
 }
 
 void session_take_reply(void *context, const struct http_reply *reply)
 {
-    struct ask *ask = context;
-    struct session *session = ask->session;
+    struct request *request = context;
+    struct session *session = request->session;
     struct harbor_reply harbor_reply = {
         .status = reply->status,
         .json = is_json(reply->content_type),
         .manifest = is_manifest(reply->content_type),
-        .has_challenge = reply->challenge.len != 0,
+        .challenge = reply->challenge,
+        .retry_after = reply->retry_after,
         .body = reply->body,
     };
-    enum session_question kind = ask->kind;
+    enum request_kind kind = request->kind;
     enum harbor_answer answer = ANSWER_FAILED;
     bool on = false;
     facts_lock(session->facts);
-    if (ask->entry)
-        on = artifact_ask_take(ask, reply, &harbor_reply, &answer);
-    else if (kind == QUESTION_PROJECTS || kind == QUESTION_SUMMARY)
-        on = discovery_take(ask, &harbor_reply, &answer);
+    if (request->entry)
+        on = request_take_inquiry(request, &harbor_reply, &answer);
+    else if (kind == REQUEST_PROJECTS || kind == REQUEST_SUMMARY)
+        on = discovery_take(request, &harbor_reply, &answer);
     else
-        answer = take_poll_answer(ask, &harbor_reply, reply->failure);
-    session->questions[kind][answer]++;
+        answer = take_poll_answer(request, &harbor_reply, reply->failure);
+    session->requests[kind][answer]++;
     if (feeds_breaker(kind))
-        feed_breaker(session, answer,
-                     reply->failure ? reply->failure : "questions are not answered");
+        tell_health(session, answer == ANSWER_FAILED ? HEALTH_NOT_ANSWERED : HEALTH_ANSWERED,
+                    reply->failure ? reply->failure : "questions are not answered");
     if (!on) {
-        if (ask->entry)
-            facts_entry_done(session->facts, ask->entry);
-        ask_free(ask);
+        if (request->entry)
+            facts_entry_done(session->facts, request->entry);
+        request_free(request);
     }
-    if (kind == QUESTION_HEALTH && session->in_use)
+    if (kind == REQUEST_HEALTH && session->in_use)
         session_poll(session,
                      clock_monotonic_ms()); /* Harbor is back: the account and the projects */
     facts_unlock(session->facts);
@@ -580,49 +545,50 @@ static void poll_projects(struct session *session)
         const struct project_state *state = entry->value;
         if (!state || !state->named)
             continue;
-        struct ask *ask = ask_new(session, QUESTION_PROJECT);
+        struct request *request = request_new(session, REQUEST_PROJECT);
         struct buffer path = {0};
-        ask->project = arena_copy(&ask->arena, entry->key);
+        request->project = arena_copy(&request->arena, entry->key);
         harbor_project_path(entry->key, &path);
-        ask_send_path(ask, path.base, 0);
+        request_send(request, REQUEST_PROJECT, path.base);
         buffer_done(&path);
+    }
+}
+
+static void start_poll(struct session *session, enum poll_kind kind)
+{
+    session_tell_poll(session, kind, POLL_SENT);
+    switch (kind) {
+    case POLL_ACCOUNT:
+        request_send(request_new(session, REQUEST_ACCOUNT), REQUEST_ACCOUNT,
+                     "/api/v2.0/systeminfo");
+        break;
+    case POLL_PROJECTS:
+        poll_projects(session);
+        break;
+    case POLL_ALLOWLIST:
+        request_send(request_new(session, REQUEST_ALLOWLIST), REQUEST_ALLOWLIST,
+                     HARBOR_SYSTEM_ALLOWLIST_PATH);
+        break;
+    case POLL_UPSTREAMS:
+        discovery_begin(session);
+        break;
+    case POLL_COUNT:
+        break;
     }
 }
 
 long long session_poll(struct session *session, long long now)
 {
-    if (now >= session->next_health_ms && !session->polling_health) {
-        session->polling_health = true;
-        session->health_asked_ms = now;
-        session->next_health_ms = now + HEALTH_POLL_MS;
-        ask_send_path(ask_new(session, QUESTION_HEALTH), "/api/v2.0/health", HEALTH_TIMEOUT_MS);
+    unsigned wanted = 1U << POLL_PROJECTS | (session->authorization ? 1U << POLL_ACCOUNT : 0) |
+                      (session->gated ? 1U << POLL_ALLOWLIST : 0) |
+                      (session->health.state == HEALTH_UP ? 1U << POLL_UPSTREAMS : 0);
+    if (now >= session->health.next_ms && !session->health.polling) {
+        session->health = health_after(session->health, HEALTH_POLL_SENT, now);
+        request_send(request_new(session, REQUEST_HEALTH), REQUEST_HEALTH, "/api/v2.0/health");
     }
-    if (now >= session->next_account_ms && !session->polling_account && session->authorization) {
-        session->polling_account = true;
-        session->account_asked_ms = now;
-        session->next_account_ms = now + ACCOUNT_POLL_MS;
-        ask_send_path(ask_new(session, QUESTION_ACCOUNT), "/api/v2.0/systeminfo", 0);
-    }
-    if (now >= session->next_project_ms) {
-        session->next_project_ms = now + PROJECT_POLL_MS;
-        poll_projects(session);
-    }
-    if (session->gated && now >= session->next_allowlist_ms && !session->polling_allowlist) {
-        session->polling_allowlist = true;
-        session->next_allowlist_ms = now + ALLOWLIST_POLL_MS;
-        ask_send_path(ask_new(session, QUESTION_ALLOWLIST), HARBOR_SYSTEM_ALLOWLIST_PATH, 0);
-    }
-    bool well = session->health == HEALTH_UP;
-    if (well && now >= session->discovery.next_ms && !session->discovery.running)
-        discovery_begin(session);
-    long long next = session->next_project_ms;
-    if (well && !session->discovery.running && session->discovery.next_ms < next)
-        next = session->discovery.next_ms;
-    if (session->gated && !session->polling_allowlist && session->next_allowlist_ms < next)
-        next = session->next_allowlist_ms;
-    if (!session->polling_health && session->next_health_ms < next)
-        next = session->next_health_ms;
-    if (session->authorization && !session->polling_account && session->next_account_ms < next)
-        next = session->next_account_ms;
-    return next;
+    for (enum poll_kind kind = 0; kind < POLL_COUNT; kind++)
+        if ((wanted & 1U << kind) && rounds_is_due(&session->rounds, kind, now))
+            start_poll(session, kind);
+    return rounds_next(&session->rounds, wanted,
+                       session->health.polling ? LLONG_MAX : session->health.next_ms);
 }

@@ -1,9 +1,12 @@
-/* One Harbor as facts.c talks with it: the account, health, projects, questions about artifacts.
+/* One Harbor as facts.c talks with it: the account, health, projects, inquiries about artifacts.
  * All functions are called with the lock of struct facts held, but those of libcurl's thread. */
 #pragma once
 
 #include "base/map.h"
 #include "harbor/api.h"
+#include "harbor/health.h"
+#include "harbor/inquiry.h"
+#include "harbor/rounds.h"
 #include "policy/policy.h"
 #include "webhook/facts/cache.h"
 #include "webhook/facts/discovery.h"
@@ -12,30 +15,12 @@
 #include <pthread.h>
 
 enum {
-    HEALTH_POLL_MS = 5000,
-    HEALTH_POLL_ILL_MS = 1000, /* while it is down, or just seemed to be */
-    HEALTH_TIMEOUT_MS = 2000,
-    HEALTH_CHANGES_AFTER = 2, /* polls in a row before the state changes */
-    BREAKER_FAILURES = 5,     /* questions in a row without an answer: down at once */
-    PROJECT_POLL_MS = 60000,
-    PROJECT_POLL_FAILED_MS = 5000,
-    ACCOUNT_POLL_MS = 60000,
-    ACCOUNT_POLL_ILL_MS = 5000, /* while it is refused, or Harbor did not say */
-    FACT_POSITIVE_MS = 300000,  /* it is in Harbor's database */
-    FACT_SERVABLE_MS = 60000,   /* its upstream has it: soon it will be in the database */
-    FACT_NEGATIVE_MS = 15000,   /* "not there" may mean "not now" (docs/contracts.md#not-there) */
-    FACT_FAILED_MS = 2000,      /* no answer: do not ask again for so long */
-    FACT_RETRY_AFTER_MAX_S = 60,
-    FACT_SCAN_MS = 60000,        /* a verdict: replicas may disagree for so long */
-    FACT_SCAN_RUNNING_MS = 5000, /* a scan under way */
-    SCAN_AGAIN_MS = 3600000,     /* an artifact is not asked to be scanned again before */
-    SCAN_RETRY_MS = 300000,      /* where Harbor could not */
+    SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
+    SCAN_RETRY_MS = 300000,  /* where Harbor could not */
     SCANS_PER_MINUTE = 60,
     REPORTS_AT_ONCE = 2,
     REPORT_MAX_BODY = 16 * 1024 * 1024,
-    ALLOWLIST_POLL_MS = 60000,
     SESSION_MAX_PROJECTS = 10000,
-    BREAKER_HOLD_MOST_MS = 15000, /* that it stays open where it opens again and again */
     HEAD_BURST_MS = 1000,
     HEADS_PER_SECOND = 50, /* each makes Harbor ask its upstream twice */
 };
@@ -49,26 +34,8 @@ struct project_state {
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
 
-enum session_question {
-    QUESTION_HEALTH,
-    QUESTION_ACCOUNT,
-    QUESTION_PROJECT,
-    QUESTION_ARTIFACT,
-    QUESTION_MANIFEST,
-    QUESTION_TOKEN,
-    QUESTION_CHILD,     /* of an index */
-    QUESTION_REPORT,    /* of a scanner */
-    QUESTION_PULL_GATE, /* what is stored, by digest: does Harbor refuse it */
-    QUESTION_ALLOWLIST, /* of all projects that reuse it */
-    QUESTION_SCAN,      /* to scan an artifact */
-    QUESTION_FILTER,    /* why a manifest is not there, where the project has a filter */
-    QUESTION_PROJECTS,  /* which there are: discovery.c */
-    QUESTION_SUMMARY,
-    QUESTION_COUNT
-};
-
 struct facts;
-struct ask;
+struct request;
 
 struct session {
     struct session *next;
@@ -79,34 +46,28 @@ struct session {
     struct map projects;                                    /* name → struct project_state * */
     char *authorization;                                    /* "Basic …", or NULL: no account */
     char account_digest[65];
-    enum harbor_health health;   /* UP or DOWN, UNKNOWN before the first poll */
+    struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account */
-    long long account_asked_ms;  /* when it was last asked for */
-    long long health_asked_ms;
-    long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no question before */
-    unsigned polls_against;      /* in a row that speak against the state */
-    unsigned failures;           /* questions in a row without an answer, */
-    long long failures_began_ms; /* since then; they count for one poll's interval */
-    long long next_health_ms, next_account_ms, next_project_ms, next_head_ms;
-    bool polling_health, polling_account, account_tried;
-    long long breaker_until_ms, breaker_hold_ms; /* polls do not close it before; how long */
+    long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no request before */
+    struct rounds rounds;
+    long long next_head_ms;
+    bool account_tried;
     bool gated;              /* a Policy has `findings`: scans and allowlists are asked for */
     enum severity scan_from; /* findings of this severity and above are kept */
     struct cve_allowlist allowlist; /* the system's */
     struct arena allowlist_arena;
-    bool allowlist_known, allowlist_tried, polling_allowlist;
-    long long next_allowlist_ms;
+    bool allowlist_known, allowlist_tried;
     struct discovery discovery;
-    bool discovers;           /* its registries are what discovery finds */
-    unsigned reports;         /* being read */
-    struct ask *report_queue; /* wait for their turn */
+    bool discovers;               /* its registries are what discovery finds */
+    unsigned reports;             /* being read */
+    struct request *report_queue; /* wait for their turn */
     long long scans_minute_ms;
     unsigned scans_in_minute;
     char *realm, *service; /* of the token service, once a challenge named it */
     struct fact_cache cache;
-    unsigned long long questions[QUESTION_COUNT][ANSWER_FAILED + 1];
+    unsigned long long requests[REQUEST_COUNT][ANSWER_FAILED + 1];
 };
 
 struct session *session_new(struct facts *facts, const struct harbor *harbor);
@@ -143,9 +104,11 @@ long long session_poll(struct session *session, long long now);
 /* Asks for an entry of the cache, whose `asking` the caller has set. */
 void session_ask(struct session *session, struct fact_entry *entry, const struct artifact_key *key);
 
-/* A question was not answered, or not in time: Harbor may be ill. Its health is asked for at once,
- * but not once for each question. */
+/* A request was not answered, or not in time: Harbor may be ill. Its health is asked for at once,
+ * but not once for each request. */
 void session_doubt_health(struct session *session);
+
+void session_tell_poll(struct session *session, enum poll_kind kind, enum poll_event event);
 
 /* The health that decide() sees. */
 enum harbor_health session_health(const struct session *session);

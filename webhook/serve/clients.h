@@ -1,6 +1,6 @@
 /* Who may call: those with a client certificate of authorities in a file, which may change.
- * libmicrohttpd and GnuTLS only ask for one: each request looks here (CONTRACTS E1).
- * Thread-safe. */
+ * libmicrohttpd and GnuTLS only ask for one: each request looks here
+ * (docs/contracts.md#libmicrohttpd). Thread-safe. */
 #pragma once
 
 #include "base/error.h"

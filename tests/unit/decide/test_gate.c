@@ -532,7 +532,7 @@ static void test_rows_under_all_settings(void **state)
         arena_done(&arena);
     }
     for (int i = 0; i < GATE_REASONS; i++)
-        if (!seen[i])
+        if (!seen[i] && i != GATE_TOO_MANY) /* which is about no fact: test_too_many */
             CHECK_FAIL("nothing has the reason `%s`", gate_reason_name((enum gate_reason)i));
 }
 
@@ -1116,14 +1116,32 @@ static void test_ten_are_named(void **state)
     }
 }
 
+/* More images than Harbor is asked about at once: refused wherever the rules can refuse. */
+static void test_too_many(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number < 81; number++) {
+        struct gate gate = {0};
+        struct gate_rules rules = {.on = true,
+                                   .action = number % 3 == 0 ? GATE_WARN : GATE_DENY,
+                                   .unscanned = (enum gate_outcome)(number / 3 % 3),
+                                   .unproxied = (enum gate_outcome)(number / 9 % 3),
+                                   .unavailable = (enum gate_outcome)(number / 27 % 3)};
+        bool denies = rules.action == GATE_DENY || rules.unscanned == GATE_DENY ||
+                      rules.unproxied == GATE_DENY || rules.unavailable == GATE_DENY;
+        gate_set(&rules, GATE_TOO_MANY, "x", &gate);
+        assert_int_equal(gate.outcome, denies ? GATE_DENY : GATE_WARN);
+    }
+}
+
 /* The names of the man pages, in their order. */
 static void test_reason_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {"clean",       "below-threshold", "allowlisted",
-                                        "findings",    "unscanned",       "scanning",
-                                        "scan-failed", "not-scannable",   "too-old",
-                                        "unproxied",   "unavailable",     "refused-by-harbor"};
+    static const char *const names[] = {
+        "too-many",  "clean",       "below-threshold",  "allowlisted",   "findings",
+        "unscanned", "scanning",    "scan-failed",      "not-scannable", "too-old",
+        "unproxied", "unavailable", "refused-by-harbor"};
     assert_int_equal(COUNT(names), GATE_REASONS);
     for (size_t i = 0; i < COUNT(names); i++)
         assert_string_equal(gate_reason_name((enum gate_reason)i), names[i]);
@@ -1150,6 +1168,7 @@ int main(void)
         cmocka_unit_test(test_as_json),
         cmocka_unit_test(test_details),
         cmocka_unit_test(test_ten_are_named),
+        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_reason_names),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

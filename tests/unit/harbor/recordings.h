@@ -66,7 +66,7 @@ static struct harbor_reply recorded(int number, struct arena *arena, struct slic
         .status = strtol(head.base + strlen("HTTP/1.1 "), NULL, 10),
         .json = has_type(head, JSON),
         .manifest = has_type(head, "application/vnd."),
-        .has_challenge = ret_challenge->len != 0,
+        .challenge = *ret_challenge,
         .body = copy_exact(body),
     };
 }

@@ -1,0 +1,279 @@
+/* Inquiries by tables: the replies that come, and which request goes out after each. */
+#include "harbor/inquiry.h"
+
+#include "tests/unit/check.h"
+
+/* in the tables what is not said is zero */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define ARTIFACT  "/api/v2.0/projects/p/repositories/r/artifacts/"
+#define GONE      "{\"errors\":[{\"code\":\"NOT_FOUND\"}]}"
+#define DIGEST    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HERE      "{\"digest\":\"" DIGEST "\",\"type\":\"IMAGE\"}"
+#define CHALLENGE "Bearer realm=\"https://t/token\",service=\"s\""
+#define TOKEN_URL "https://t/token?service=s&scope=repository%3Ap/r%3Apull"
+
+struct step {
+    const char *path; /* of the request that is under way */
+    enum request_kind kind;
+    long status;
+    const char *body; /* JSON; NULL: a manifest's type, and none */
+    const char *challenge;
+    long retry_after;
+};
+
+struct inquiry_case {
+    const char *name;
+    fact_needs needs;
+    struct inquiry_view view;
+    struct step steps[5];
+    enum inquiry_end end;
+    long live_ms;
+    enum harbor_answer answer; /* of the last reply */
+    fact_needs knows;
+    struct artifact_fact fact; /* present, servable and the flags */
+};
+
+static const struct harbor_project filtered = {.filter = SLICE("team/**")};
+static const struct harbor_project gated = {.prevent_vul = true};
+
+#define SERVABLE (FACT_PRESENT | FACT_SERVABLE)
+#define HEAD     "/v2/p/r/manifests/1"
+#define STORED   "/v2/p/r/manifests/" DIGEST
+
+static const struct inquiry_case cases[] = {
+    {"it is there",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"it is not there",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_NO,
+     FACT_PRESENT,
+     {.present = TRUTH_NO}},
+    {"refused",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 403, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_UNAUTHORIZED,
+     FACT_ALL,
+     {.unauthorized = true}},
+    {"ill",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 502, "{}"}},
+     INQUIRY_FAILED,
+     FACT_FAILED_MS,
+     ANSWER_FAILED},
+    {"no artifact",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, "{\"digest\":1}"}},
+     INQUIRY_FAILED,
+     FACT_FAILED_MS,
+     ANSWER_YES},
+    {"later",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 429, "{}", NULL, 7}},
+     INQUIRY_FAILED,
+     7000,
+     ANSWER_LATER},
+    {"much later",
+     FACT_PRESENT,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 429, "{}", NULL, 9999}},
+     INQUIRY_FAILED,
+     60000,
+     ANSWER_LATER},
+    {"upstream has it",
+     SERVABLE,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}, {HEAD, REQUEST_MANIFEST, 200}},
+     INQUIRY_KNOWN,
+     FACT_SERVABLE_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_NO, .servable = TRUTH_YES}},
+    {"upstream has it not",
+     SERVABLE,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}, {HEAD, REQUEST_MANIFEST, 404, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_NO, .servable = TRUTH_NO}},
+    {"upstream is quiet",
+     SERVABLE,
+     {.quiet_ms = 4500},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}},
+     INQUIRY_FAILED,
+     4000,
+     ANSWER_NO},
+    {"a challenge is followed once",
+     SERVABLE,
+     {0},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
+      {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE},
+      {TOKEN_URL, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"},
+      {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_UNAUTHORIZED,
+     FACT_ALL,
+     {.unauthorized = true}},
+    {"a known token service, which refuses",
+     SERVABLE,
+     {.realm = SLICE("https://t/token"), .service = SLICE("s")},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}, {TOKEN_URL, REQUEST_TOKEN, 401, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_UNAUTHORIZED,
+     FACT_ALL,
+     {.unauthorized = true}},
+    {"the filter says why",
+     SERVABLE,
+     {.project = &filtered},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
+      {HEAD, REQUEST_MANIFEST, 404, "{}"},
+      {HEAD, REQUEST_FILTER, 404,
+       "{\"errors\":[{\"message\":\"x does not match project repository filter\"}]}"}},
+     INQUIRY_KNOWN,
+     FACT_SERVABLE_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_NO, .servable = TRUTH_NO, .outside_filter = true}},
+    {"stored, and outside the filter",
+     FACT_PRESENT,
+     {.project = &filtered},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {STORED, REQUEST_PULL_GATE, 404, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES, .outside_filter = true}},
+    {"the pull gate refuses",
+     FACT_PRESENT,
+     {.project = &gated},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {STORED, REQUEST_PULL_GATE, 412}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_REFUSED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES, .refused_by_gate = true}},
+    {"the pull gate does not say",
+     FACT_PRESENT,
+     {.project = &gated},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {STORED, REQUEST_PULL_GATE, 500}},
+     INQUIRY_KNOWN,
+     FACT_FAILED_MS,
+     ANSWER_FAILED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"a project that nobody polls",
+     FACT_PRESENT | FACT_SCAN,
+     {.lacks_project = true},
+     {{"/api/v2.0/projects/p", REQUEST_PROJECT, 500, "{}"},
+      {ARTIFACT "1?with_scan_overview=true", REQUEST_ARTIFACT, 404, GONE}},
+     INQUIRY_KNOWN,
+     FACT_NEGATIVE_MS,
+     ANSWER_NO,
+     FACT_PRESENT | FACT_SCAN,
+     {.present = TRUTH_NO}},
+};
+
+static struct harbor_reply reply_of(const struct step *step)
+{
+    return (struct harbor_reply){
+        .status = step->status,
+        .json = step->body != NULL,
+        .manifest = step->body == NULL,
+        .challenge = slice_from(step->challenge ? step->challenge : ""),
+        .retry_after = step->retry_after,
+        .body = slice_from(step->body ? step->body : ""),
+    };
+}
+
+static void check_request(const char *name, const struct inquiry *q, struct inquiry_step *got,
+                          const struct step *wanted)
+{
+    check_number(name, "the end", got->end, INQUIRY_GOES_ON);
+    check_text(name, "the path", buffer_slice(&got->path), wanted->path);
+    check_number(name, "the kind", q->kind, wanted->kind);
+    buffer_done(&got->path);
+}
+
+static void check_end(const struct inquiry_case *c, const struct inquiry_step *got)
+{
+    check_number(c->name, "the end", got->end, c->end);
+    check_number(c->name, "the life", got->live_ms, c->live_ms);
+    check_number(c->name, "the answer", got->answer, c->answer);
+    if (c->end != INQUIRY_KNOWN)
+        return;
+    check_number(c->name, "what is known", got->knows, c->knows);
+    check_number(c->name, "present", got->fact->present, c->fact.present);
+    check_number(c->name, "servable", got->fact->servable, c->fact.servable);
+    check_number(c->name, "unauthorized", got->fact->unauthorized, c->fact.unauthorized);
+    check_number(c->name, "filter", got->fact->outside_filter, c->fact.outside_filter);
+    check_number(c->name, "pull gate", got->fact->refused_by_gate, c->fact.refused_by_gate);
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct inquiry_case *c = &cases[i];
+        struct arena arena = {0};
+        struct inquiry q = {.arena = &arena, .key = {SLICE("p"), SLICE("r"), SLICE("1")}};
+        struct inquiry_step got = inquiry_begin(&q, &c->view, c->needs);
+        for (size_t j = 0; j < COUNT(c->steps) && c->steps[j].path; j++) {
+            struct harbor_reply reply = reply_of(&c->steps[j]);
+            check_request(c->name, &q, &got, &c->steps[j]);
+            got = inquiry_take(&q, &c->view, &reply);
+        }
+        check_end(c, &got);
+        inquiry_done(&q);
+        arena_done(&arena);
+    }
+}
+
+/* The token goes out with the HEAD, and the challenge's service is told once. */
+static void test_token(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct inquiry q = {.arena = &arena, .key = {SLICE("p"), SLICE("r"), SLICE("1")}};
+    struct inquiry_view view = {0};
+    const struct step replies[] = {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
+                                   {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE},
+                                   {TOKEN_URL, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"}};
+    struct inquiry_step got = inquiry_begin(&q, &view, SERVABLE);
+    for (size_t i = 0; i < COUNT(replies); i++) {
+        struct harbor_reply reply = reply_of(&replies[i]);
+        check_request("token", &q, &got, &replies[i]);
+        got = inquiry_take(&q, &view, &reply);
+        check_text("token", "the realm", got.realm, i == 1 ? "https://t/token" : "");
+    }
+    check_text("token", "the token", got.token, "x");
+    buffer_done(&got.path);
+    inquiry_done(&q);
+    arena_done(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_token)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
