@@ -139,6 +139,7 @@ WITHOUT_POLICY = {"policy-invalid", "protected", "no-policy"}
 
 
 GATE_REASONS = {  # and which outcomes each can have
+    "too-many": {"warn", "deny"},
     "clean": {"allow"},
     "below-threshold": {"allow"},
     "allowlisted": {"allow"},
