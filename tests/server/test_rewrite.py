@@ -18,6 +18,7 @@ REASONS = ["policy-invalid", "protected", "no-policy", "policy-disabled", "mirro
            "not-in-rollout", "too-long", "pull-secret-missing", "rewritten"]
 
 MIRROR = {"kubernetes.io/config.mirror": "0b3c"}
+NODE = {"username": "system:node:n1", "groups": ["system:nodes"]}
 OPTED_OUT = {"harbor-pilot.io/mode": "disabled"}
 OPERATOR = [owner("postgresql.cnpg.io/v1", "Cluster", "db")]
 
@@ -36,9 +37,9 @@ CASES = [
     ("no-policy", "wins over the Pod's own", review(pod("nginx", namespace="elsewhere", annotations=OPTED_OUT))),
     ("policy-disabled", "", review(pod("nginx", namespace="retired"))),
     ("policy-disabled", "wins over a mirror Pod", review(pod("nginx", namespace="retired", annotations=MIRROR))),
-    ("mirror-pod", "", review(pod("nginx", annotations=MIRROR))),
-    ("mirror-pod", "whatever its value", review(pod("nginx", annotations={"kubernetes.io/config.mirror": ""}))),
-    ("mirror-pod", "wins over opted-out", review(pod("nginx", annotations={**MIRROR, **OPTED_OUT}))),
+    ("mirror-pod", "", review(pod("nginx", annotations=MIRROR), userInfo=NODE)),
+    ("mirror-pod", "whatever its value", review(pod("nginx", annotations={"kubernetes.io/config.mirror": ""}), userInfo=NODE)),
+    ("mirror-pod", "wins over opted-out", review(pod("nginx", annotations={**MIRROR, **OPTED_OUT}), userInfo=NODE)),
     ("opted-out", "", review(pod("nginx", annotations=OPTED_OUT))),
     ("opted-out", "wins over an operator's", review(pod("nginx", annotations=OPTED_OUT, owners=OPERATOR))),
     ("owned-by-operator", "", review(pod("nginx", owners=OPERATOR))),
@@ -86,6 +87,7 @@ CASES = [
     ("rewritten", "an ephemeral container", ephemeral(container("d", "busybox:1"))),
     ("rewritten", "an ephemeral container, with the secret", ephemeral(container("d", "busybox:1"), namespace="apps",
                                                                        imagePullSecrets=[{"name": "harbor-pull"}])),
+    ("rewritten", "the annotation of a mirror Pod, by a person", review(pod("nginx", annotations=MIRROR))),
 ]
 
 
