@@ -157,7 +157,7 @@ patch_network_policy() { "$kubectl" -n $namespace patch networkpolicy harbor-pil
 # review_arrives: a Pod of a namespace made for it is created for show, behind a configuration that fails closed. The text in
 # its bundle makes the API server take a connection of its own, which the NetworkPolicy has to let in.
 review_arrives() {
-  local probe=harbor-pilot-probe status=0 bundle
+  local probe=harbor-pilot-probe-$RANDOM status=0 bundle # the last one's may still be on its way out
   bundle=$({ echo "probe $RANDOM$RANDOM"; cat "$work/ca.crt"; } | base64 | tr -d '\n')
   "$kubectl" create namespace $probe >/dev/null
   "$kubectl" create -f - >/dev/null <<YAML

@@ -168,7 +168,8 @@ def harbor(cluster, harbor_certificates):
     one = Harbor(cluster, harbor_certificates)
     cluster.api.create("/api/v1/namespaces/harbor-pilot/secrets", one.secret)
     yield one
-    cluster.api.delete("/api/v1/namespaces/harbor-pilot/secrets/harbor-pilot-harbor")
+    if cluster.api.get("/api/v1/namespaces/harbor-pilot/secrets/harbor-pilot-harbor", missing_ok=True):
+        cluster.api.delete("/api/v1/namespaces/harbor-pilot/secrets/harbor-pilot-harbor")
     one.close()
 
 

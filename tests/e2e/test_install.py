@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import PROJECT, images, nobody_schedules, pod, pod_spec
+from harness import PROJECT
 
 POLICY = "/apis/networking.k8s.io/v1/namespaces/harbor-pilot/networkpolicies/harbor-pilot"
 CONFIG_MAP = "/api/v1/namespaces/harbor-pilot/configmaps/harbor-pilot-policies"
@@ -30,8 +30,8 @@ def api_servers(cluster):
 def test_only_the_api_servers_may_call(cluster):
     ingress = cluster.api.get(POLICY)["spec"]["ingress"]
     assert ingress[0]["from"] == api_servers(cluster)
-    assert cluster.api.get("/api/v1/namespaces/harbor-pilot-probe", missing_ok=True) is None or cluster.api.get(
-        "/api/v1/namespaces/harbor-pilot-probe")["status"]["phase"] == "Terminating"
+    assert not [item for item in cluster.api.get("/api/v1/namespaces")["items"]
+                if item["metadata"]["name"].startswith("harbor-pilot-probe") and item["status"]["phase"] != "Terminating"]
 
 
 def test_where_no_review_arrives_the_rule_is_taken_back(cluster, install, work):
@@ -117,22 +117,3 @@ def test_the_image_has_authorities_and_names_its_packages(install):
         version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True, check=True)
         assert packages[name]["Version"] == version.stdout
     assert not [name for name in found if name.endswith(("/sh", "/bash", "/dpkg"))]
-
-
-def test_it_is_taken_away_in_seconds(cluster, install, binary):
-    began = time.monotonic()
-    done = script(cluster, binary, "--uninstall")
-    took = time.monotonic() - began
-    assert done.returncode == 0, done.stderr
-    assert "e2e-install-moved" in done.stderr  # still labelled
-    assert took < 40, f"{took:.0f} s"
-    for kind in ("mutating", "validating"):
-        items = cluster.api.get(f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations")["items"]
-        assert not [item for item in items if "harbor-pilot" in item["metadata"]["name"]]
-    assert cluster.api.get("/api/v1/namespaces/harbor-pilot", missing_ok=True) is None
-    made = cluster.create("e2e-install-moved", pod("kept", nobody_schedules(pod_spec("web:1"))))
-    assert images(made) == {"app": "web:1"}
-    assert script(cluster, binary, "--uninstall").returncode == 0  # nothing is left to do
-    install()
-    made = cluster.create("e2e-install-moved", pod("moved", nobody_schedules(pod_spec("web:1"))))
-    assert images(made) == {"app": cluster.rewritten("web:1")}
