@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import time
 
@@ -41,3 +42,7 @@ def test_conflicting_globs_keep_no_deadline_waiting(start, tmp_path, slow):
         took = time.monotonic() - opened
     assert took < 8, f"a deadline of 5 s was kept after {took:.1f} s"
     assert server.post("/mutate/enforce", review(pod("nginx"))).status == 200
+    server.signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert server.wait_end(15) == 0
+    assert time.monotonic() - began < 10, "the end does not wait for them either"

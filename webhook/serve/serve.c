@@ -35,6 +35,7 @@ enum {
     SPARE_DESCRIPTORS = ADMIN_CONNECTIONS + 128, /* besides those of connections and threads */
     DESCRIPTORS_PER_THREAD = 4,
     THREADS_MAX = 256,
+    WATCHER_END_SECONDS = 2,
     LEAST_CONNECTIONS = 8,
     THREADS_DEFAULT_MOST = 4, /* a review takes microseconds, and each thread may hold memory */
 };
@@ -415,13 +416,17 @@ static void ask_watcher(struct serve *serve, bool again, bool forced)
     pthread_mutex_unlock(&serve->lock);
 }
 
-static void end_watcher(struct serve *serve)
+/* Whether it has ended: it may be in the middle of thousands of Policies. */
+static bool end_watcher(struct serve *serve)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WATCHER_END_SECONDS;
     pthread_mutex_lock(&serve->lock);
     serve->ending = true;
     pthread_cond_signal(&serve->wake);
     pthread_mutex_unlock(&serve->lock);
-    pthread_join(serve->watcher, NULL);
+    return pthread_timedjoin_np(serve->watcher, NULL, &until) == 0;
 }
 
 /* Serves until SIGTERM or SIGINT. */
@@ -530,8 +535,12 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     }
     run(serve, signals);
     drain(serve, signals);
-    end_watcher(serve);
+    bool alone = end_watcher(serve);
     log_message(LOG_INFO, "ended", "ended");
+    if (!alone) { /* what it works on cannot be given back, and nobody waits for it */
+        log_stop();
+        _exit(EXIT_FINE);
+    }
     return EXIT_FINE;
 }
 
