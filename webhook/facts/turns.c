@@ -96,13 +96,13 @@ void turns_remove(struct turns *turns, struct turn *turn)
 
 struct turn *turns_take(struct turns *turns)
 {
-    for (int class = 0; class < TURN_CLASSES; class ++) {
-        struct turn_group *group = turns->rings[class];
+    for (int i = 0; i < TURN_CLASSES; i++) {
+        struct turn_group *group = turns->rings[i];
         if (!group)
             continue;
         struct turn *turn = group->reviews->first;
         group->reviews = group->reviews->next;
-        turns->rings[class] = group->next;
+        turns->rings[i] = group->next;
         turns_remove(turns, turn); /* which may end both */
         return turn;
     }
