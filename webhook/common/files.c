@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
+static MUST_CHECK bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
 {
     char chunk[64 * 1024];
     ret->limit = limit;

@@ -246,7 +246,7 @@ static bool load_policies(struct serve *serve)
 }
 
 /* At a reload a pair that does not fit leaves the one before; false then. */
-static bool load_certificate(struct serve *serve, struct error *reterr)
+static MUST_CHECK bool load_certificate(struct serve *serve, struct error *reterr)
 {
     bool changed;
     if (!tls_load(serve->certificate_file, serve->key_file, &changed, &serve->certificate_expiry,
@@ -341,7 +341,7 @@ static void wait_until_warm(struct serve *serve)
     }
 }
 
-static bool start_ports(struct serve *serve, struct error *reterr)
+static MUST_CHECK bool start_ports(struct serve *serve, struct error *reterr)
 {
     char name[LISTEN_NAME_SIZE], admin_name[LISTEN_NAME_SIZE];
     int admission = open_port(serve->bind_address, DEFAULT_PORT, name, reterr);
