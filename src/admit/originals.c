@@ -100,9 +100,9 @@ bool originals_value(const struct decide_request *request, const struct decision
     *ret_too_large = false;
     if (decisions->rewrites == 0 || request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return false;
-    struct buffer out = {0};
+    CLEANUP_BUFFER struct buffer out = {0};
     struct json_writer w = {.out = &out};
-    struct map written = {0}; /* at most POD_MAX_IMAGES */
+    CLEANUP_MAP struct map written = {0}; /* at most POD_MAX_IMAGES */
     struct entries before = read_entries(pod, arena);
     json_begin_object(&w);
     for (size_t i = 0; i < decisions->count; i++) {
@@ -124,8 +124,6 @@ bool originals_value(const struct decide_request *request, const struct decision
     }
     json_end_object(&w);
     *ret = arena_copy(arena, buffer_slice(&out));
-    map_done(&written);
-    buffer_done(&out);
 
     size_t size = pod_annotations_size(pod, arena);
     if (pod->has_original_images != PRESENCE_ABSENT)

@@ -528,8 +528,8 @@ static void write_registries(struct json_writer *w, const struct harbor *harbor)
 static void write_artifacts(struct json_writer *w, const struct fact_source *source,
                             const struct facts_record *record, long long now)
 {
-    struct arena arena = {0};
-    struct map written = {0};
+    CLEANUP_ARENA struct arena arena = {0};
+    CLEANUP_MAP struct map written = {0};
     char text[ARTIFACT_KEY_MAX];
     json_key(w, "artifacts");
     json_begin_object(w);
@@ -549,8 +549,6 @@ static void write_artifacts(struct json_writer *w, const struct fact_source *sou
         write_fact(w, &fact, scanned);
     }
     json_end_object(w);
-    map_done(&written);
-    arena_done(&arena);
 }
 
 void facts_file_write(const struct fact_source *source, const struct facts_record *records,
