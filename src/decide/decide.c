@@ -216,8 +216,9 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
 static void find_registry(const struct decider *d, struct decision *decision)
 {
     const struct harbor *harbor = d->ret->policy->harbor;
-    decision->parsed = !reference_is_image_id(decision->field->image) &&
-                       reference_parse(decision->field->image, d->arena, &decision->reference);
+    struct slice image = decision->field->image;
+    decision->parsed =
+        !reference_is_image_id(image) && reference_parse(image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
     size_t index = harbor_find_registry(harbor, decision->reference.domain);

@@ -26,7 +26,8 @@ struct reference {
 bool reference_is_image_id(struct slice text);
 
 /* Reads a reference. Slices point into `text` or, where "library/" had to be added, into the arena.
- * False where containerd would refuse the text; `ret` is then untouched. */
+ * False where containerd's parser would refuse the text; `ret` is then untouched. `sha256:` and 64
+ * digits it reads as a tag: ask reference_is_image_id first. */
 bool reference_parse(struct slice text, struct arena *arena, struct reference *ret);
 
 /* domain/path. */

@@ -240,6 +240,13 @@ static void write_reference(struct json_writer *w, const struct reference *refer
     json_end_object(w);
 }
 
+/* Also without a Policy, where decide() reads none. */
+static bool read_reference(struct explain *e, struct reference *ret)
+{
+    struct slice image = slice_from(e->images.items[0]);
+    return !reference_is_image_id(image) && reference_parse(image, &e->arena, ret);
+}
+
 static void print_json(struct explain *e)
 {
     struct buffer out = {0};
@@ -251,7 +258,7 @@ static void print_json(struct explain *e)
     decision_write_members(&w, &e->decisions, &e->decisions.items[0],
                            SLICE("/spec/containers/0/image"));
     json_member_text(&w, "mode", mode_name(e->decisions.mode));
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         write_reference(&w, &reference);
     json_key(&w, "considered");
     json_begin_array(&w);
@@ -303,7 +310,7 @@ static void print_text(struct explain *e)
     struct considered *considered;
     size_t count = consider(e, &considered);
     printf("image      %s\n", e->images.items[0]);
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         printf("read as    %.*s\n", SLICE_ARGS(reference_format(&reference, &e->arena)));
     printf("namespace  %s (mode %s)\n", e->namespace_, mode_name(e->decisions.mode));
     if (d->reason == REASON_REWRITTEN)
