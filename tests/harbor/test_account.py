@@ -44,19 +44,55 @@ def test_connections_are_kept(places, fake, start):
     assert fake.connections == before
 
 
-def test_a_token_service_on_another_host_is_not_told_the_account(places, fake, start):
+def naming(realm, scheme="Bearer"):
+    """The proxy's challenge, with another realm."""
+    return f.status("401 Unauthorized", Www_Authenticate=f'{scheme} realm="{realm}",service="harbor-registry"')
+
+
+def test_a_token_service_on_another_host_is_asked_for_nothing(places, fake, start):
+    """Harbor calls itself by another name than `api.url` does, or somebody between does: the token is asked for where
+    the policy says that Harbor is."""
     other = places.fake()
     try:
-        challenge = f.recording(5007)
-        challenge.headers = [(n, v.replace(f.PUBLIC_URL, other.url)) for n, v in challenge.headers]
         fake.answers["manifest"] = lambda talk: (
-            f.SERVED if talk.request.authorization else f.play(challenge))(talk)
+            f.SERVED if talk.request.authorization else naming(other.url + "/service/token"))(talk)
         server = start(places.write_policies(fake.url)).await_ready()
         assert reason_of(server, "docker.io/team/app:1") == "rewritten"
-        (request,) = other.requests
-        assert request.kind == "token" and request.authorization is None
+        assert other.connections == 0
+        (request,) = fake.asked("token")
+        assert fake.lives(request) and request.target.startswith("/service/token?service=harbor-registry&scope=")
     finally:
         other.stop()
+
+
+def test_a_token_service_that_fails_is_not_believed_again(places, fake, start):
+    """One wrong challenge, and then right ones: the next image moves."""
+    fake.answers["manifest"] = f.times(1, naming(fake.url + "/dead"), f.to_token(f.SERVED))
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "not-known-in-time"
+    assert reason_of(server, "docker.io/team/app:2") == "rewritten"
+
+
+def test_a_token_service_that_moved_is_found_by_the_same_question(places, fake, start):
+    fake.answers["manifest"] = f.to_token(f.SERVED)
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.answers.update(token=f.play(4034), manifest=lambda talk: (
+        f.SERVED if talk.request.authorization else naming(fake.url + "/new/token"))(talk), other=f.TOKEN)
+    assert reason_of(server, "docker.io/team/app:2") == "rewritten"
+    assert [r.target for r in fake.asked("other")][-1].startswith("/new/token?service=")
+
+
+@pytest.mark.parametrize("before, after", [(["Basic realm=\"proxy\""], []), ([], ["Basic realm=\"proxy\""]),
+                                           (["Negotiate", "Basic realm=\"x\""], ["Digest realm=\"y\""])])
+def test_of_several_challenges_the_one_for_tokens_counts(places, fake, start, before, after):
+    challenge = f.recording(5007)
+    own = [(n, v) for n, v in challenge.headers if n.lower() == "www-authenticate"]
+    challenge.headers = [h for h in challenge.headers if h not in own]
+    challenge.headers += [("Www-Authenticate", v) for v in before] + own + [("Www-Authenticate", v) for v in after]
+    fake.answers["manifest"] = lambda talk: (f.SERVED if talk.request.authorization else f.play(challenge))(talk)
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
 
 
 @pytest.mark.parametrize("realm", ["{url}.evil.example.com/token", "{url}@evil.example.com/token", "file:///etc/passwd",
