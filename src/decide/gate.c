@@ -228,9 +228,22 @@ void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact
         return;
     ret->digest = fact->digest;
     ret->project_id = fact->project_id;
+    ret->public_ = fact->public_ == TRUTH_YES;
     if (fact->present == TRUTH_YES &&
         (fact->scan.status == SCAN_DONE || ret->reason == GATE_FINDINGS))
         ret->scan = &fact->scan;
+}
+
+void gate_hide(struct gate *gate)
+{
+    if (gate->public_)
+        return;
+    gate->hidden = gate->digest.len || gate->scan || gate->bad_count;
+    gate->digest = (struct slice){0};
+    gate->project_id = 0;
+    gate->scan = NULL;
+    gate->bad = NULL;
+    gate->bad_count = 0;
 }
 
 /* --- as JSON --- */
@@ -278,11 +291,11 @@ void gate_write(struct json_writer *w, const struct gate *gate)
             write_finding(w, gate->bad[i]);
         json_end_array(w);
     }
-    if (gate->spared)
-        json_member_text(w, "detail",
-                         "it would be refused, but a controller's Pods are only warned about "
-                         "(enforceOn: workloads)");
-    else if (gate->detail)
-        json_member_text(w, "detail", gate->detail);
+    const char *detail = gate->spared   ? "it would be refused, but a controller's Pods are only "
+                                          "warned about (enforceOn: workloads)"
+                         : gate->hidden ? GATE_HIDDEN
+                                        : gate->detail;
+    if (detail)
+        json_member_text(w, "detail", detail);
     json_end_object(w);
 }

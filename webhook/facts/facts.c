@@ -11,7 +11,8 @@
 
 enum {
     TICK_MAX_MS = 1000,
-    ASKED_AT_ONCE = 32, /* artifacts; the others wait for their turn */
+    ASKED_AT_ONCE = 32,  /* artifacts; the others wait for their turn */
+    STRANGERS_SHARE = 2, /* of that, and of the rates: one in so many */
 };
 
 /* A review that waits; it lives until the review has released it and no entry names it any more. */
@@ -46,6 +47,7 @@ struct facts {
     struct fact_waiter *waiters;
     bool stopping, waking_all;
     bool all_findings; /* also those below every threshold are kept */
+    bool strangers;    /* anybody may be the one who asks */
     struct turns turns;
     unsigned asked, queued; /* artifacts that are being asked for, and that wait for their turn */
     unsigned long long hits, misses, late, waits;
@@ -55,6 +57,11 @@ struct facts {
 struct http_client *facts_client(struct facts *facts)
 {
     return facts->client;
+}
+
+unsigned facts_share(const struct facts *facts)
+{
+    return facts->strangers ? STRANGERS_SHARE : 1;
 }
 
 void facts_lock(struct facts *facts)
@@ -189,7 +196,8 @@ static struct artifact_key key_of(const struct fact_entry *entry)
 static void start_next(struct facts *facts)
 {
     struct turn *turn;
-    while (facts->asked < ASKED_AT_ONCE && (turn = turns_take(&facts->turns))) {
+    while (facts->asked < ASKED_AT_ONCE / facts_share(facts) &&
+           (turn = turns_take(&facts->turns))) {
         const struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
         struct fact_entry *entry = link->entry;
         if (entry->started)
@@ -396,6 +404,11 @@ static void set_gate(const struct facts *facts, struct session *session,
             from = policy->gate.severity;
     }
     session_set_gate(session, gated, facts->all_findings ? SEVERITY_NONE : from);
+}
+
+void facts_expect_strangers(struct facts *facts)
+{
+    facts->strangers = true;
 }
 
 void facts_keep_all_findings(struct facts *facts)

@@ -11,6 +11,10 @@ struct facts;
 /* Starts the threads that ask and that watch the time. NULL on failure. */
 struct facts *facts_start(struct error *reterr);
 
+/* To be called before facts_configure where nobody verifies who asks (no --client-ca-file): anybody
+ * can have Harbor asked then, so it is asked half as much. */
+void facts_expect_strangers(struct facts *facts);
+
 /* Learns which Harbors, projects and accounts the policies name; to be called at each load. What is
  * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
 void facts_configure(struct facts *facts, const struct policies *policies);

@@ -210,7 +210,7 @@ static bool may_scan(struct session *session, long long now)
         session->scans_minute_ms = now;
         session->scans_in_minute = 0;
     }
-    return session->scans_in_minute++ < SCANS_PER_MINUTE;
+    return session->scans_in_minute++ < SCANS_PER_MINUTE / facts_share(session->facts);
 }
 
 void session_request_scan(struct session *session, struct fact_entry *entry,

@@ -119,6 +119,8 @@ struct fact_entry *facts_find_entry(struct session *session, const struct artifa
 /* Of facts.c: the entry has been answered or has failed; everybody who waits is told. With the lock
  * held. */
 void facts_entry_done(struct facts *facts, struct fact_entry *entry);
+/* Of facts.c: Harbor is asked one in so many times what it might be. */
+unsigned facts_share(const struct facts *facts);
 struct http_client *facts_client(struct facts *facts);
 void facts_lock(struct facts *facts);
 void facts_unlock(struct facts *facts);
