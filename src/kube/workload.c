@@ -32,13 +32,13 @@ static bool read_is_controller(struct json_scanner *s)
 {
     struct json_string key;
     bool controller = false;
-    if (json_peek(s) != JSON_OBJECT) {
+    if (json_peek(s) != SCAN_OBJECT) {
         json_skip(s);
         return false;
     }
     json_object_begin(s);
     while (json_object_next(s, &key)) {
-        if (json_string_is(key, SLICE("controller")) && json_peek(s) == JSON_TRUE)
+        if (json_string_is(key, SLICE("controller")) && json_peek(s) == SCAN_TRUE)
             json_read_bool(s, &controller);
         else
             json_skip(s);
@@ -49,7 +49,7 @@ static bool read_is_controller(struct json_scanner *s)
 static bool read_has_controller(struct json_scanner *s)
 {
     bool found = false;
-    if (json_peek(s) != JSON_ARRAY) {
+    if (json_peek(s) != SCAN_ARRAY) {
         json_skip(s);
         return false;
     }
@@ -63,7 +63,7 @@ static void read_metadata(struct json_scanner *s, struct arena *arena, struct ob
 {
     struct json_string key;
     struct slice generate_name = {0};
-    if (json_peek(s) != JSON_OBJECT) {
+    if (json_peek(s) != SCAN_OBJECT) {
         json_skip(s);
         return;
     }
@@ -92,7 +92,7 @@ bool object_read(struct slice json, const struct object *otherwise, struct arena
     struct object object = {.json = json};
     struct slice version = {0};
     json_scanner_init(&s, json);
-    if (json_peek(&s) != JSON_OBJECT)
+    if (json_peek(&s) != SCAN_OBJECT)
         return false;
     json_object_begin(&s);
     while (json_object_next(&s, &key)) {
@@ -151,7 +151,9 @@ static void set_controller(const struct object *object, struct arena *arena, str
     } else if (slice_equal(object->group, SLICE("argoproj.io")) &&
                slice_equal(object->kind, SLICE("Rollout"))) {
         /* Argo Rollouts makes ReplicaSets, with a hash label of its own name */
-        pod->controller = (struct owner){SLICE("apps"), SLICE("ReplicaSet"), object->name};
+        pod->controller = (struct owner){SLICE("apps"), SLICE("ReplicaSet"),
+                                         append(arena, object->name, "-" ANY_HASH)};
+        pod->rollout_hash = SLICE(ANY_HASH);
     }
 }
 
@@ -175,6 +177,7 @@ bool workload_read(const struct object *object, const struct template_path *more
         /* a template's own name and owners are not the Pod's */
         ret->pod.name = ret->pod.generate_name = (struct slice){0};
         ret->pod.has_controller = false;
+        ret->pod.first_owner = (struct owner){0};
         set_controller(object, arena, &ret->pod);
     }
     return true;

@@ -1,9 +1,10 @@
 /* `explain`: one image, which Policy decides about it, what, and how to get the other decision. */
 #include "admit/refusal.h"
+#include "decide/operators.h"
 #include "image/glob.h"
 #include "webhook/cli/facts_option.h"
 #include "webhook/cli/live_facts.h"
-#include "webhook/cli/question.h"
+#include "webhook/cli/single_image.h"
 #include "webhook/commands.h"
 #include "webhook/common/policy_files.h"
 #include "json/writer.h"
@@ -21,7 +22,7 @@ struct explain {
     int mode, output;
     struct arena arena;
     struct policies *set;
-    struct question_pod pod;
+    struct single_image_pod pod;
     struct decisions decisions;
 };
 
@@ -139,6 +140,13 @@ static struct slice advise(struct explain *e)
     case REASON_OPTED_OUT:
         return SLICE("To move it: take the annotation " ANNOTATION_MODE ": disabled off the Pod.");
     case REASON_OWNED_BY_OPERATOR:
+        if (e->decisions.operator_)
+            return arena_format(arena,
+                                "If your version is known not to, add `%.*s/%.*s` to "
+                                "`owners.include` of Policy `%.*s`; see docs/operators.md.",
+                                SLICE_ARGS(e->decisions.operator_->kind.group),
+                                SLICE_ARGS(e->decisions.operator_->kind.kind),
+                                SLICE_ARGS(policy->name));
         return arena_format(
             arena,
             "This controller may compare its Pods with what it asked for, and "
@@ -152,6 +160,10 @@ static struct slice advise(struct explain *e)
             "imagePullPolicy is Never: the image has to be on the node under this very name.");
     case REASON_PLACEHOLDER:
         return SLICE("`auto` is a placeholder that Istio fills in later.");
+    case REASON_IMAGE_ID:
+        return SLICE(
+            "It names an image that the node already has, by its ID: no registry is asked. "
+            "To move it, write a repository and a tag or digest.");
     case REASON_UNPARSEABLE:
         return SLICE(
             "Nodes refuse such a reference, or (names longer than 255 characters) some do: the Pod "
@@ -228,6 +240,13 @@ static void write_reference(struct json_writer *w, const struct reference *refer
     json_end_object(w);
 }
 
+/* Also without a Policy, where decide() reads none. */
+static bool read_reference(struct explain *e, struct reference *ret)
+{
+    struct slice image = slice_from(e->images.items[0]);
+    return !reference_is_image_id(image) && reference_parse(image, &e->arena, ret);
+}
+
 static void print_json(struct explain *e)
 {
     struct buffer out = {0};
@@ -239,7 +258,7 @@ static void print_json(struct explain *e)
     decision_write_members(&w, &e->decisions, &e->decisions.items[0],
                            SLICE("/spec/containers/0/image"));
     json_member_text(&w, "mode", mode_name(e->decisions.mode));
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         write_reference(&w, &reference);
     json_key(&w, "considered");
     json_begin_array(&w);
@@ -263,21 +282,22 @@ static void print_json(struct explain *e)
 static void print_gate(struct explain *e)
 {
     const struct decision *d = &e->decisions.items[0];
-    const struct gate *gate = &d->gate;
-    printf("gate       %s: %s\n", gate_outcome_name(gate->outcome), gate_reason_name(gate->reason));
-    if (gate->key.project.len)
-        printf("           judged as %.*s/%.*s%s%.*s%s%.*s\n", SLICE_ARGS(gate->key.project),
-               SLICE_ARGS(gate->key.repository), artifact_is_by_digest(&gate->key) ? "@" : ":",
-               SLICE_ARGS(gate->key.reference), gate->digest.len ? ", " : "",
-               SLICE_ARGS(gate->digest));
-    if (gate->outcome == GATE_ALLOW && gate->detail)
-        printf("           %s\n", gate->detail);
-    else if (gate->outcome != GATE_ALLOW)
+    const struct verdict *verdict = &d->verdict;
+    printf("gate       %s: %s\n", gate_outcome_name(verdict->outcome),
+           gate_reason_name(verdict->reason));
+    if (verdict->key.project.len)
+        printf("           judged as %.*s/%.*s%s%.*s%s%.*s\n", SLICE_ARGS(verdict->key.project),
+               SLICE_ARGS(verdict->key.repository),
+               artifact_is_by_digest(&verdict->key) ? "@" : ":", SLICE_ARGS(verdict->key.reference),
+               verdict->digest.len ? ", " : "", SLICE_ARGS(verdict->digest));
+    if (verdict->outcome == GATE_ALLOW && verdict->detail)
+        printf("           %s\n", verdict->detail);
+    else if (verdict->outcome != GATE_ALLOW)
         printf("           %.*s\n",
                SLICE_ARGS(refusal_reason(&e->decisions, d, GATE_MAX_CVES, &e->arena)));
-    if (gate->outcome == GATE_DENY)
-        printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(gate, &e->arena)));
-    if (gate->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
+    if (verdict->outcome == GATE_DENY)
+        printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(verdict, &e->arena)));
+    if (verdict->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
         printf("           (a controller's Pods would only be warned about: enforceOn is "
                "workloads)\n");
 }
@@ -290,7 +310,7 @@ static void print_text(struct explain *e)
     struct considered *considered;
     size_t count = consider(e, &considered);
     printf("image      %s\n", e->images.items[0]);
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         printf("read as    %.*s\n", SLICE_ARGS(reference_format(&reference, &e->arena)));
     printf("namespace  %s (mode %s)\n", e->namespace_, mode_name(e->decisions.mode));
     if (d->reason == REASON_REWRITTEN)
@@ -307,9 +327,9 @@ static void print_text(struct explain *e)
             "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
-    if (d->gate.judged)
+    if (d->verdict.judged)
         print_gate(e);
-    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+    bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
            SLICE_ARGS(advise(e)));
     if (count)
@@ -324,7 +344,7 @@ static int run(struct explain *e)
 {
     struct error error;
     struct diagnostics diagnostics = {0};
-    struct question question = {
+    struct single_image single = {
         .namespace_ = slice_from(e->namespace_),
         .owner = slice_from(e->owner),
         .template_hash = slice_from(e->template_hash),
@@ -335,15 +355,15 @@ static int run(struct explain *e)
         return usage_error("--live and --facts are both given, expected one of them");
     if (e->facts_file && !facts_option_read(&e->facts, e->facts_file, &error))
         return usage_error("%s", error.text);
-    question.facts = facts_option_source(&e->facts);
-    question.now = facts_option_now(&e->facts);
-    question.last_chance = !e->live;
+    single.facts = facts_option_source(&e->facts);
+    single.now = facts_option_now(&e->facts);
+    single.last_chance = !e->live;
     if (e->images.count != 1)
         return usage_error(
             "there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
             e->images.count);
-    question.image = slice_from(e->images.items[0]);
-    if (question.image.len == 0)
+    single.image = slice_from(e->images.items[0]);
+    if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
         policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
@@ -356,15 +376,16 @@ static int run(struct explain *e)
             return usage_error("%s", error.text);
         if (!live_facts_discover(&e->asking, &e->policies, &e->set))
             return EXIT_USAGE;
-        question.facts = facts_source(e->asking.facts);
+        single.facts = facts_source(e->asking.facts);
     }
-    if (!question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error))
+    if (!single_image_decide(e->set, &single, &e->arena, &e->pod, &e->decisions, &error))
         return usage_error("%s", error.text);
     if (e->decisions.missing_count) {
         live_facts_add(&e->asking, &e->decisions);
         live_facts_ask(&e->asking);
-        question.last_chance = true;
-        question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error);
+        single.last_chance = true;
+        if (!single_image_decide(e->set, &single, &e->arena, &e->pod, &e->decisions, &error))
+            return usage_error("%s", error.text);
     }
     if (e->output == 1)
         print_json(e);
@@ -372,8 +393,8 @@ static int run(struct explain *e)
         print_text(e);
     const struct decision *d = &e->decisions.items[0];
     bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME ||
-                   (question.facts && d->gate.judged && d->gate.reason == GATE_UNAVAILABLE);
-    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+                   (single.facts && d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE);
+    bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     return unknown ? EXIT_UNKNOWN : denied ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 

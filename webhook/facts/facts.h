@@ -9,7 +9,7 @@
 struct facts;
 
 /* Starts the threads that ask and that watch the time. NULL on failure. */
-struct facts *facts_start(struct error *reterr);
+MUST_CHECK struct facts *facts_start(struct error *reterr);
 
 /* To be called before facts_configure where nobody verifies who asks (no --client-ca-file): anybody
  * can have Harbor asked then, so it is asked half as much. */
@@ -47,7 +47,7 @@ struct fact_asker {
  * answered, at the deadline (monotonic ms), or by facts_wake_all; it must not block. What has not
  * had its turn by then is not asked any more. Then call facts_release. */
 struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *asker,
-                              const struct fact_question *questions, size_t count,
+                              const struct missing_fact *questions, size_t count,
                               long long deadline_ms, void (*wake)(void *context), void *context);
 void facts_release(struct facts *facts, struct fact_waiter *waiter);
 

@@ -464,7 +464,7 @@ static void test_a_private_project_is_not_told_of(void **state)
                     CHECK_FAIL("%s: tells %s: %.*s", goldens[i].name, secrets[j],
                                SLICE_ARGS(answer));
             for (size_t j = 0; j < admission.decisions.count; j++) /* the log does */
-                check_number(goldens[i].name, "hidden", admission.decisions.items[j].gate.hidden,
+                check_number(goldens[i].name, "hidden", admission.decisions.items[j].verdict.hidden,
                              false);
             arena_done(&arena);
         }
