@@ -246,6 +246,12 @@ void gate_hide(struct verdict *verdict)
     verdict->bad_count = 0;
 }
 
+bool gate_is_unjudged(const struct verdict *verdict)
+{
+    return verdict->judged && verdict->outcome != GATE_DENY &&
+           (verdict->reason == GATE_UNAVAILABLE || verdict->reason == GATE_TOO_MANY);
+}
+
 /* --- as JSON --- */
 
 static void write_counts(struct json_writer *w, const struct scan *scan)

@@ -60,10 +60,15 @@ void gate_set(const struct gate_rules *rules, enum gate_reason reason, const cha
 void gate_hide(struct verdict *verdict);
 #define GATE_HIDDEN "what was found is in harbor-pilot's log only: the project is private"
 
-/* As docs/policies.md lists them: "clean", "below-threshold", … */
+/* Whether the image is let in, and nobody could say what is in it: Harbor did not, or was not
+ * asked.
+ */
+bool gate_is_unjudged(const struct verdict *verdict);
+
 /* Whether the rules can refuse anything: then more images than can be judged are refused, too. */
 bool gate_may_deny(const struct gate_rules *rules);
 
+/* As docs/policies.md lists them: "clean", "below-threshold", … */
 const char *gate_reason_name(enum gate_reason reason);
 
 /* CVEs that are written of one image. */

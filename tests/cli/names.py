@@ -27,6 +27,7 @@ NAMES = {
         "harborpilot_harbor_questions_total", "answer", "harborpilot_harbor_questions_pending",
         "child", "report", "pull-gate", "allowlist", "scan", "filter", "projects", "summary",
         "harborpilot_harbor_upstream_up", "project", "harborpilot_gate_decisions_total",
+        "harborpilot_unjudged_total", "unjudged",
         "allow", "warn", "deny", "kind", "harbor-projects", "registries", "harborpilot_facts_cached", "harborpilot_fact_hits_total", "harborpilot_fact_misses_total",
         "harborpilot_reviews_waited_total", "harborpilot_reviews_late_total",
         "harborpilot_reviews_suspended", "harborpilot_reviews_total", "mutate", "validate",

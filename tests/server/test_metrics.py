@@ -14,6 +14,7 @@ from serverlib import parse_metrics, select, total, wait
 FAMILIES = {
     "harborpilot_reviews_total": ("counter", {"webhook", "mode", "result"}),
     "harborpilot_images_total": ("counter", {"policy", "outcome", "reason", "mode", "registry"}),
+    "harborpilot_unjudged_total": ("counter", {"mode", "reason"}),
     "harborpilot_review_duration_seconds": ("histogram", {"webhook"}),
     "harborpilot_policy_generation": ("gauge", set()),
     "harborpilot_policy_last_reload_successful": ("gauge", set()),
