@@ -38,7 +38,7 @@ NAMES = {
         "harborpilot_certificate_expiry_timestamp_seconds", "harborpilot_connections",
         "harborpilot_connections_closed_total", "connections-closed", "client-refused", "client-ca-invalid", "wrong-secret",
         "--client-ca-file", "--metrics-token-file", "imagesLeftOut", "late", "crowded", "large",
-        "harborpilot_build_info"],
+        "harborpilot_wrong_secrets_total", "option", "harborpilot_build_info"],
     "harbor-pilot-plan.1": [
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",
         "mode", "errors", "message", "warnings", "summary", "rewrite", "keep", "deny", "warn",

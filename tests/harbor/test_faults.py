@@ -211,6 +211,15 @@ def test_retry_after_of_years_is_a_minute_at_most_and_health_goes_on(places, fak
     wait(lambda: reason_of(server, f"docker.io/team/free:{next(tags)}") == "rewritten", "Harbor is asked again", 70)
 
 
+def test_reviews_that_wait_take_a_quarter_of_the_connections_for_one_address(places, fake, start):
+    """The others of that address are answered at once, with what is known; somebody else's may still wait."""
+    fake.answers["artifact"] = f.hang
+    server = start(places.write_policies(fake.url), "--max-connections", "256").await_ready()
+    seconds = in_parallel(lambda i: ask(server, f"docker.io/team/app:{i}", timeout="6s").seconds, 80)
+    assert sum(one > 3 for one in seconds) == 256 // 4
+    assert server.metric("harborpilot_reviews_suspended") == 0
+
+
 # --- one question for all ---
 
 CONNECTIONS, PER_CONNECTION = 200, 5

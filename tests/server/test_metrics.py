@@ -22,6 +22,7 @@ FAMILIES = {
     "harborpilot_certificate_expiry_timestamp_seconds": ("gauge", set()),
     "harborpilot_connections": ("gauge", set()),
     "harborpilot_connections_closed_total": ("counter", {"port", "reason"}),
+    "harborpilot_wrong_secrets_total": ("counter", {"option"}),
     "harborpilot_build_info": ("gauge", {"version", "commit"}),
     "harborpilot_harbor_up": ("gauge", {"harbor"}),
     "harborpilot_harbor_questions_total": ("counter", {"harbor", "kind", "answer"}),

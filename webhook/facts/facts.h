@@ -83,8 +83,7 @@ struct upstream_figures {
 
 struct harbor_figures {
     struct slice name;
-    bool in_use; /* a Policy names it; else only its requests are told */
-    bool up;     /* it can serve pulls and knows the account, as far as is known */
+    bool up; /* it can serve pulls and knows the account, as far as is known */
     size_t cached;
     struct request_figures *requests; /* of those that were made */
     size_t request_count;

@@ -17,11 +17,13 @@ struct request *request_new(struct session *session, enum request_kind kind)
     request->session = session;
     request->kind = kind;
     request->account_generation = session->account_generation;
+    session->in_flight++;
     return request;
 }
 
 void request_free(struct request *request)
 {
+    request->session->in_flight--;
     inquiry_done(&request->inquiry);
     buffer_done(&request->path);
     arena_done(&request->arena);

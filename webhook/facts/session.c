@@ -105,7 +105,7 @@ void session_set_projects(struct session *session, const struct harbor *harbor)
 void session_set_gate(struct session *session, bool gated, enum severity from)
 {
     if (gated && (!session->gated || from < session->scan_from)) {
-        fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
+        fact_cache_expire_all(&session->cache); /* what is kept is not enough */
         session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
     }
     session->gated = gated;

@@ -43,8 +43,10 @@ struct session {
     struct arena arena;
     struct slice name, url, ca_file, credentials_directory; /* NUL-terminated, in the arena */
     bool in_use;                                            /* by the policies of now */
-    struct map projects;                                    /* name → struct project_state * */
-    char *authorization;                                    /* "Basic …", or NULL: no account */
+    long long used_ms;                                      /* monotonic; when it was last in use */
+    unsigned in_flight, waiting; /* requests, and who waits for an entry */
+    struct map projects;         /* name → struct project_state * */
+    char *authorization;         /* "Basic …", or NULL: no account */
     char account_digest[65];
     struct health health;
     unsigned account_generation; /* counts the changes of the account's files */

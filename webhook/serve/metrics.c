@@ -370,9 +370,8 @@ static void write_per_harbor(struct page *p, const struct facts_figures *facts, 
 {
     family(p, name, "gauge", help);
     for (size_t i = 0; i < facts->harbor_count; i++)
-        if (facts->harbors[i].in_use)
-            buffer_append_format(p->out, "%s{harbor=\"%.*s\"} %zu\n", name,
-                                 SLICE_ARGS(facts->harbors[i].name), value(&facts->harbors[i]));
+        buffer_append_format(p->out, "%s{harbor=\"%.*s\"} %zu\n", name,
+                             SLICE_ARGS(facts->harbors[i].name), value(&facts->harbors[i]));
 }
 
 static size_t up(const struct harbor_figures *harbor)
@@ -430,4 +429,16 @@ void metrics_write_closed(const struct closed_figures *figures, size_t count, bo
         buffer_append_format(
             out, "harborpilot_connections_closed_total{port=\"%s\",reason=\"%s\"} %llu\n",
             figures[i].port, figures[i].reason, figures[i].count);
+}
+
+void metrics_write_secrets(const struct secret_figures *figures, size_t count, bool open_metrics,
+                           struct buffer *out)
+{
+    struct page p = {out, open_metrics};
+    family(&p, "harborpilot_wrong_secrets_total", "counter",
+           "Callers that did not show the secret, by the option that names its file.");
+    for (size_t i = 0; i < count; i++)
+        if (figures[i].there)
+            buffer_append_format(out, "harborpilot_wrong_secrets_total{option=\"%s\"} %llu\n",
+                                 figures[i].option, figures[i].wrong);
 }
