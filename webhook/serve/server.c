@@ -304,6 +304,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .now = (long long)time(NULL),
         .last_chance = call->waited,
         .too_many = call->too_many,
+        .stranger = !server->state->clients, /* who was not verified has had 403 */
     };
     bool answered = admit(&request, &arena, &out, &admission, &error);
     if (answered)
