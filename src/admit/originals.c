@@ -87,10 +87,8 @@ static bool explains(const struct harbor *harbor, struct slice original, struct 
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
         return false;
-    size_t index = harbor_find_registry(harbor, reference.domain);
-    return index < harbor->registry_count &&
-           slice_equal(harbor_rewrite(harbor, &harbor->registries[index], &reference, arena),
-                       image);
+    const struct registry *registry = harbor_find_registry(harbor, &reference);
+    return registry && slice_equal(harbor_rewrite(harbor, registry, &reference, arena), image);
 }
 
 bool originals_value(const struct decide_request *request, const struct decisions *decisions,

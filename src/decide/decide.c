@@ -208,9 +208,7 @@ static void find_registry(const struct decider *d, struct decision *decision)
     decision->parsed = reference_parse(decision->field->image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
-    size_t index = harbor_find_registry(harbor, decision->reference.domain);
-    if (index < harbor->registry_count)
-        decision->registry = &harbor->registries[index];
+    decision->registry = harbor_find_registry(harbor, &decision->reference);
     decision->at_harbor = slice_equal(decision->reference.domain, harbor->host);
 }
 
