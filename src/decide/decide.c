@@ -221,9 +221,7 @@ static void find_registry(const struct decider *d, struct decision *decision)
         !reference_is_image_id(image) && reference_parse(image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
-    size_t index = harbor_find_registry(harbor, decision->reference.domain);
-    if (index < harbor->registry_count)
-        decision->registry = &harbor->registries[index];
+    decision->registry = harbor_find_registry(harbor, &decision->reference);
     decision->at_harbor = slice_equal(decision->reference.domain, harbor->host);
 }
 

@@ -87,7 +87,7 @@ struct decision {
     struct reference reference;
     bool at_harbor; /* the image's own domain is Harbor's host */
     enum rewrite_reason reason;
-    const struct registry *registry; /* of the image's domain, where the Harbor has one */
+    const struct registry *registry; /* of the image, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
     const char *detail;              /* a sentence for people, or NULL */
     struct verdict verdict;

@@ -118,12 +118,24 @@ def generate_harbor(rng, name, host):
     for domain in some(rng, DOMAINS, 2, 7) + (["docker.io"] if maybe(rng, 0.9) else []):
         spec["registries"][domain] = rng.choice(PROJECTS)
     if maybe(rng, 0.5):
+        for _ in range(rng.randint(1, 4)):
+            spec["registries"][name_prefix(rng)] = rng.choice(PROJECTS)
+    if maybe(rng, 0.5):
         spec["protected"] = some(rng, PROTECTED, 1, 3)
     if maybe(rng, 0.2):
         spec["nodesHaveCredentials"] = maybe(rng, 0.5)
     if maybe(rng, 0.2):
         spec["trustedControllers"] = ["system:serviceaccount:argo:argo-rollouts"]
     return document("Harbor", name, spec)
+
+
+def name_prefix(rng):
+    """The beginning of an image's name, with one component of its path or more, or like one."""
+    path = rng.choice(PATHS).split("/")
+    path = "/".join(path[:rng.randint(1, len(path))])
+    if maybe(rng, 0.1):
+        path += rng.choice(["x", "-x", "/x"])
+    return rng.choice(["docker.io", "docker.io", *DOMAINS]) + "/" + path
 
 
 def document(kind, name, spec):
@@ -229,8 +241,11 @@ def suffix(rng):
 
 def plain_image(rng, harbor):
     """A usual reference, mostly of a registry that the Harbor proxies."""
-    domain = rng.choice(list(harbor.registries) * 8 + DOMAINS + ["nowhere.example"])
+    known = rng.choice(list(harbor.registries) * 8 + DOMAINS + ["nowhere.example"])
+    domain, _, part = known.partition("/")
     path = rng.choice(PATHS)
+    if part and maybe(rng, 0.7):
+        path = part + rng.choice(["", "/", "/", "-"]) + path
     if domain == "docker.io":
         written = rng.choice(["", "", "", "docker.io/", "index.docker.io/"])
         path = path.removeprefix("library/") if maybe(rng, 0.6) else path
@@ -281,11 +296,12 @@ def odd_reference(rng, harbor):
 
 def long_image(rng, harbor):
     """Domain and path near 255, for the reference itself or for what it would become."""
-    domain = rng.choice([d for d in harbor.registries if d != "docker.io"] or ["docker.io"])
+    domain = rng.choice([d for d in harbor.registries if "docker.io" not in d] or ["docker.io"])
     project = harbor.registries.get(domain, "")
+    beginning = domain.partition("/")[2]
     name_length = 255 + rng.choice([-1, 0, 1])
     if maybe(rng, 0.7):         # the result, not the reference
-        name_length += len(domain) - len(f"{harbor.host}/{project}")
+        name_length += len(domain) - len(f"{harbor.host}/{project}/{beginning}".rstrip("/"))
     path = word(rng, max(1, name_length - len(domain) - 1))
     for i in range(rng.randint(20, 60), len(path) - 1, rng.randint(20, 90)):
         path = path[:i] + "/" + path[i + 1:]

@@ -274,11 +274,26 @@ def is_excluded(policy, reference):
     return False
 
 
+def longest_prefix(prefixes, name):
+    """The longest of the prefixes that the name begins with, by whole components; or None."""
+    parts = name.split("/")
+    for count in range(len(parts), 0, -1):
+        if "/".join(parts[:count]) in prefixes:
+            return "/".join(parts[:count])
+    return None
+
+
+def registry_key(harbor, reference):
+    """The key of `registries` that the image belongs to, or None."""
+    return longest_prefix(harbor.registries, reference.name) if reference.domain else None
+
+
 def mechanical_mapping(harbor, reference):
     """Where the Harbor's `registries` put the reference, whatever a Policy says; or None."""
-    project = harbor.registries.get(reference.domain)
-    if project is None:
+    key = registry_key(harbor, reference)
+    if key is None:
         return None
+    project = harbor.registries[key]
     return Reference(harbor.host, f"{project}/{reference.path}", reference.tag, reference.digest)
 
 
@@ -546,7 +561,8 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     mapped = mechanical_mapping(harbor, reference)
     if mapped is None:
         return "registry-not-proxied", image.text
-    if policy.registries is not None and reference.domain not in policy.registries:
+    if policy.registries is not None and \
+            registry_key(harbor, reference) not in policy.registries:
         return "registry-not-proxied", image.text
     if is_excluded(policy, reference):
         return "excluded", image.text
@@ -665,9 +681,10 @@ def artifact_key(harbor, reference):
         if not repository:
             return None
     else:
-        project, repository = harbor.registries.get(reference.domain), reference.path
-        if project is None:
+        mapped = mechanical_mapping(harbor, reference)
+        if mapped is None:
             return None
+        project, _, repository = mapped.path.partition("/")
     name = f"{project}/{repository}"
     return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"
 
