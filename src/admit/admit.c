@@ -197,7 +197,8 @@ static void answer_too_many(const struct admit_request *call, const struct decid
     decide(call->policies, request, arena, &ret->decisions);
     const struct decisions *decisions = &ret->decisions;
     ret->applied = decisions->mode == MODE_ENFORCE;
-    bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
+    bool changed = request->subject == REVIEW_WORKLOAD || request->subject == REVIEW_POD_UPDATE;
+    bool had_them = changed && request->old_pod->too_many_images;
     ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
                   gate_may_deny(&decisions->policy->gate);
     response->allowed = !ret->denied;
@@ -233,7 +234,8 @@ static void answer(const struct admit_request *call, struct arena *arena, struct
         .last_chance = call->last_chance,
         .too_many = call->too_many,
     };
-    if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
+    bool only_judged = request.subject == REVIEW_WORKLOAD || request.subject == REVIEW_POD_UPDATE;
+    if (request.subject == REVIEW_OTHER || (only_judged && !validate))
         return;
     if (request.subject == REVIEW_WORKLOAD) {
         review_templates(review, arena, &ret->template, &ret->old_template, &ret->pointer);

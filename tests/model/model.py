@@ -20,7 +20,7 @@ import functools
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import yaml
 
@@ -549,7 +549,7 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     harbor = policy.harbor
     if image.holder.get(image.pull_policy_key) == "Never":
         return "pull-policy-never", image.text
-    if image.text == "auto":
+    if is_placeholder(image.text):
         return "placeholder", image.text
     if IMAGE_ID.fullmatch(image.text):
         return "image-id", image.text
@@ -687,6 +687,34 @@ def artifact_key(harbor, reference):
         project, _, repository = mapped.path.partition("/")
     name = f"{project}/{repository}"
     return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"
+
+
+def dialled(host):
+    """A host without case and the default port; Docker Hub's names are one."""
+    host = "".join(c.lower() if "A" <= c <= "Z" else c for c in host).removesuffix(":443")
+    return "docker.io" if host in ("index.docker.io", "registry-1.docker.io") else host
+
+
+def judged_key(harbor, text):
+    """The artifact that is pulled, by whatever name; None where the Harbor serves none."""
+    reference = None if IMAGE_ID.fullmatch(text) else parse_reference(text)
+    if reference is None:
+        return None
+    domain, path = dialled(reference.domain), reference.path
+    if domain == dialled(harbor.host):
+        domain = harbor.host
+    elif domain == "docker.io" and "/" not in path:
+        path = "library/" + path
+    return artifact_key(harbor, replace(reference, domain=domain, path=path))
+
+
+def is_placeholder(text):
+    return text == "auto" or text.strip(" ") == ""
+
+
+def identity(policy, text):
+    """What tells whether a changed object had the image before."""
+    return (policy and judged_key(policy.harbor, text)) or ("text", text)
 
 
 def reason_by_facts(policy, reference, pod, can_add_secret, facts):
@@ -873,11 +901,10 @@ def counts_of(scan):
 
 def judge(policy, image, controlled, facts):
     """The gate's object for one image, but for `detail`; None where it is not judged."""
-    if image == "auto":
+    if is_placeholder(image):
         return None
     rules, harbor = Rules(policy.findings), policy.harbor
-    reference = None if IMAGE_ID.fullmatch(image) else parse_reference(image)
-    key = artifact_key(harbor, reference) if reference else None
+    key = judged_key(harbor, image)
     artifact, bad = None, []
     if key is None:
         reason = "unproxied"
@@ -977,12 +1004,18 @@ def plan(policies, assumed_mode, document, facts):
         images = container_images(pod, all_lists) + volume_images(pod)
         before = set()
         if old_template and not (policy and is_controlled(policy, old, user)):
-            before = {i.text for i in container_images(old_template, all_lists)
+            before = {identity(policy, i.text) for i in container_images(old_template, all_lists)
                       + volume_images(old_template)}
-        images = [i for i in images if i.text not in before]
+        images = [i for i in images if identity(policy, i.text) not in before]
     elif kind == ("", "Pod") and (operation, sub) == ("CREATE", ""):
         pod = thing
         images = container_images(pod, all_lists) + volume_images(pod)
+    elif kind == ("", "Pod") and (operation, sub) == ("UPDATE", ""):
+        pod = thing
+        before = {identity(policy, i.text) for i in container_images(old, all_lists)
+                  + volume_images(old)} if old else set()
+        images = [i for i in container_images(pod, all_lists) + volume_images(pod)
+                  if identity(policy, i.text) not in before]
     elif kind == ("", "Pod") and (operation, sub) == ("UPDATE", "ephemeralcontainers"):
         pod, can_add_secret = thing, False
         old_names = {c["name"] for c in old["spec"].get("ephemeralContainers") or []}

@@ -218,11 +218,12 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
                     .user_name = review.user_name},
     };
     struct pod template, old_template;
+    planned.validated = planned.request.subject == REVIEW_WORKLOAD ||
+                        planned.request.subject == REVIEW_POD_UPDATE;
     if (planned.request.subject == REVIEW_WORKLOAD) {
         review_templates(&review, arena, &template, &old_template, &planned.pointer);
         planned.request.pod = &template;
         planned.request.old_pod = &old_template;
-        planned.validated = true;
     }
     if (planned.request.subject != REVIEW_OTHER)
         decide_and_show(plan, &planned, arena);
