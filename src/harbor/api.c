@@ -389,11 +389,14 @@ bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
     return true;
 }
 
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version)
 {
+    struct slice address;
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
+    *ret_known = json_find(reply->body, SLICE("/registry_url"), &address) ||
+                 json_find(reply->body, SLICE("/external_url"), &address);
     *ret_version = json_find_text(reply->body, "/harbor_version", arena);
     return true;
 }

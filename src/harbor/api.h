@@ -133,9 +133,10 @@ enum scan_request_answer {
 /* Other answers than 202, 401 and 403 count only with an error of Harbor's own as their body. */
 enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply);
 
-/* GET /systeminfo: whether Harbor knows our account. `harbor_version` is there only for one that is
- * alive (4028, 4035), and not while the database is down (1107). */
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+/* GET /systeminfo: whether Harbor knows our account. Its own addresses are there only for one that
+ * is alive (4028, 4035), and not while the database is down (1107); the version, which may be
+ * empty, 2.11 and 2.12 show to everybody. */
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version);
 
 /* A notification of Harbor's (docs/contracts.md#notifications): "PROJECT/REPOSITORY" of what

@@ -85,6 +85,10 @@ static void log_map(const struct session *session)
 static void keep_map(struct session *session)
 {
     struct discovery *d = &session->discovery;
+    if (session->account_refused) { /* private ones were not shown */
+        end_round(session, POLL_FAILED);
+        return;
+    }
     if (d->found_count)
         qsort(d->found, d->found_count, sizeof(*d->found), compare_upstreams);
     bool same = is_same_map(d);

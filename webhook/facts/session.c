@@ -121,7 +121,7 @@ bool session_is_found(const struct session *session)
         const struct project_state *project = session->projects.entries[i].value;
         found &= !project || project->tried;
     }
-    found &= !session->discovers || session->discovery.tried;
+    found &= !session->discovers || session->discovery.tried || session->account_refused;
     return found && (!session->gated || session->allowlist_tried);
 }
 
@@ -251,6 +251,7 @@ static void tell_health(struct session *session, enum health_event event, const 
     session->health = health_after(session->health, event, clock_monotonic_ms());
     if (session->health.state == before)
         return;
+    session->refused_since_ms = clock_monotonic_ms();
     if (session->health.state == HEALTH_UP) { /* what it could not say while it was ill */
         if (before == HEALTH_DOWN || !session->account_tried)
             session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
@@ -285,41 +286,71 @@ void session_doubt_account(struct session *session)
         session_tell_poll(session, POLL_ACCOUNT, POLL_DOUBTED);
 }
 
+static void log_account(const struct session *session, bool refused, struct slice version)
+{
+    struct log_line line;
+    log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
+              refused ? "Harbor does not know the account any more: its secret is wrong, or it is "
+                        "disabled or expired"
+                      : "Harbor knows the account");
+    json_member(&line.w, "harbor", session->name);
+    json_member(&line.w, "version", version);
+    log_end(&line);
+}
+
+/* The account counts as refused at once, which keeps images; but it is not said before the health
+ * that goes with it is sure: a database that has just died makes Harbor say the same. */
+static void refuse_account(struct session *session, struct slice version)
+{
+    long long now = clock_monotonic_ms();
+    if (!session->account_refused) {
+        session->account_refused = true;
+        session->refused_since_ms = now;
+        session_doubt_health(session);
+    }
+    if (session->account_refused_said || now - session->refused_since_ms < ACCOUNT_SURE_MS)
+        return;
+    session->account_refused_said = true;
+    log_account(session, true, version);
+}
+
+static void know_account(struct session *session, struct slice version)
+{
+    session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
+    if (session->account_refused) { /* what it did not show */
+        session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
+        session_tell_poll(session, POLL_UPSTREAMS, POLL_AT_ONCE);
+    }
+    if (session->account_refused_said)
+        log_account(session, false, version);
+    session->account_refused = session->account_refused_said = false;
+}
+
 static enum harbor_answer take_account(struct request *request, const struct harbor_reply *reply)
 {
     struct session *session = request->session;
     struct slice version;
+    bool known;
     session_tell_poll(session, POLL_ACCOUNT, POLL_FAILED);
     if (request->account_generation != session->account_generation) {
         session_tell_poll(session, POLL_ACCOUNT,
                           POLL_AT_ONCE); /* the answer is about the account before */
         return ANSWER_FAILED;
     }
-    if (!harbor_read_systeminfo(reply, &request->arena, &version)) {
+    if (!harbor_read_systeminfo(reply, &request->arena, &known, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
     }
     /* while the database is down a good account looks unknown too (1107): asked again once it is up
      */
-    if (version.len == 0 && session->health.state != HEALTH_UP)
+    if (!known && session->health.state != HEALTH_UP)
         return ANSWER_FAILED;
-    bool refused = version.len == 0;
     session->account_tried = true;
-    if (!refused)
-        session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
-    if (refused != session->account_refused) {
-        struct log_line line;
-        log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
-                  refused
-                      ? "Harbor does not know the account any more: its secret is wrong, or it is "
-                        "disabled or expired"
-                      : "Harbor knows the account");
-        json_member(&line.w, "harbor", session->name);
-        json_member(&line.w, "version", version);
-        log_end(&line);
-        session->account_refused = refused;
-    }
-    return refused ? ANSWER_UNAUTHORIZED : ANSWER_YES;
+    if (known)
+        know_account(session, version);
+    else
+        refuse_account(session, version);
+    return known ? ANSWER_YES : ANSWER_UNAUTHORIZED;
 }
 
 /* Copies what the answer's body holds. */
@@ -508,9 +539,9 @@ void session_take_reply(void *context, const struct http_reply *reply)
             facts_entry_done(session->facts, request->entry);
         request_free(request);
     }
-    if (kind == REQUEST_HEALTH && session->in_use)
-        session_poll(session,
-                     clock_monotonic_ms()); /* Harbor is back: the account and the projects */
+    /* Harbor is back: the account; and after it, which projects there are */
+    if ((kind == REQUEST_HEALTH || kind == REQUEST_ACCOUNT) && session->in_use)
+        session_poll(session, clock_monotonic_ms());
     facts_unlock(session->facts);
 }
 
@@ -577,11 +608,18 @@ static void start_poll(struct session *session, enum poll_kind kind)
     }
 }
 
+/* Without its account Harbor lists public projects only. */
+static bool may_discover(const struct session *session)
+{
+    return session_health(session) == HEALTH_UP &&
+           (session->account_tried || !session->authorization);
+}
+
 long long session_poll(struct session *session, long long now)
 {
     unsigned wanted = 1U << POLL_PROJECTS | (session->authorization ? 1U << POLL_ACCOUNT : 0) |
                       (session->gated ? 1U << POLL_ALLOWLIST : 0) |
-                      (session->health.state == HEALTH_UP ? 1U << POLL_UPSTREAMS : 0);
+                      (may_discover(session) ? 1U << POLL_UPSTREAMS : 0);
     if (now >= session->health.next_ms && !session->health.polling) {
         session->health = health_after(session->health, HEALTH_POLL_SENT, now);
         request_send(request_new(session, REQUEST_HEALTH), REQUEST_HEALTH, "/api/v2.0/health");

@@ -15,6 +15,8 @@
 #include <pthread.h>
 
 enum {
+    ACCOUNT_SURE_MS =
+        11000, /* Harbor's health is up to 10 s old, and an ill database knows nobody */
     SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
     SCAN_RETRY_MS = 300000,  /* where Harbor could not */
     SCANS_PER_MINUTE = 60,
@@ -51,7 +53,9 @@ struct session {
     struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
-    bool account_refused;        /* Harbor does not know our account */
+    bool account_refused;        /* Harbor does not know our account, */
+    long long refused_since_ms;  /* since then, with a database that is well as far as is known, */
+    bool account_refused_said;   /* and the log says so */
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no request before */
     struct rounds rounds;
     long long next_head_ms;
