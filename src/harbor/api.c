@@ -89,6 +89,12 @@ static void append_query(struct buffer *out, struct slice text)
     }
 }
 
+void harbor_existence_path(struct slice project, struct buffer *out)
+{
+    buffer_append_text(out, "/api/v2.0/projects?project_name=");
+    append_query(out, project);
+}
+
 /* Path and query of a realm. */
 static void append_realm_path(struct buffer *out, struct slice realm)
 {
@@ -231,6 +237,15 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
         return false;
     *ret_healthy = healthy;
     return true;
+}
+
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply)
+{
+    if (reply->status == 200)
+        return ANSWER_YES;
+    if (reply->status == 404)
+        return reply->json ? ANSWER_NO : ANSWER_FAILED;
+    return harbor_read_failure(reply);
 }
 
 /* A flag of a project's metadata, all of which are strings (Harbor src/pkg/project/models

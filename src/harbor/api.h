@@ -82,6 +82,14 @@ bool harbor_says_filtered(const struct harbor_reply *reply);
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
+/* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
+ * projects that it may not read (src/server/v2.0/handler/project.go HeadProject, 2.11 to 2.16). */
+void harbor_existence_path(struct slice project, struct buffer *out);
+
+/* The answer to it. Like a manifest's it has no body: its type tells Harbor's own no from a page.
+ */
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply);
+
 /* What a project says of itself. */
 struct harbor_project {
     enum truth public_;

@@ -347,6 +347,38 @@ def test_secrets_are_in_no_log_and_no_metric(places, fake, start):
     assert "s3cr3t" not in text and "Bearer" not in text and "Basic" not in text
 
 
+# --- projects ---
+
+@pytest.mark.background
+def test_a_project_that_is_not_there(places, fake, start):
+    """Mistyped, or not made yet: found out once, said once, and nothing more is asked; it counts when it is there."""
+    fake.answers["artifact"] = f.PRESENT
+    path = places.write_policies(fake.url, registries={**REGISTRIES, "quay.io": "quay-prxoy"})
+    server = start(path).await_ready()
+    for how in ({}, {"imagePullSecrets": [{"name": "x"}]}):
+        assert reason_of(server, f"quay.io/team/app:{next(tags)}", **how) == "no-project"
+    (line,) = server.events("harbor-project")
+    assert (line["level"], line["harbor"], line["project"]) == ("error", "default", "quay-prxoy")
+    assert [r.method for r in fake.asked("existence")] == ["HEAD"]
+    assert not [r for r in fake.asked() if r.kind in ("artifact", "manifest") and r.project == "quay-prxoy"]
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.projects["quay-prxoy"] = f.play(4023)
+    wait(lambda: reason_of(server, f"quay.io/team/app:{next(tags)}") == "rewritten", "it is there", 75)
+    assert [line["level"] for line in server.events("harbor-project")] == ["error", "info"]
+
+
+@pytest.mark.parametrize("answer", [f.html("404 Not Found"), f.status("500 Internal Server Error"), f.play(6017),
+                                    f.status("200 OK")])
+def test_a_project_that_the_account_may_not_read_is_not_a_missing_one(places, fake, start, answer):
+    fake.projects["private-proxy"] = f.play(4025)
+    fake.images["private-proxy", "team/app"] = {"artifact": f.play(4025)}
+    fake.answers["existence"] = answer
+    server = start(places.write_policies(fake.url)).await_ready()
+    with_secret = {"imagePullSecrets": [{"name": "x"}]}
+    assert reason_of(server, "private.example.com/team/app:1", **with_secret) == "harbor-auth"
+    assert not server.events("harbor-project")
+
+
 # --- the policies name another Harbor, or the same one otherwise ---
 
 def questions(server):

@@ -118,7 +118,10 @@ static bool source_artifact(const struct fact_source *self, const struct harbor 
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
-    if (session) {
+    if (session && session_misses_project(session, key->project)) {
+        *ret = (struct artifact_fact){.no_project = true};
+        known = true;
+    } else if (session) {
         const struct fact_entry *entry = facts_find_entry(session, key);
         known = entry && is_known(entry, needs, clock_monotonic_ms());
         if (known) {
@@ -583,8 +586,9 @@ static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
     static const char *const kinds[REQUEST_COUNT] = {
-        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
-        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
+        "health", "account", "project",  "artifact",  "manifest",
+        "token",  "child",   "report",   "pull-gate", "allowlist",
+        "scan",   "filter",  "projects", "summary",   "existence"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *

@@ -43,7 +43,9 @@ void request_free(struct request *request)
 static struct http_request describe(enum request_kind kind)
 {
     struct http_request http = {.headers = {ACCEPT_JSON}};
-    if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
+    if (kind == REQUEST_EXISTENCE) {
+        http.head = true;
+    } else if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
         http.head = true;
         http.headers[0] = ACCEPT_MANIFEST;
     } else if (kind == REQUEST_SCAN) {

@@ -404,14 +404,58 @@ bool session_lacks_project(struct session *session, struct slice name)
     return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
 }
 
-static enum harbor_answer take_polled_project(struct request *request,
-                                              const struct harbor_reply *reply)
+bool session_misses_project(const struct session *session, struct slice name)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    return state && state->missing;
+}
+
+static void set_missing(struct session *session, struct slice name, bool missing)
+{
+    struct project_state *state = map_get(&session->projects, name);
+    if (!state || state->missing == missing)
+        return;
+    struct log_line line;
+    log_begin(&line, missing ? LOG_ERROR : LOG_INFO, "harbor-project",
+              missing ? "Harbor has no such project: the images of its registry are kept"
+                      : "Harbor has the project now");
+    json_member(&line.w, "harbor", session->name);
+    json_member(&line.w, "project", name);
+    log_end(&line);
+    state->missing = missing;
+    if (missing)
+        state->known = false;
+}
+
+/* Whether the project is there at all: an account without rights on it is told 403 in both cases.
+ */
+static void ask_existence(struct request *request)
+{
+    struct buffer path = {0};
+    harbor_existence_path(request->project, &path);
+    request_send(request, REQUEST_EXISTENCE, path.base);
+    buffer_done(&path);
+}
+
+/* True where the request goes on. */
+static bool take_polled_project(struct request *request, const struct harbor_reply *reply,
+                                enum harbor_answer *ret)
 {
     struct session *session = request->session;
-    enum harbor_answer answer = session_take_project(session, request->project, reply);
-    if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
+    struct project_state *state = map_get(&session->projects, request->project);
+    bool first = request->kind == REQUEST_PROJECT, was_tried = state && state->tried;
+    *ret = first ? session_take_project(session, request->project, reply)
+                 : harbor_read_existence(reply);
+    if (*ret == ANSWER_FAILED || *ret == ANSWER_LATER)
         session_tell_poll(session, POLL_PROJECTS, POLL_FAILED);
-    return answer;
+    else if (*ret != ANSWER_UNAUTHORIZED)
+        set_missing(session, request->project, *ret == ANSWER_NO);
+    bool on = first && *ret == ANSWER_UNAUTHORIZED && session->authorization && state;
+    if (state)
+        state->tried = !on || was_tried;
+    if (on)
+        ask_existence(request);
+    return on;
 }
 
 static enum harbor_answer take_allowlist(struct request *request, const struct harbor_reply *reply)
@@ -480,12 +524,12 @@ static enum harbor_answer take_poll_answer(struct request *request,
         return take_health(request, reply, failure);
     case REQUEST_ACCOUNT:
         return take_account(request, reply);
-    case REQUEST_PROJECT:
-        return take_polled_project(request, reply);
     case REQUEST_ALLOWLIST:
         return take_allowlist(request, reply);
     case REQUEST_SCAN:
         return take_scan(request, reply);
+    case REQUEST_PROJECT:
+    case REQUEST_EXISTENCE:
     case REQUEST_PROJECTS:
     case REQUEST_SUMMARY:
     case REQUEST_FILTER:
@@ -526,6 +570,8 @@ void session_take_reply(void *context, const struct http_reply *reply)
     facts_lock(session->facts);
     if (request->entry)
         on = request_take_inquiry(request, &harbor_reply, &answer);
+    else if (kind == REQUEST_PROJECT || kind == REQUEST_EXISTENCE)
+        on = take_polled_project(request, &harbor_reply, &answer);
     else if (kind == REQUEST_PROJECTS || kind == REQUEST_SUMMARY)
         on = discovery_take(request, &harbor_reply, &answer);
     else

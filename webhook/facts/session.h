@@ -32,6 +32,7 @@ struct project_state {
     struct arena arena; /* of its texts */
     bool named;         /* by the policies: it is polled; others are read when they are needed */
     bool known, tried;
+    bool missing; /* Harbor has no such project */
     long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
@@ -92,6 +93,9 @@ void session_set_gate(struct session *session, bool gated, enum severity from);
  * with what was discovered. */
 bool session_is_found(const struct session *session);
 bool session_is_warm(const struct session *session);
+
+/* Whether Harbor has said that it has no such project. */
+bool session_misses_project(const struct session *session, struct slice project);
 
 /* Adds to a fact what its project says: whether it is public, which findings are accepted. */
 void session_add_project(const struct session *session, struct slice project, long long now,
