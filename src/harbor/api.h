@@ -82,6 +82,9 @@ bool harbor_says_filtered(const struct harbor_reply *reply);
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
+/* Which of them are not, of a report: "database and registry". In the arena. */
+struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena);
+
 /* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
  * projects that it may not read (src/server/v2.0/handler/project.go HeadProject, 2.11 to 2.16). */
 void harbor_existence_path(struct slice project, struct buffer *out);
@@ -108,7 +111,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
 #define HARBOR_PROJECTS_PATH "/api/v2.0/projects?page_size=100&page="
 enum { HARBOR_PROJECTS_PAGE = 100 };
 
-/* Names of those on the page that are proxy-cache projects, in the arena; `ret_on_page` counts all.
+/* Names of those on the page that are proxy-cache projects for a whole registry, in the arena;
+ * `ret_on_page` counts all.
  * False for what is no such page. */
 bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
                           struct slice **ret_names, size_t *ret_count, size_t *ret_on_page);

@@ -140,6 +140,16 @@ def test_failures_in_a_row_open_the_breaker(places, fake, start):
     wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "Harbor is up again", 10)
 
 
+@pytest.mark.parametrize("answer, detail", [
+    (f.play(1105), "its database is not healthy"),
+    (f.html("502 Bad Gateway"), "HTTP 502 in place of a health report"),
+])
+def test_the_log_says_what_is_ill(places, fake, start, answer, detail):
+    fake.answers["health"] = answer
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert server.event("harbor-health")["detail"] == detail
+
+
 @pytest.mark.background
 def test_one_bad_poll_is_none(places, fake, start):
     server = start(places.write_policies(fake.url)).await_ready()
@@ -390,7 +400,7 @@ def test_the_end_while_reviews_wait(places, fake, start, how):
 def test_the_end_while_questions_wait(places, fake, start):
     """Questions in flight with nobody waiting for them any more, and others whose turn has not come."""
     fake.answers["artifact"] = f.hang
-    server = start(places.write_policies(fake.url)).await_ready()
+    server = start.verified(places.write_policies(fake.url)).await_ready()
     in_parallel(lambda i: ask(server, f"docker.io/team/left:{i}", timeout="1s"), 48)
     waiting = threading.Thread(target=in_parallel, daemon=True, args=(
         lambda i: ask(server, f"docker.io/team/here:{i}", timeout="30s"), 20))

@@ -58,6 +58,22 @@ static bool is_same_map(const struct discovery *d)
     return same;
 }
 
+/* Projects of one domain. */
+static void log_rivals(const struct upstream *upstreams, size_t count)
+{
+    CLEANUP_BUFFER struct buffer names = {0};
+    for (size_t i = 0; i < count; i++)
+        buffer_append_format(&names, "%s`%.*s`",
+                             i == 0          ? ""
+                             : i + 1 < count ? ", "
+                                             : " and ",
+                             SLICE_ARGS(upstreams[i].project));
+    log_message(LOG_WARNING, "harbor-projects",
+                "projects %.*s %s proxy `%.*s`: the first by name is used",
+                SLICE_ARGS(buffer_slice(&names)), count == 2 ? "both" : "all",
+                SLICE_ARGS(upstreams->domain));
+}
+
 static void log_map(const struct session *session)
 {
     const struct discovery *d = &session->discovery;
@@ -73,12 +89,13 @@ static void log_map(const struct session *session)
         }
     json_end_object(&line.w);
     log_end(&line);
-    for (size_t i = 1; i < d->count; i++)
-        if (slice_equal(d->upstreams[i].domain, d->upstreams[i - 1].domain))
-            log_message(LOG_WARNING, "harbor-projects",
-                        "projects `%.*s` and `%.*s` both proxy `%.*s`: the first by name is used",
-                        SLICE_ARGS(d->upstreams[i - 1].project),
-                        SLICE_ARGS(d->upstreams[i].project), SLICE_ARGS(d->upstreams[i].domain));
+    for (size_t i = 0, end; i < d->count; i = end) {
+        end = i + 1;
+        while (end < d->count && slice_equal(d->upstreams[end].domain, d->upstreams[i].domain))
+            end++;
+        if (end - i > 1)
+            log_rivals(&d->upstreams[i], end - i);
+    }
 }
 
 /* The round has ended well. */

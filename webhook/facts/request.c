@@ -81,7 +81,6 @@ static void send_to_harbor(struct request *request, const char *path, const char
     buffer_append_text(&url, path);
     http.url = url.base;
     http.authorization = authorization;
-    http.urgent = request->entry == NULL && request->kind != REQUEST_SCAN;
     http.ca_file = session->ca_file.len ? session->ca_file.base : NULL;
     http.delay_ms = request->kind == REQUEST_MANIFEST ? head_delay(session) : 0;
     http_client_send(facts_client(session->facts), &http, session_take_reply, request);

@@ -503,16 +503,29 @@ static enum harbor_answer take_scan(struct request *request, const struct harbor
     return ANSWER_FAILED;
 }
 
+/* Why Harbor is ill, or that it is not: for people. */
+static struct slice tell_why(struct request *request, const struct harbor_reply *reply, bool read,
+                             bool healthy, const char *failure)
+{
+    struct arena *arena = &request->arena;
+    if (healthy)
+        return SLICE("core, registry and database are healthy");
+    if (failure)
+        return slice_from(failure);
+    if (!read)
+        return arena_format(arena, "HTTP %ld in place of a health report", reply->status);
+    struct slice parts = harbor_read_ill_parts(reply, arena);
+    bool many = memmem(parts.base, parts.len, " and ", 5) != NULL;
+    return arena_format(arena, "its %.*s %s not healthy", SLICE_ARGS(parts), many ? "are" : "is");
+}
+
 static enum harbor_answer take_health(struct request *request, const struct harbor_reply *reply,
                                       const char *failure)
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
-    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
-                healthy   ? "core, registry and database are healthy"
-                : read    ? "core, registry or database is not healthy"
-                : failure ? failure
-                          : "its health report cannot be read");
+    struct slice why = tell_why(request, reply, read, healthy, failure);
+    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD, why.base);
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
