@@ -218,7 +218,7 @@ def test_the_map_stays_while_harbor_is_away(places, fake, start):
     fake.refuse()
     server.event("harbor-health", lambda line: not line["healthy"])
     assert ask(server, "nginx:1", "servable-rewrite").image == f"{HOST}/hub/library/nginx:1"
-    assert ask(server, "nginx:1", "never-keep").moved
+    assert ask(server, "nginx:1", "never-rewrite").moved
 
 
 def test_ready_when_the_map_is_known(places, fake, start):
@@ -231,7 +231,7 @@ def test_ready_when_the_map_is_known(places, fake, start):
     held.set()
     server.use_ports_of(server.event("ready"))
     server.await_ready()
-    assert ask(server, "nginx:1", "never-keep").moved
+    assert ask(server, "nginx:1", "never-rewrite").moved
 
 
 @pytest.mark.background

@@ -603,12 +603,12 @@ static void read_requests(const struct session *session, struct arena *arena,
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,
                            struct harbor_figures *ret)
 {
-    ret->upstreams = arena_allocate(arena, discovery->count * sizeof(*ret->upstreams));
-    for (size_t i = 0; i < discovery->count; i++)
-        if (discovery->upstreams[i].healthy != TRUTH_UNKNOWN)
+    ret->upstreams = arena_allocate(arena, discovery->map.found_count * sizeof(*ret->upstreams));
+    for (size_t i = 0; i < discovery->map.found_count; i++)
+        if (discovery->map.found[i].healthy != TRUTH_UNKNOWN)
             ret->upstreams[ret->upstream_count++] =
-                (struct upstream_figures){arena_copy(arena, discovery->upstreams[i].project),
-                                          discovery->upstreams[i].healthy == TRUTH_YES};
+                (struct upstream_figures){arena_copy(arena, discovery->map.found[i].project),
+                                          discovery->map.found[i].healthy == TRUTH_YES};
 }
 
 void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret)
