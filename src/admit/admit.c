@@ -92,9 +92,14 @@ static struct slice annotation_key(const struct image_field *field, struct arena
 }
 
 static struct slice annotation_value(const struct admission *admission,
-                                     const struct decisions *told, const struct decision *decision,
-                                     struct arena *arena)
+                                     const struct decisions *told, const struct decision *whole,
+                                     size_t image_most, struct arena *arena)
 {
+    struct image_field field = *whole->field;
+    struct decision cut = *whole, *decision = &cut;
+    field.image = slice_head(field.image, image_most);
+    decision->field = &field;
+    decision->result = slice_head(decision->result, image_most);
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
@@ -116,11 +121,13 @@ static bool is_noted(enum admit_webhook webhook, const struct decision *decision
                : decision->verdict.judged && decision->verdict.outcome != GATE_ALLOW;
 }
 
-/* The Policy, and each image that there is something to tell of. */
+/* The Policy, and each image that there is something to tell of; where that is very much, images
+ * are cut short, so that the answer stays bounded. */
 static size_t annotate(const struct admission *admission, const struct decisions *decisions,
                        struct arena *arena, struct audit_annotation **ret)
 {
-    size_t count = 0;
+    enum { WHOLE_MOST = 1024 * 1024, CUT_IMAGE = 64 };
+    size_t count = 0, size = 0;
     const enum admit_webhook webhook = admission->webhook;
     struct audit_annotation *annotations =
         arena_allocate(arena, (decisions->count + 1) * sizeof(*annotations));
@@ -128,10 +135,14 @@ static size_t annotate(const struct admission *admission, const struct decisions
         annotations[count++] = (struct audit_annotation){SLICE("policy"), decisions->policy->name};
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
-        if (is_noted(webhook, decision) && is_label(decision->field->name))
-            annotations[count++] =
-                (struct audit_annotation){annotation_key(decision->field, arena),
-                                          annotation_value(admission, decisions, decision, arena)};
+        if (!is_noted(webhook, decision) || !is_label(decision->field->name))
+            continue;
+        struct slice value =
+            annotation_value(admission, decisions, decision,
+                             size < WHOLE_MOST ? DECISION_MAX_IMAGE : CUT_IMAGE, arena);
+        annotations[count++] =
+            (struct audit_annotation){annotation_key(decision->field, arena), value};
+        size += value.len;
     }
     *ret = annotations;
     return count;

@@ -113,6 +113,12 @@ static void forget_scan(struct fact_cache *cache, struct fact_entry *entry)
     entry->scan = NULL;
 }
 
+static size_t size_of(size_t key_length)
+{
+    enum { OF_MALLOC = 16 };
+    return offsetof(struct fact_entry, key) + key_length + OF_MALLOC;
+}
+
 static void forget(struct fact_cache *cache, struct fact_entry *entry)
 {
     struct fact_entry **at = bucket_of(cache, entry->hash);
@@ -122,19 +128,27 @@ static void forget(struct fact_cache *cache, struct fact_entry *entry)
     unlink_use(cache, entry);
     leave_siblings(entry);
     cache->count--;
+    cache->entry_bytes -= size_of(entry->key_length);
     forget_scan(cache, entry);
     free(entry);
 }
 
-/* Frees one place. An entry that is being asked has somebody waiting for it. */
-static bool make_room(struct fact_cache *cache)
+static bool has_room(const struct fact_cache *cache, size_t size)
 {
-    struct fact_entry *entry = cache->oldest;
-    while (entry && entry->asking)
-        entry = entry->newer;
-    if (entry)
-        forget(cache, entry);
-    return entry != NULL;
+    return cache->count < cache->limit && cache->entry_bytes + size <= FACT_CACHE_ENTRY_BYTES;
+}
+
+/* Frees places until there is one for `size` more. An entry that is being asked has somebody
+ * waiting for it. */
+static bool make_room(struct fact_cache *cache, size_t size)
+{
+    struct fact_entry *entry = cache->oldest, *newer;
+    for (; entry && !has_room(cache, size); entry = newer) {
+        newer = entry->newer;
+        if (!entry->asking)
+            forget(cache, entry);
+    }
+    return has_room(cache, size);
 }
 
 struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
@@ -142,7 +156,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     struct fact_entry *entry = fact_cache_find(cache, key);
     if (entry)
         return entry;
-    if (key.len > ARTIFACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
+    if (key.len > ARTIFACT_KEY_MAX || !make_room(cache, size_of(key.len)))
         return NULL;
     entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
     entry->hash = (uint32_t)map_hash(key, cache->seed);
@@ -154,6 +168,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     link_newest(cache, entry);
     join_siblings(cache, entry);
     cache->count++;
+    cache->entry_bytes += size_of(key.len);
     return entry;
 }
 

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 enum {
-    FACT_CACHE_MAX = 100000,                  /* entries; about 120 bytes each */
-    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024, /* of all scans */
+    FACT_CACHE_MAX = 100000,                   /* entries; usually about 140 bytes each */
+    FACT_CACHE_ENTRY_BYTES = 24 * 1024 * 1024, /* of all entries: Pods' authors choose the keys */
+    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024,  /* of all scans */
 };
 
 struct fact_waiter_link;
@@ -51,7 +52,7 @@ static inline void fact_entry_live_until(struct fact_entry *entry, long long ms)
 struct fact_cache {
     struct fact_entry **buckets;
     struct fact_entry **repositories; /* by the hash of the repository, as many */
-    size_t bucket_count, count, limit, scan_bytes;
+    size_t bucket_count, count, limit, entry_bytes, scan_bytes;
     struct fact_entry *newest, *oldest;
     uint64_t seed; /* of its hash: Pods' authors choose the keys */
 };

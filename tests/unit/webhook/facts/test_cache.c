@@ -105,6 +105,26 @@ static void test_long_keys(void **state)
     fact_cache_done(&cache);
 }
 
+/* Whoever writes images chooses how long the keys are. */
+static void test_long_keys_take_no_more_memory(void **state)
+{
+    (void)state;
+    struct fact_cache cache;
+    char text[ARTIFACT_KEY_MAX];
+    memset(text, 'x', sizeof(text));
+    fact_cache_init(&cache, FACT_CACHE_MAX);
+    for (size_t i = 0; i < FACT_CACHE_MAX; i++) {
+        snprintf(text, 10, "%09zu", i);
+        text[9] = 'x';
+        assert_non_null(fact_cache_add(&cache, slice_of(text, sizeof(text))));
+        assert_true(cache.entry_bytes <= FACT_CACHE_ENTRY_BYTES);
+    }
+    assert_true(cache.count > 20000 && cache.count < FACT_CACHE_MAX);
+    check_list(&cache);
+    fact_cache_done(&cache);
+    assert_int_equal(cache.count, 0);
+}
+
 static void test_expire(void **state)
 {
     (void)state;
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_forgets_by_use),
         cmocka_unit_test(test_keeps_what_is_asked),
         cmocka_unit_test(test_long_keys),
+        cmocka_unit_test(test_long_keys_take_no_more_memory),
         cmocka_unit_test(test_expire),
         cmocka_unit_test(test_repositories),
         cmocka_unit_test(test_an_event_is_short),
