@@ -11,7 +11,6 @@
 
 enum {
     TICK_MAX_MS = 1000,
-    ASKED_AT_ONCE = 32,      /* artifacts; the others wait for their turn */
     STRANGERS_SHARE = 2,     /* of that, and of the rates: one in so many */
     SESSION_KEPT_MS = 35000, /* that no policy names any more: longer than any review takes */
 };
@@ -200,7 +199,7 @@ static struct artifact_key key_of(const struct fact_entry *entry)
 static void start_next(struct facts *facts)
 {
     struct turn *turn;
-    while (facts->asked < ASKED_AT_ONCE / facts_share(facts) &&
+    while (facts->asked < FACTS_ASKED_AT_ONCE / facts_share(facts) &&
            (turn = turns_take(&facts->turns))) {
         const struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
         struct fact_entry *entry = link->entry;
