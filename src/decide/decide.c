@@ -37,6 +37,7 @@ const char *decide_reason_name(enum rewrite_reason reason)
         [REASON_EXCLUDED] = "excluded",
         [REASON_NOT_IN_ROLLOUT] = "not-in-rollout",
         [REASON_TOO_LONG] = "too-long",
+        [REASON_NO_PROJECT] = "no-project",
         [REASON_PULL_SECRET_MISSING] = "pull-secret-missing",
         [REASON_HARBOR_DOWN] = "harbor-down",
         [REASON_HARBOR_AUTH] = "harbor-auth",
@@ -166,17 +167,19 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     const struct policy *policy = d->ret->policy;
     const struct fact_source *facts = d->request->facts;
     struct artifact_fact fact = {0};
-    if (!facts || policy->require == REQUIRE_NEVER)
+    if (!facts || policy->harbor->api.url.len == 0)
         return REASON_REWRITTEN;
     enum harbor_health health = facts->health(facts, policy->harbor);
-    if (health == HEALTH_UNAUTHORIZED)
-        return REASON_HARBOR_AUTH;
-    if (health == HEALTH_DOWN) {
+    if (health == HEALTH_DOWN || health == HEALTH_UNKNOWN) {
         if (!policy->rewrite_when_down)
             return REASON_HARBOR_DOWN;
         decision->detail = "Harbor is down, and the Policy rewrites all the same";
         return REASON_REWRITTEN;
     }
+    if (policy->require == REQUIRE_NEVER)
+        return REASON_REWRITTEN;
+    if (health == HEALTH_UNAUTHORIZED)
+        return REASON_HARBOR_AUTH;
     bool validating = d->request->purpose == PURPOSE_VALIDATE;
     /* audit mode and dry runs make Harbor ask nobody */
     bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run && !validating;
@@ -188,6 +191,8 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
             decision->detail = more_than_asked;
         return REASON_NOT_KNOWN_IN_TIME;
     }
+    if (fact.no_project)
+        return REASON_NO_PROJECT;
     if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
         if (fact.public_ == TRUTH_NO)
             return REASON_PULL_SECRET_MISSING;

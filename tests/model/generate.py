@@ -769,6 +769,8 @@ def generate_artifact(rng, now):
         artifact["servable"] = maybe(rng, 0.5)
     elif kind < 0.89:
         artifact["authorized"] = False
+    elif kind < 0.91:
+        artifact["noProject"] = maybe(rng, 0.8)
     elif kind < 0.93:
         artifact["inProxyFilter"] = False
     elif kind < 0.97:

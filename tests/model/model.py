@@ -719,16 +719,20 @@ def identity(policy, text):
 
 def reason_by_facts(policy, reference, pod, can_add_secret, facts):
     """Why an image that would be rewritten is kept all the same, or `rewritten`."""
-    if facts is None or policy.require_in_harbor == "never":
+    if facts is None or not policy.harbor.has_api:
         return "rewritten"
     health = facts.health(policy.harbor)
-    if health == "unauthorized":
-        return "harbor-auth"
     if health == "down":
         return "harbor-down" if policy.on_harbor_unavailable == "keep" else "rewritten"
+    if policy.require_in_harbor == "never":
+        return "rewritten"
+    if health == "unauthorized":
+        return "harbor-auth"
     artifact = facts.artifact(policy.harbor, artifact_key(policy.harbor, reference))
     if artifact is None:
         return "not-known-in-time"
+    if artifact.get("noProject"):
+        return "no-project"
     has_secret = bool(pod["spec"].get("imagePullSecrets")) or (policy.pull_secret and can_add_secret)
     public = artifact.get("public", True)       # null: nobody knew
     if public is not True and not policy.harbor.nodes_have_credentials and not has_secret:
@@ -835,7 +839,7 @@ class Rules:
 
 def gate_reason(rules, artifact, now):
     """(reason, what counts against the artifact) of what a Harbor that can be asked knows."""
-    if artifact is None or not artifact.get("authorized", True):
+    if artifact is None or artifact.get("noProject") or not artifact.get("authorized", True):
         return "unavailable", []
     if artifact.get("pullGate") == "refused":
         return "refused-by-harbor", []
