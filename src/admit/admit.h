@@ -34,6 +34,7 @@ struct admit_request {
     const struct fact_source *facts; /* as in struct decide_request */
     long long now;                   /* Unix seconds */
     bool last_chance, too_many;      /* as in struct decide_request */
+    bool stranger; /* nobody has verified who asks: the answer hides what private projects hold */
 };
 
 /* What happened, for the log and the metrics. All of it lives in the arena, the body and the

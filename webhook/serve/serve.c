@@ -504,6 +504,8 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
             return EXIT_USAGE;
         }
         tls_ask_clients();
+    } else {
+        facts_expect_strangers(serve->state.facts);
     }
     if (serve->metrics_token_file) {
         serve->state.metrics_token = secret_new(serve->metrics_token_file, &error);

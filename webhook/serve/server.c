@@ -311,6 +311,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .now = (long long)time(NULL),
         .last_chance = call->waited,
         .too_many = call->too_many,
+        .stranger = !server->state->clients, /* who was not verified has had 403 */
     };
     if (!hold_to_read(server, call)) {
         policies_unref(policies);
