@@ -371,7 +371,7 @@ static void judge(const struct decider *d, struct decision *decision)
 /* --- which images --- */
 
 /* What tells an image of the old object from others: of ephemeral containers the name, since nobody
- * can change one, of a workload the image, wherever it stands. */
+ * can change one, of a workload and of a Pod the image, wherever it stands. */
 static struct slice identity(const struct decide_request *request, const struct image_field *field)
 {
     return request->subject == REVIEW_EPHEMERAL_CONTAINERS ? field->name : field->image;
@@ -396,7 +396,8 @@ static struct known_images find_known_images(const struct decider *d)
     const struct pod *old = request->old_pod;
     struct known_images known = {0};
     bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
-    bool judged = request->subject == REVIEW_WORKLOAD && !(request->old_owned && is_believed(d));
+    bool changed = request->subject == REVIEW_WORKLOAD || request->subject == REVIEW_POD_UPDATE;
+    bool judged = changed && !(request->old_owned && is_believed(d));
     if (!old || (!ephemeral && !judged))
         return known;
     known.names = arena_allocate(d->arena, old->image_count * sizeof(*known.names));
@@ -409,7 +410,7 @@ static struct known_images find_known_images(const struct decider *d)
 }
 
 /* Whether the request is about this image: of ephemeral containers only those that are new, of a
- * changed workload only images that the old one has nowhere. */
+ * changed workload or Pod only images that the old one has nowhere. */
 static bool is_asked(const struct decide_request *request, const struct known_images *known,
                      const struct image_field *field)
 {
