@@ -156,6 +156,21 @@ def test_a_running_pods_image_is_changed(cluster):
     (item,) = cluster.live_pods("gate-workloads", app="swapped")
     assert images(item) == {"app": f"docker.io/library/{GOOD}"}
     cluster.kubectl("-n", "gate-workloads", "delete", "pod", "swapped", "--wait=false", "--grace-period=1")
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_an_image_that_is_changed_in_a_running_pod(cluster, kind):
+    """What is there stays, and can be labelled; only another image is judged."""
+    name = f"changed-{kind.lower()}"
+    spec = pod_spec(GOOD)
+    spec["initContainers"] = [{"name": "first", "image": GOOD, "command": ["/sleeper", "0"]}] if kind == "initContainers" else []
+    cluster.create("gate-workloads", pod(name, nobody_schedules(spec)))
+    container = "app" if kind == "containers" else "first"
+    done = cluster.kubectl("-n", "gate-workloads", "set", "image", f"pod/{name}", f"{container}={BAD}", check=False)
+    assert done.returncode == 1 and BAD in done.stderr and "denied the request" in done.stderr
+    cluster.kubectl("-n", "gate-workloads", "label", "pod", name, "another=label")
+    done = cluster.kubectl("-n", "gate-workloads", "set", "image", f"pod/{name}", f"{container}={GOOD}", check=False)
+    assert done.returncode == 0, done.stderr
+    item = cluster.api.get(f"/api/v1/namespaces/gate-workloads/pods/{name}")
+    assert item["spec"][kind][0]["image"] == GOOD and item["metadata"]["labels"]["another"] == "label"
 
 
 def test_an_ephemeral_container(cluster):

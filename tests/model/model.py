@@ -1014,12 +1014,6 @@ def plan(policies, assumed_mode, document, facts):
     elif kind == ("", "Pod") and (operation, sub) == ("CREATE", ""):
         pod = thing
         images = container_images(pod, all_lists) + volume_images(pod)
-    elif kind == ("", "Pod") and (operation, sub) == ("UPDATE", ""):
-        pod = thing
-        before = {identity(policy, i.text) for i in container_images(old, all_lists)
-                  + volume_images(old)} if old else set()
-        images = [i for i in container_images(pod, all_lists) + volume_images(pod)
-                  if identity(policy, i.text) not in before]
     elif kind == ("", "Pod") and (operation, sub) == ("UPDATE", "ephemeralcontainers"):
         pod, can_add_secret = thing, False
         old_names = {c["name"] for c in old["spec"].get("ephemeralContainers") or []}

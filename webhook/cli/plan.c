@@ -218,14 +218,14 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
                     .user_name = review.user_name},
     };
     struct pod template, old_template;
-    planned.validated = planned.request.subject == REVIEW_WORKLOAD ||
-                        planned.request.subject == REVIEW_POD_UPDATE;
     if (planned.request.subject == REVIEW_WORKLOAD) {
         review_templates(&review, arena, &template, &old_template, &planned.pointer);
         planned.request.pod = &template;
         planned.request.old_pod = &old_template;
+        planned.validated = true;
     }
-    if (planned.request.subject != REVIEW_OTHER)
+    /* what is changed in a running Pod is not rewritten */
+    if (planned.request.subject != REVIEW_OTHER && planned.request.subject != REVIEW_POD_UPDATE)
         decide_and_show(plan, &planned, arena);
 }
 
