@@ -49,6 +49,7 @@ enum {
 struct call {
     const struct route *route;
     bool event;       /* a notification of Harbor's */
+    bool post;        /* its method: the answer's headers are followed by a body */
     unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
@@ -146,7 +147,7 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
                "expected a client certificate that --client-ca-file vouches for");
         return;
     }
-    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+    if (!call->post) {
         http_quote(method, quoted, 20);
         snprintf(text, sizeof(text), "method %s is not allowed here; expected POST", quoted);
         refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, text);
@@ -227,8 +228,18 @@ static void take_body(struct server *server, struct call *call, struct slice pie
 
 /* --- answers --- */
 
-static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connection *connection,
-                                      const struct call *call)
+static enum MHD_Result answer(struct server *server, const struct call *call, unsigned status,
+                              const char *content_type, struct slice body, const char *extra_name,
+                              const char *extra_value)
+{
+    enum MHD_Result result = http_answer(call->connection, status, content_type, body, extra_name,
+                                         extra_value, atomic_load(&server->state->draining));
+    if (result == MHD_YES && call->post && body.len)
+        connections_answer(call->connection);
+    return result;
+}
+
+static enum MHD_Result answer_refusal(struct server *server, const struct call *call)
 {
     const char *name = NULL, *value = NULL;
     if (call->refusal == MHD_HTTP_METHOD_NOT_ALLOWED) {
@@ -238,8 +249,8 @@ static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connecti
         name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it */
         value = "1";
     }
-    return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
-                       slice_from(call->text), name, value, atomic_load(&server->state->draining));
+    return answer(server, call, call->refusal, "text/plain; charset=utf-8", slice_from(call->text),
+                  name, value);
 }
 
 static void wake_call(void *context)
@@ -325,13 +336,13 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         review_log_invalid(&admission, &error);
     enum MHD_Result result;
     if (answered && !hold(server, call, out.capacity)) { /* of large answers to slow readers */
-        result = answer_refusal(server, connection, call);
+        result = answer_refusal(server, call);
     } else if (answered) {
-        result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
-                             NULL, atomic_load(&server->state->draining));
+        result =
+            answer(server, call, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL, NULL);
     } else {
         refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
-        result = answer_refusal(server, connection, call);
+        result = answer_refusal(server, call);
     }
     policies_unref(policies);
     buffer_done(&out);
@@ -345,11 +356,10 @@ static enum MHD_Result answer_event(struct server *server, struct MHD_Connection
     struct error error;
     if (!events_take(server->state->facts, buffer_slice(&call->body), &error)) {
         refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
-        return answer_refusal(server, connection, call);
+        return answer_refusal(server, call);
     }
     connections_prove(server->connections, connection);
-    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL,
-                       NULL, atomic_load(&server->state->draining));
+    return answer(server, call, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL, NULL);
 }
 
 /* --- libmicrohttpd --- */
@@ -378,6 +388,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call->connection = connection;
         reserve_body(server, connection, call);
         call->began_ms = clock_monotonic_ms();
+        call->post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
         call->budget_ms = read_budget(connection);
         check_headers(server, connection, call, url, method);
         connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
@@ -396,7 +407,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         connections_resume(server->connections, connection);
     connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
     if (call->refusal)
-        return answer_refusal(server, connection, call);
+        return answer_refusal(server, call);
     return call->event ? answer_event(server, connection, call)
                        : answer_review(server, connection, call);
 }
