@@ -172,8 +172,8 @@ static char *bio_text(BIO *bio)
     return memory_copy_slice(slice_of(data, len > 0 ? (size_t)len : 0));
 }
 
-static bool write_pair(X509 *certificate, EVP_PKEY *key, struct certs_pair *ret,
-                       struct error *reterr)
+static MUST_CHECK bool write_pair(X509 *certificate, EVP_PKEY *key, struct certs_pair *ret,
+                                  struct error *reterr)
 {
     CERTS_BIO BIO *certificate_text = BIO_new(BIO_s_mem());
     CERTS_BIO BIO *key_text = BIO_new(BIO_s_mem());
@@ -203,8 +203,8 @@ bool certs_make_authority(const struct certs_request *request, struct certs_pair
 }
 
 /* What a signer must be, so that the API server accepts what it signs. */
-static bool check_authority(X509 *certificate, EVP_PKEY *key, time_t now, time_t *ret_end,
-                            struct error *reterr)
+static MUST_CHECK bool check_authority(X509 *certificate, EVP_PKEY *key, time_t now,
+                                       time_t *ret_end, struct error *reterr)
 {
     time_t start, end;
     if (X509_check_private_key(certificate, key) != 1)
@@ -228,8 +228,9 @@ static bool check_authority(X509 *certificate, EVP_PKEY *key, time_t now, time_t
 }
 
 /* The fields of a serving certificate, signed by the issuer, which ends at `issuer_end`. */
-static bool make_leaf(const struct certs_request *request, X509 *issuer, EVP_PKEY *issuer_key,
-                      time_t issuer_end, struct certs_pair *ret, struct error *reterr)
+static MUST_CHECK bool make_leaf(const struct certs_request *request, X509 *issuer,
+                                 EVP_PKEY *issuer_key, time_t issuer_end, struct certs_pair *ret,
+                                 struct error *reterr)
 {
     CERTS_PKEY EVP_PKEY *key = EVP_EC_gen("P-256");
     if (!key)

@@ -53,14 +53,14 @@ void certs_pair_done(struct certs_pair *pair);
  * 1123 2.1, RFC 1035 2.3.4), without a dot at the end; the last label is not all digits (RFC
  * 1123 2.1), and the first may be `*` (RFC 6125 6.4.3). An IP address is what inet_pton(3) takes.
  * The functions below that take a request do this first. */
-bool certs_check_request(const struct certs_request *request, struct error *reterr);
+MUST_CHECK bool certs_check_request(const struct certs_request *request, struct error *reterr);
 
 /* Makes a self-signed authority that lives for ca_days and signs serving certificates only, no
  * further authorities (pathlen:0). Its subject, `harbor-pilot CA TIME RANDOM`, and its subject key
  * identifier differ at every call, so that an old and a new authority work side by side in one
  * caBundle. The caller owns *ret and ends it with certs_pair_done; what was in it is not freed. */
-bool certs_make_authority(const struct certs_request *request, struct certs_pair *ret,
-                          struct error *reterr);
+MUST_CHECK bool certs_make_authority(const struct certs_request *request, struct certs_pair *ret,
+                                     struct error *reterr);
 
 /* Makes a serving certificate signed by `authority`, for all names and addresses of the request as
  * subject alternative names (Go, hence the API server, ignores the common name). It lives for
@@ -68,8 +68,9 @@ bool certs_make_authority(const struct certs_request *request, struct certs_pair
  * read, is no authority, is not valid at `now`, or its key belongs to another certificate; ca_days
  * matters for certs_check_request only. The result holds the leaf alone, without the authority.
  * Ownership as above. */
-bool certs_make_leaf(const struct certs_request *request, const struct certs_pair *authority,
-                     struct certs_pair *ret, struct error *reterr);
+MUST_CHECK bool certs_make_leaf(const struct certs_request *request,
+                                const struct certs_pair *authority, struct certs_pair *ret,
+                                struct error *reterr);
 
 /* Makes an authority and a leaf and writes ca.crt, ca.key, tls.crt and tls.key, each of mode 0600,
  * into `directory`; that is created with mode 0700 where it is missing, its parent is not. The
@@ -82,17 +83,18 @@ bool certs_make_leaf(const struct certs_request *request, const struct certs_pai
  * before the call, without temporary files; a crash can leave some, named `.FILE.RANDOM.new` and
  * `.old`, but no half-written FILE. Two calls for one directory do not mix: the second one fails.
  * Replacing needs a file system with hard links. */
-bool certs_init_directory(const char *directory, const struct certs_request *request, bool force,
-                          struct error *reterr);
+MUST_CHECK bool certs_init_directory(const char *directory, const struct certs_request *request,
+                                     bool force, struct error *reterr);
 
 /* NotAfter of the first certificate in `pem`, the last second at which it is valid (RFC 5280
  * 4.1.2.5), as seconds since 1970 UTC; the leaf's where a chain follows it. Fails when pem is
  * longer than CERTS_PEM_MAX_BYTES, has no readable certificate, or its time cannot be read. */
-bool certs_expiry(struct slice pem, time_t *ret, struct error *reterr);
+MUST_CHECK bool certs_expiry(struct slice pem, time_t *ret, struct error *reterr);
 
 /* Whether the private key belongs to the first certificate of `certificate_pem`, whatever their
  * algorithm; to be asked before a reload swaps a pair, since the two files do not change at the
  * same instant. False with an error when it does not, when one of them cannot be read, is longer
  * than CERTS_PEM_MAX_BYTES, or when the key is encrypted. Says nothing about time, names or trust.
  */
-bool certs_check_pair(struct slice certificate_pem, struct slice key_pem, struct error *reterr);
+MUST_CHECK bool certs_check_pair(struct slice certificate_pem, struct slice key_pem,
+                                 struct error *reterr);

@@ -30,8 +30,8 @@ struct target {
     struct file files[FILE_COUNT]; /* in the order of their renames */
 };
 
-static bool failed(const struct target *target, const char *verb, const char *name,
-                   struct error *reterr)
+static MUST_CHECK bool failed(const struct target *target, const char *verb, const char *name,
+                              struct error *reterr)
 {
     return error_set(reterr, "cannot %s `%s/%s`: %s", verb, target->directory, name,
                      strerror(errno));
@@ -64,7 +64,7 @@ static void target_done(struct target *target)
 
 /* Opens the directory, creating it where it is missing, and locks it against a second call: two
  * that interleave would leave a key beside another's certificate. */
-static bool target_open(struct target *target, struct error *reterr)
+static MUST_CHECK bool target_open(struct target *target, struct error *reterr)
 {
     if (mkdir(target->directory, 0700) == 0)
         target->created = true;
@@ -84,7 +84,7 @@ static bool target_open(struct target *target, struct error *reterr)
     return true;
 }
 
-static bool refuse_existing(const struct target *target, struct error *reterr)
+static MUST_CHECK bool refuse_existing(const struct target *target, struct error *reterr)
 {
     for (size_t i = 0; i < FILE_COUNT; i++) {
         struct stat status;
@@ -101,7 +101,7 @@ static bool refuse_existing(const struct target *target, struct error *reterr)
 }
 
 /* Names that no other run uses. */
-static bool choose_names(struct target *target, struct error *reterr)
+static MUST_CHECK bool choose_names(struct target *target, struct error *reterr)
 {
     unsigned long long random;
     if (getrandom(&random, sizeof(random), 0) != sizeof(random))
@@ -128,7 +128,7 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-static bool write_new(struct target *target, struct file *file, struct error *reterr)
+static MUST_CHECK bool write_new(struct target *target, struct file *file, struct error *reterr)
 {
     CLEANUP_CLOSE int fd = openat(target->fd, file->new_name,
                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -141,7 +141,7 @@ static bool write_new(struct target *target, struct file *file, struct error *re
     return true;
 }
 
-static bool install(struct target *target, struct file *file, struct error *reterr)
+static MUST_CHECK bool install(struct target *target, struct file *file, struct error *reterr)
 {
     if (linkat(target->fd, file->name, target->fd, file->old_name, 0) == 0)
         file->kept = true;
@@ -154,7 +154,7 @@ static bool install(struct target *target, struct file *file, struct error *rete
     return true;
 }
 
-static bool target_write(struct target *target, struct error *reterr)
+static MUST_CHECK bool target_write(struct target *target, struct error *reterr)
 {
     for (size_t i = 0; i < FILE_COUNT; i++)
         if (!write_new(target, &target->files[i], reterr))

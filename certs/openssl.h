@@ -36,14 +36,14 @@ bool certs_openssl_error(struct error *reterr, const char *what);
 
 /* The first certificate in the PEM text, or NULL with an error. The caller owns it. `what` names it
  * in the error: "the certificate". */
-X509 *certs_read_certificate(struct slice pem, const char *what, struct error *reterr);
+MUST_CHECK X509 *certs_read_certificate(struct slice pem, const char *what, struct error *reterr);
 
 /* The first private key in the PEM text, or NULL with an error; an encrypted one is an error, never
  * a prompt. The caller owns it. */
-EVP_PKEY *certs_read_key(struct slice pem, const char *what, struct error *reterr);
+MUST_CHECK EVP_PKEY *certs_read_key(struct slice pem, const char *what, struct error *reterr);
 
 /* An ASN.1 time as seconds since 1970 UTC. */
-bool certs_read_time(const ASN1_TIME *time, time_t *ret, struct error *reterr);
+MUST_CHECK bool certs_read_time(const ASN1_TIME *time, time_t *ret, struct error *reterr);
 
 enum { CERTS_ADDRESS_MAX = 16 };
 

@@ -48,7 +48,7 @@ static bool is_number(struct slice label)
     return true;
 }
 
-static bool check_dns_name(const char *name, struct error *reterr)
+static MUST_CHECK bool check_dns_name(const char *name, struct error *reterr)
 {
     unsigned char address[CERTS_ADDRESS_MAX];
     struct slice rest = slice_from(name);
@@ -80,7 +80,7 @@ static bool check_dns_name(const char *name, struct error *reterr)
     return true;
 }
 
-static bool check_ip_address(const char *text, struct error *reterr)
+static MUST_CHECK bool check_ip_address(const char *text, struct error *reterr)
 {
     unsigned char address[CERTS_ADDRESS_MAX];
     if (certs_parse_address(text, address) == 0)
@@ -91,7 +91,7 @@ static bool check_ip_address(const char *text, struct error *reterr)
     return true;
 }
 
-static bool check_times(const struct certs_request *request, struct error *reterr)
+static MUST_CHECK bool check_times(const struct certs_request *request, struct error *reterr)
 {
     if (request->days < 1 || request->days > CERTS_DAYS_MAX)
         return error_set(reterr, "a certificate of %ld days: expected 1 to %d", request->days,

@@ -14,8 +14,12 @@ const char *admit_webhook_name(enum admit_webhook webhook)
 
 const char *admit_result_name(enum admit_result result)
 {
-    static const char *const names[ADMIT_RESULT_COUNT] = {"patched", "unchanged", "denied",
-                                                          "invalid"};
+    static const char *const names[ADMIT_RESULT_COUNT] = {
+        [ADMIT_PATCHED] = "patched",
+        [ADMIT_UNCHANGED] = "unchanged",
+        [ADMIT_DENIED] = "denied",
+        [ADMIT_INVALID] = "invalid",
+    };
     return names[result];
 }
 
@@ -30,30 +34,20 @@ struct slice admission_field(const struct admission *admission, const struct dec
 
 /* --- the patch --- */
 
-static struct slice pull_policy_text(const struct policy *policy)
-{
-    switch (policy->pull_policy) {
-    case PULL_POLICY_IF_NOT_PRESENT:
-        return SLICE("IfNotPresent");
-    case PULL_POLICY_ALWAYS:
-        return SLICE("Always");
-    case PULL_POLICY_KEEP:
-        break;
-    }
-    return (struct slice){0};
-}
-
 struct slice admit_patch(const struct decide_request *request, const struct decisions *decisions,
                          struct arena *arena, bool *ret_originals_too_large)
 {
     bool too_large;
     struct pod_changes changes = {.pod = request->pod};
+    struct slice pull_policy = {0};
+    if (decisions->policy)
+        pull_policy = slice_from(pull_policy_names[decisions->policy->pull_policy]);
     changes.images = arena_allocate(arena, decisions->rewrites * sizeof(*changes.images));
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
         if (decision->reason == REASON_REWRITTEN)
-            changes.images[changes.image_count++] = (struct pod_image_change){
-                decision->field, decision->result, pull_policy_text(decisions->policy)};
+            changes.images[changes.image_count++] =
+                (struct pod_image_change){decision->field, decision->result, pull_policy};
     }
     if (decide_adds_pull_secret(request, decisions))
         changes.pull_secret = decisions->policy->pull_secret;
@@ -89,7 +83,7 @@ static bool is_label(struct slice name)
 static struct slice annotation_key(const struct image_field *field, struct arena *arena)
 {
     enum { NAME_MAX_LENGTH = 48, KEPT = 39, HEX = 8 };
-    const char *prefix = field->kind == IMAGE_VOLUME ? "volume-" : "image-";
+    const char *prefix = image_kinds[field->kind].annotation_prefix;
     if (field->name.len <= NAME_MAX_LENGTH)
         return arena_format(arena, "%s%.*s", prefix, SLICE_ARGS(field->name));
     char hex[DIGEST_SHA256_HEX_SIZE];
@@ -117,8 +111,9 @@ static struct slice annotation_value(const struct admission *admission,
  * validating one tells of what it warns about or refuses. */
 static bool is_noted(enum admit_webhook webhook, const struct decision *decision)
 {
-    return webhook == ADMIT_MUTATE ? decision->reason == REASON_REWRITTEN
-                                   : decision->gate.judged && decision->gate.outcome != GATE_ALLOW;
+    return webhook == ADMIT_MUTATE
+               ? decision->reason == REASON_REWRITTEN
+               : decision->verdict.judged && decision->verdict.outcome != GATE_ALLOW;
 }
 
 /* The Policy, and each image that there is something to tell of. */
@@ -168,12 +163,12 @@ static void answer_validate(struct arena *arena, struct admission *ret, struct r
 
 /* More images than are looked at. It is left alone; but to be too large is no way round the gate.
  */
-static void answer_too_many(const struct admit_request *asked, const struct decide_request *request,
+static void answer_too_many(const struct admit_request *call, const struct decide_request *request,
                             struct arena *arena, struct admission *ret, struct response *response)
 {
-    if (asked->webhook != ADMIT_VALIDATE)
+    if (call->webhook != ADMIT_VALIDATE)
         return;
-    decide(asked->policies, request, arena, &ret->decisions);
+    decide(call->policies, request, arena, &ret->decisions);
     const struct decisions *decisions = &ret->decisions;
     ret->applied = decisions->mode == MODE_ENFORCE;
     bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
@@ -190,28 +185,27 @@ static void answer_too_many(const struct admit_request *asked, const struct deci
 }
 
 /* Decides about the Pod, or the Pods of the workload, that the review brings. */
-static void answer(const struct admit_request *asked, struct arena *arena, struct admission *ret,
+static void answer(const struct admit_request *call, struct arena *arena, struct admission *ret,
                    struct response *response)
 {
     struct review *review = &ret->review;
     struct audit_annotation *annotations;
-    bool validate = asked->webhook == ADMIT_VALIDATE;
+    bool validate = call->webhook == ADMIT_VALIDATE;
     struct decide_request request = {
-        .mode = asked->mode,
+        .purpose = validate ? PURPOSE_VALIDATE : PURPOSE_MUTATE,
+        .mode = call->mode,
         .subject = review_subject(review),
         .namespace_ = review->namespace_,
         .pod = &review->pod,
         .old_pod = &review->old_pod,
-        .facts = asked->facts,
-        .now = asked->now,
-        .spare_upstream = review->dry_run || validate, /* a pull is for the Pod's creation */
-        .judge = validate,
-        .gate_only = validate,
+        .facts = call->facts,
+        .now = call->now,
+        .dry_run = review->dry_run,
         .owned = review->pod.has_controller,
         .old_owned = review->old_pod.has_controller,
         .user_name = review->user_name,
-        .last_chance = asked->last_chance,
-        .asked_too_many = asked->asked_too_many,
+        .last_chance = call->last_chance,
+        .too_many = call->too_many,
     };
     if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
         return;
@@ -222,10 +216,10 @@ static void answer(const struct admit_request *asked, struct arena *arena, struc
     }
     ret->too_many_images = request.pod->too_many_images;
     if (ret->too_many_images) {
-        answer_too_many(asked, &request, arena, ret, response);
+        answer_too_many(call, &request, arena, ret, response);
         return;
     }
-    decide(asked->policies, &request, arena, &ret->decisions);
+    decide(call->policies, &request, arena, &ret->decisions);
     ret->waiting = ret->decisions.missing_count > 0;
     if (ret->waiting)
         return;

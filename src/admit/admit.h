@@ -29,7 +29,7 @@ struct admit_request {
     struct slice body;
     const struct fact_source *facts; /* as in struct decide_request */
     long long now;                   /* Unix seconds */
-    bool last_chance, asked_too_many;
+    bool last_chance, too_many;      /* as in struct decide_request */
 };
 
 /* What happened, for the log and the metrics. All of it lives in the arena, the body and the
@@ -54,8 +54,8 @@ struct admission {
 /* Answers one admission call: appends the answer to `out`, or says that facts have to be asked for
  * first, and returns true. False, with a text for the caller, for a body that is no
  * AdmissionReview. `ret` is filled in both cases. */
-bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
-           struct admission *ret, struct error *reterr);
+MUST_CHECK bool admit(const struct admit_request *request, struct arena *arena, struct buffer *out,
+                      struct admission *ret, struct error *reterr);
 
 /* The JSON Patch (RFC 6902) that carries out what was decided, in the arena; empty where nothing
  * changes. `ret_originals_too_large` may be NULL. */

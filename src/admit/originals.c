@@ -9,9 +9,8 @@
 /* The key of an image in the annotation: a container's name, or volume/NAME. */
 static struct slice entry_key(const struct image_field *field, struct arena *arena)
 {
-    if (field->kind != IMAGE_VOLUME)
-        return field->name;
-    return arena_join(arena, (struct slice[]){SLICE("volume/"), field->name}, 2);
+    struct slice prefix = slice_from(image_kinds[field->kind].key_prefix);
+    return prefix.len ? arena_join(arena, (struct slice[]){prefix, field->name}, 2) : field->name;
 }
 
 /* An entry of the annotation that is there. */
@@ -43,7 +42,7 @@ static struct entries read_entries(const struct pod *pod, struct arena *arena)
         pod->original_images.len > ANNOTATIONS_MAX_SIZE)
         return entries;
     json_scanner_init(&s, pod->original_images);
-    if (json_peek(&s) != JSON_OBJECT)
+    if (json_peek(&s) != SCAN_OBJECT)
         return entries;
     json_object_begin(&s);
     while (json_object_next(&s, &key)) {
@@ -59,22 +58,26 @@ static struct entries read_entries(const struct pod *pod, struct arena *arena)
         return (struct entries){0};
     if (entries.count)
         qsort(entries.items, entries.count, sizeof(*entries.items), compare_entries);
+    size_t kept = 0; /* of a key that stands twice the last counts, as Go reads it */
+    for (size_t i = 0; i < entries.count; i++)
+        if (i + 1 == entries.count || !slice_equal(entries.items[i].key, entries.items[i + 1].key))
+            entries.items[kept++] = entries.items[i];
+    entries.count = kept;
     return entries;
 }
 
-/* The image of a key, the last where it stands twice, or NULL. */
+static int compare_key(const void *key, const void *entry)
+{
+    return slice_compare(*(const struct slice *)key, ((const struct entry *)entry)->key);
+}
+
+/* The image of a key, or NULL. */
 static const struct slice *find_entry(const struct entries *entries, struct slice key)
 {
-    size_t low = 0, high = entries->count;
-    while (low < high) { /* the first entry past the key */
-        size_t middle = low + (high - low) / 2;
-        if (slice_compare(entries->items[middle].key, key) <= 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low && slice_equal(entries->items[low - 1].key, key) ? &entries->items[low - 1].image
-                                                                : NULL;
+    const struct entry *entry = entries->count ? bsearch(&key, entries->items, entries->count,
+                                                         sizeof(*entries->items), compare_key)
+                                               : NULL;
+    return entry ? &entry->image : NULL;
 }
 
 /* Whether rewriting `original` gives the image that is there now. */
@@ -97,9 +100,9 @@ bool originals_value(const struct decide_request *request, const struct decision
     *ret_too_large = false;
     if (decisions->rewrites == 0 || request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return false;
-    struct buffer out = {0};
+    CLEANUP_BUFFER struct buffer out = {0};
     struct json_writer w = {.out = &out};
-    struct map written = {0}; /* at most POD_MAX_IMAGES */
+    CLEANUP_MAP struct map written = {0}; /* at most POD_MAX_IMAGES */
     struct entries before = read_entries(pod, arena);
     json_begin_object(&w);
     for (size_t i = 0; i < decisions->count; i++) {
@@ -121,8 +124,6 @@ bool originals_value(const struct decide_request *request, const struct decision
     }
     json_end_object(&w);
     *ret = arena_copy(arena, buffer_slice(&out));
-    map_done(&written);
-    buffer_done(&out);
 
     size_t size = pod_annotations_size(pod, arena);
     if (pod->has_original_images != PRESENCE_ABSENT)

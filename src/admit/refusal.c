@@ -21,14 +21,14 @@ static void append_clean(struct buffer *out, struct slice text, size_t most)
 }
 
 /* "2 Critical, 1 High", from the threshold on. */
-static void append_counts(struct buffer *out, const struct gate *gate, enum severity from)
+static void append_counts(struct buffer *out, const struct verdict *verdict, enum severity from)
 {
     unsigned counts[SEVERITY_COUNT] = {0};
     const char *comma = "";
-    for (size_t i = 0; i < gate->bad_count; i++)
-        counts[gate->bad[i]->severity]++;
+    for (size_t i = 0; i < verdict->bad_count; i++)
+        counts[verdict->bad[i]->severity]++;
     for (int severity = SEVERITY_CRITICAL; severity >= (int)from; severity--) {
-        unsigned count = gate->bad_count ? counts[severity] : gate->scan->counts[severity];
+        unsigned count = verdict->bad_count ? counts[severity] : verdict->scan->counts[severity];
         if (count == 0)
             continue;
         buffer_append_format(out, "%s%u %s", comma, count, severity_name((enum severity)severity));
@@ -36,10 +36,10 @@ static void append_counts(struct buffer *out, const struct gate *gate, enum seve
     }
 }
 
-static void append_cves(struct buffer *out, const struct gate *gate, size_t most)
+static void append_cves(struct buffer *out, const struct verdict *verdict, size_t most)
 {
-    for (size_t i = 0; i < gate->bad_count && i < most; i++) {
-        const struct finding *finding = gate->bad[i];
+    for (size_t i = 0; i < verdict->bad_count && i < most; i++) {
+        const struct finding *finding = verdict->bad[i];
         buffer_append_text(out, i ? ", " : ": ");
         append_clean(out, finding->id, TEXT_MAX_SHOWN);
         buffer_append_format(out, " (%s, ", severity_name(finding->severity));
@@ -52,18 +52,18 @@ static void append_cves(struct buffer *out, const struct gate *gate, size_t most
             buffer_append_text(out, ", no fix yet)");
         }
     }
-    if (gate->bad_count > most)
-        buffer_append_format(out, " and %zu more", gate->bad_count - most);
+    if (verdict->bad_count > most)
+        buffer_append_format(out, " and %zu more", verdict->bad_count - most);
 }
 
-static void append_reason(struct buffer *out, const struct gate *gate,
+static void append_reason(struct buffer *out, const struct verdict *verdict,
                           const struct gate_rules *rules, size_t most_cves)
 {
     char time[RFC3339_SIZE];
-    switch (gate->reason) {
+    switch (verdict->reason) {
     case GATE_FINDINGS:
-        append_counts(out, gate, rules->severity);
-        append_cves(out, gate, most_cves);
+        append_counts(out, verdict, rules->severity);
+        append_cves(out, verdict, most_cves);
         break;
     case GATE_UNSCANNED:
         buffer_append_text(out, "not scanned yet");
@@ -75,7 +75,7 @@ static void append_reason(struct buffer *out, const struct gate *gate,
         buffer_append_text(out, "its scan failed");
         break;
     case GATE_TOO_OLD:
-        rfc3339_format(gate->scan->finished, time);
+        rfc3339_format(verdict->scan->finished, time);
         buffer_append_format(out, "its last scan, of %s, is too old", time);
         break;
     case GATE_UNPROXIED:
@@ -99,35 +99,36 @@ static void append_reason(struct buffer *out, const struct gate *gate,
     case GATE_REASONS:
         break;
     }
-    if (gate->detail) {
+    if (verdict->detail) {
         buffer_append_text(out, "; ");
-        buffer_append_text(out, gate->detail);
+        buffer_append_text(out, verdict->detail);
     }
 }
 
 /* The artifact's page in Harbor's portal (2.11 to 2.16, src/portal/src/app/base/harbor-routing):
  * what is not known of the place is left out from there on. */
-static void append_page(struct buffer *out, const struct harbor *harbor, const struct gate *gate)
+static void append_page(struct buffer *out, const struct harbor *harbor,
+                        const struct verdict *verdict)
 {
     buffer_append_text(out, "\n  ");
     buffer_append_format(out, "https://%.*s/harbor/projects", SLICE_ARGS(harbor->host));
-    if (gate->project_id == 0)
+    if (verdict->project_id == 0)
         return;
-    buffer_append_format(out, "/%lld/repositories/", gate->project_id);
-    for (size_t i = 0; i < gate->key.repository.len; i++) {
-        char c = gate->key.repository.base[i]; /* a reference's path: nothing else needs it */
+    buffer_append_format(out, "/%lld/repositories/", verdict->project_id);
+    for (size_t i = 0; i < verdict->key.repository.len; i++) {
+        char c = verdict->key.repository.base[i]; /* a reference's path: nothing else needs it */
         if (c == '/')
             buffer_append_text(out, "%2F");
         else
             buffer_append_char(out, c);
     }
-    if (gate->digest.len)
-        buffer_append_format(out, "/artifacts-tab/artifacts/%.*s", SLICE_ARGS(gate->digest));
+    if (verdict->digest.len)
+        buffer_append_format(out, "/artifacts-tab/artifacts/%.*s", SLICE_ARGS(verdict->digest));
 }
 
 static void append_image(struct buffer *out, const struct decision *decision, size_t most)
 {
-    buffer_append_text(out, decision->field->kind == IMAGE_VOLUME ? "volume " : "container ");
+    buffer_append_format(out, "%s ", image_kinds[decision->field->kind].noun);
     append_clean(out, decision->field->name, TEXT_MAX_SHOWN);
     buffer_append_text(out, ": ");
     append_clean(out, decision->field->image, most);
@@ -135,21 +136,21 @@ static void append_image(struct buffer *out, const struct decision *decision, si
 }
 
 /* What can be done about a reason, each once. */
-static void append_advice(struct buffer *out, const struct gate *gate)
+static void append_advice(struct buffer *out, const struct verdict *verdict)
 {
-    switch (gate->reason) {
+    switch (verdict->reason) {
     case GATE_FINDINGS:
         buffer_append_format(
             out,
             "use an image without these findings; or have them accepted: in the CVE allowlist "
             "of project `%.*s` in Harbor, or in `findings.allow` of the Policy",
-            SLICE_ARGS(gate->key.project));
+            SLICE_ARGS(verdict->key.project));
         break;
     case GATE_REFUSED_BY_HARBOR:
         buffer_append_format(out,
                              "use another image; or have its findings accepted in the CVE "
                              "allowlist of project `%.*s` in Harbor",
-                             SLICE_ARGS(gate->key.project));
+                             SLICE_ARGS(verdict->key.project));
         break;
     case GATE_UNSCANNED:
     case GATE_SCANNING:
@@ -188,21 +189,21 @@ static enum gate_reason advice_of(enum gate_reason reason)
                : reason;
 }
 
-static bool is_denied(const struct gate *gate)
+static bool is_denied(const struct verdict *verdict)
 {
-    return gate->judged && gate->outcome == GATE_DENY;
+    return verdict->judged && verdict->outcome == GATE_DENY;
 }
 
 /* Whether an image before this one gets the same advice. */
 static bool is_advised(const struct decisions *decisions, size_t index)
 {
-    const struct gate *gate = &decisions->items[index].gate;
-    enum gate_reason advice = advice_of(gate->reason);
+    const struct verdict *verdict = &decisions->items[index].verdict;
+    enum gate_reason advice = advice_of(verdict->reason);
     bool names_project = advice == GATE_FINDINGS || advice == GATE_REFUSED_BY_HARBOR;
     for (size_t i = 0; i < index; i++) {
-        const struct gate *other = &decisions->items[i].gate;
+        const struct verdict *other = &decisions->items[i].verdict;
         if (is_denied(other) && advice_of(other->reason) == advice &&
-            (!names_project || slice_equal(other->key.project, gate->key.project)))
+            (!names_project || slice_equal(other->key.project, verdict->key.project)))
             return true;
     }
     return false;
@@ -212,16 +213,16 @@ struct slice refusal_reason(const struct decisions *decisions, const struct deci
                             size_t most_cves, struct arena *arena)
 {
     struct buffer out = {0};
-    append_reason(&out, &decision->gate, &decisions->policy->gate, most_cves);
+    append_reason(&out, &decision->verdict, &decisions->policy->gate, most_cves);
     struct slice text = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
     return text;
 }
 
-struct slice refusal_advice(const struct gate *gate, struct arena *arena)
+struct slice refusal_advice(const struct verdict *verdict, struct arena *arena)
 {
     struct buffer out = {0};
-    append_advice(&out, gate);
+    append_advice(&out, verdict);
     struct slice text = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
     return text;
@@ -252,26 +253,26 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
                          SLICE_ARGS(policy->at.file), policy->at.line);
     for (size_t i = 0; i < decisions->count && shown < REFUSAL_MAX_IMAGES; i++) {
         const struct decision *decision = &decisions->items[i];
-        if (!is_denied(&decision->gate))
+        if (!is_denied(&decision->verdict))
             continue;
         shown++;
         buffer_append_text(&out, "\n- ");
         append_image(&out, decision, NAME_MAX_SHOWN);
-        append_reason(&out, &decision->gate, &policy->gate, CVES_SHOWN);
-        if (decision->gate.digest.len)
-            append_page(&out, policy->harbor, &decision->gate);
+        append_reason(&out, &decision->verdict, &policy->gate, CVES_SHOWN);
+        if (decision->verdict.digest.len)
+            append_page(&out, policy->harbor, &decision->verdict);
     }
     if (denied > shown)
         buffer_append_format(&out, "\n- and %zu more image%s", denied - shown,
                              denied - shown == 1 ? "" : "s");
     buffer_append_text(&out, "\nWhat can be done:");
     for (size_t i = 0; i < decisions->count && advised < REFUSAL_MAX_IMAGES; i++) {
-        const struct gate *gate = &decisions->items[i].gate;
-        if (!is_denied(gate) || is_advised(decisions, i))
+        const struct verdict *verdict = &decisions->items[i].verdict;
+        if (!is_denied(verdict) || is_advised(decisions, i))
             continue;
         advised++;
         buffer_append_text(&out, "\n- ");
-        append_advice(&out, gate);
+        append_advice(&out, verdict);
     }
     append_doubt(&out, decisions);
     struct slice message = arena_copy(arena, buffer_slice(&out));
@@ -286,15 +287,15 @@ size_t refusal_warnings(const struct decisions *decisions, struct arena *arena, 
     for (size_t i = 0; i < decisions->count && count < WARNING_MAX_COUNT; i++) {
         const struct decision *decision = &decisions->items[i];
         struct buffer out = {0};
-        if (!decision->gate.judged || decision->gate.outcome != GATE_WARN)
+        if (!decision->verdict.judged || decision->verdict.outcome != GATE_WARN)
             continue;
         left--;
         buffer_append_text(&out, "harbor-pilot: ");
         if (count + 1 == WARNING_MAX_COUNT && left)
             buffer_append_format(&out, "%zu more images, such as ", left + 1);
         append_image(&out, decision, WARNING_NAME_SHOWN);
-        append_reason(&out, &decision->gate, &decisions->policy->gate, 1);
-        if (decision->gate.spared)
+        append_reason(&out, &decision->verdict, &decisions->policy->gate, 1);
+        if (decision->verdict.spared)
             buffer_append_text(&out, "; let in, since a controller made the Pod");
         warnings[count++] = arena_copy(arena, slice_head(buffer_slice(&out), WARNING_MAX_LENGTH));
         buffer_done(&out);

@@ -13,7 +13,7 @@ struct slice refusal_reason(const struct decisions *decisions, const struct deci
                             size_t most_cves, struct arena *arena);
 
 /* What can be done about it, in one sentence; empty where nothing is wrong. */
-struct slice refusal_advice(const struct gate *gate, struct arena *arena);
+struct slice refusal_advice(const struct verdict *verdict, struct arena *arena);
 
 /* For decisions of which at least one is GATE_DENY: every image that is refused and why, where
  * Harbor shows it, and what can be done. Several lines, without other control characters. */

@@ -2,6 +2,7 @@
  * remembers that it did, so that a writer checks once, at the end. */
 #pragma once
 
+#include "base/cleanup.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -48,3 +49,5 @@ void buffer_clear(struct buffer *b);
 
 /* Frees the memory; limit stays. */
 void buffer_done(struct buffer *b);
+
+#define CLEANUP_BUFFER CLEANUP(buffer_done)

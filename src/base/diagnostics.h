@@ -43,3 +43,5 @@ struct slice diagnostic_format(const struct diagnostic *diagnostic, struct arena
 
 /* Frees what was found; it is empty and usable again. */
 void diagnostics_done(struct diagnostics *d);
+
+#define CLEANUP_DIAGNOSTICS CLEANUP(diagnostics_done)

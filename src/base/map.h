@@ -2,6 +2,7 @@
  * nor values. Lookups of a map that nobody changes are thread-safe. */
 #pragma once
 
+#include "base/cleanup.h"
 #include "base/slice.h"
 
 #include <stddef.h>
@@ -29,3 +30,5 @@ void map_done(struct map *map);
 /* A 64-bit hash of the bytes (FNV-1a), started from `seed`: for tables, not against an adversary.
  */
 uint64_t map_hash(struct slice key, uint64_t seed);
+
+#define CLEANUP_MAP CLEANUP(map_done)

@@ -3,6 +3,7 @@
  * request. */
 #pragma once
 
+#include "base/cleanup.h"
 #include "base/slice.h"
 
 #include <stddef.h>
@@ -46,3 +47,5 @@ void arena_done(struct arena *arena);
  * use. The old one is left to the arena. */
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacity,
                  size_t element_size);
+
+#define CLEANUP_ARENA CLEANUP(arena_done)

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-static const char too_many[] = "the object has more images than Harbor is asked about at once";
+static const char more_than_asked[] =
+    "the object has more images than Harbor is asked about at once";
 
 struct decider {
     const struct policies *policies;
@@ -141,7 +142,7 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
     if (!asks || request->last_chance)
         return false;
     if (d->ret->missing_count < DECIDE_MAX_MISSING)
-        d->ret->missing[d->ret->missing_count++] = (struct fact_question){harbor, *key, needs};
+        d->ret->missing[d->ret->missing_count++] = (struct missing_fact){harbor, *key, needs};
     else
         d->ret->too_many = true;
     return false;
@@ -165,14 +166,15 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
         decision->detail = "Harbor is down, and the Policy rewrites all the same";
         return REASON_REWRITTEN;
     }
+    bool validating = d->request->purpose == PURPOSE_VALIDATE;
     /* audit mode and dry runs make Harbor ask nobody */
-    bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->spare_upstream;
+    bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run && !validating;
     bool deep = policy->require == REQUIRE_SERVABLE;
     fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
     struct artifact_key key = artifact_key(decision->registry, reference);
-    if (!find_fact(d, &key, needs, !d->request->gate_only, &fact)) {
-        if (d->request->asked_too_many)
-            decision->detail = too_many;
+    if (!find_fact(d, &key, needs, !validating, &fact)) {
+        if (d->request->too_many)
+            decision->detail = more_than_asked;
         return REASON_NOT_KNOWN_IN_TIME;
     }
     if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
@@ -184,14 +186,14 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     }
     if (fact.unauthorized)
         return REASON_HARBOR_AUTH;
-    if (fact.refused_by_gate)
+    if (fact.refused_by_pull_gate)
         return REASON_REFUSED_BY_HARBOR;
     if (fact.outside_filter)
         return REASON_OUTSIDE_PROXY_FILTER;
     if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
         return REASON_REWRITTEN;
     if (deep && fact.servable == TRUTH_UNKNOWN) {
-        decision->detail = d->request->gate_only
+        decision->detail = validating
                                ? "not in Harbor yet; its upstream is not asked here"
                                : "not in Harbor yet; enforce would ask whether its upstream has it";
         return REASON_REWRITTEN;
@@ -291,7 +293,7 @@ static bool is_believed(const struct decider *d)
 static bool has_gate(const struct decider *d, enum rewrite_reason whole)
 {
     const struct decide_request *request = d->request;
-    if (!request->judge || !d->ret->policy || !d->ret->policy->gate.on ||
+    if (request->purpose == PURPOSE_MUTATE || !d->ret->policy || !d->ret->policy->gate.on ||
         d->ret->mode == MODE_DISABLED || whole == REASON_PROTECTED || whole == REASON_MIRROR_POD)
         return false;
     return request->subject != REVIEW_WORKLOAD || !d->is_controlled;
@@ -322,31 +324,32 @@ static void judge(const struct decider *d, struct decision *decision)
 {
     const struct policy *policy = d->ret->policy;
     const struct fact_source *facts = d->request->facts;
-    struct gate *gate = &decision->gate;
+    struct verdict *verdict = &decision->verdict;
     if (is_placeholder(decision->field))
         return;
-    if (!judged_key(decision, &gate->key)) {
+    if (!judged_key(decision, &verdict->key)) {
         bool undiscovered =
             policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
-                 undiscovered ? "which registries Harbor proxies is not known yet" : NULL, gate);
+                 undiscovered ? "which registries Harbor proxies is not known yet" : NULL, verdict);
     } else if (facts) { /* else nobody was asked: there is nothing to say */
         enum harbor_health health = facts->health(facts, policy->harbor);
         struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
         if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
             gate_set(&policy->gate, GATE_UNAVAILABLE,
-                     health == HEALTH_DOWN ? "Harbor is down" : "Harbor refuses our account", gate);
-        else if (find_fact(d, &gate->key, FACT_PRESENT | FACT_SCAN, true, fact))
-            gate_judge(&policy->gate, fact, d->request->now, d->arena, gate);
-        else if (d->request->asked_too_many)
-            gate_set(&policy->gate, GATE_TOO_MANY, too_many, gate);
+                     health == HEALTH_DOWN ? "Harbor is down" : "Harbor refuses our account",
+                     verdict);
+        else if (find_fact(d, &verdict->key, FACT_PRESENT | FACT_SCAN, true, fact))
+            gate_judge(&policy->gate, fact, d->request->now, d->arena, verdict);
+        else if (d->request->too_many)
+            gate_set(&policy->gate, GATE_TOO_MANY, more_than_asked, verdict);
         else
-            gate_set(&policy->gate, GATE_UNAVAILABLE, "Harbor did not say in time", gate);
+            gate_set(&policy->gate, GATE_UNAVAILABLE, "Harbor did not say in time", verdict);
     }
     /* a CVE published overnight must not keep a drained node's Pods from coming back */
-    if (gate->outcome == GATE_DENY && d->ret->spared) {
-        gate->outcome = GATE_WARN;
-        gate->spared = true;
+    if (verdict->outcome == GATE_DENY && d->ret->spared) {
+        verdict->outcome = GATE_WARN;
+        verdict->spared = true;
     }
 }
 
@@ -434,8 +437,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->rewrites += decision->reason == REASON_REWRITTEN;
         if (gate)
             judge(&d, decision);
-        ret->judged += decision->gate.judged;
-        ret->outcomes[decision->gate.outcome] += decision->gate.judged;
+        ret->judged += decision->verdict.judged;
+        ret->outcomes[decision->verdict.outcome] += decision->verdict.judged;
     }
 }
 

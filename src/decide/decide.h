@@ -44,29 +44,36 @@ enum rewrite_reason {
  * trouble, not that of others who wait for Harbor. */
 enum { DECIDE_MAX_MISSING = 256 };
 
+/* What a decision is for: which facts are asked for, and what of it is told. */
+enum purpose {
+    PURPOSE_MUTATE,   /* images are rewritten; nothing is judged */
+    PURPOSE_VALIDATE, /* images are judged; the rewrite is told as far as it is known, and Harbor's
+                         upstream is left in peace: a pull is for the Pod's creation */
+    PURPOSE_PREVIEW,  /* both, for people */
+};
+
 /* What is to be decided. */
 struct decide_request {
+    enum purpose purpose;
     enum mode mode; /* the namespace's: of the path that was called */
     enum review_subject subject;
     struct slice namespace_;
     const struct pod *pod;
     const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS and a changed workload; or NULL */
+    bool owned;                /* the object, a Pod or a workload, has a controller */
+    bool old_owned;            /* so had the old one */
+    struct slice user_name;    /* who asks */
+    bool believe_object;       /* in a preview where nobody knows who will ask: what the object says
+                                  of its controller and of being a mirror Pod is believed */
+    bool dry_run;              /* nothing that changes Harbor or makes it ask its upstream */
     const struct fact_source *facts; /* NULL: decide as if no Policy required any */
     long long now;                   /* Unix seconds */
-    bool spare_upstream;             /* nothing may be asked that makes Harbor ask its upstream */
-    bool judge;                      /* the gate is asked, too */
-    bool gate_only;      /* nothing is asked for the rewrite, which is told as far as it is known */
-    bool owned;          /* the object, a Pod or a workload, has a controller */
-    bool old_owned;      /* so had the old one */
-    bool believe_object; /* what it says of its controller and of being a mirror Pod, whoever sends
-                            it; else that depends on the user */
-    struct slice user_name; /* who asks */
-    bool last_chance;       /* facts that are missing now are missing for good, */
-    bool asked_too_many;    /* since not all could be asked for: decisions.too_many, before */
+    bool last_chance;                /* facts that are missing now are missing for good, */
+    bool too_many; /* since not all could be asked for: decisions.too_many, before */
 };
 
 /* A fact that is missing: what has to be asked before deciding again. */
-struct fact_question {
+struct missing_fact {
     const struct harbor *harbor;
     struct artifact_key key; /* lives as long as the request's arena */
     fact_needs needs;
@@ -82,7 +89,7 @@ struct decision {
     const struct registry *registry; /* of the image's domain, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
     const char *detail;              /* a sentence for people, or NULL */
-    struct gate gate;
+    struct verdict verdict;
 };
 
 struct decisions {
@@ -98,7 +105,7 @@ struct decisions {
     bool spared;     /* but a controller made it: it is warned about where it would be refused */
     struct slice doubted; /* who says that a controller made it, and is not known to be one */
     size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
-    struct fact_question
+    struct missing_fact
         *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;
     bool too_many; /* more are missing than are asked for at once */

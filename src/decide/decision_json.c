@@ -11,8 +11,7 @@ void decision_write_members(struct json_writer *w, const struct decisions *decis
 {
     const struct image_field *image = decision->field;
     json_member(w, "field", field);
-    json_member(w, image->kind == IMAGE_VOLUME ? "volume" : "container",
-                slice_head(image->name, DECISION_MAX_NAME));
+    json_member(w, image_kinds[image->kind].noun, slice_head(image->name, DECISION_MAX_NAME));
     json_member(w, "image", slice_head(image->image, DECISION_MAX_IMAGE));
     json_member(w, "result", slice_head(decision->result, DECISION_MAX_IMAGE));
     json_key(w, "rewrite");
@@ -22,8 +21,8 @@ void decision_write_members(struct json_writer *w, const struct decisions *decis
     if (decision->detail)
         json_member_text(w, "detail", decision->detail);
     json_end_object(w);
-    if (decision->gate.judged)
-        gate_write(w, &decision->gate);
+    if (decision->verdict.judged)
+        gate_write(w, &decision->verdict);
     if (!decisions->policy)
         return;
     json_member(w, "policy", decisions->policy->name);

@@ -3,6 +3,8 @@
 
 #include "base/rfc3339.h"
 
+#include <stdlib.h>
+
 const char *gate_reason_name(enum gate_reason reason)
 {
     static const char *const names[GATE_REASONS] = {
@@ -57,7 +59,7 @@ static enum gate_outcome outcome_of(const struct gate_rules *rules, enum gate_re
 }
 
 void gate_set(const struct gate_rules *rules, enum gate_reason reason, const char *detail,
-              struct gate *ret)
+              struct verdict *ret)
 {
     ret->judged = true;
     ret->reason = reason;
@@ -72,20 +74,18 @@ static bool is_alive(const struct cve_exception *exception, long long now)
     return exception->ends == 0 || now < exception->ends;
 }
 
+static int compare_id(const void *id, const void *exception)
+{
+    return slice_compare(*(const struct slice *)id, ((const struct cve_exception *)exception)->id);
+}
+
 static bool is_excepted(const struct gate_rules *rules, struct slice id, long long now)
 {
-    size_t low = 0, high = rules->allow_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = slice_compare(rules->allow[middle].id, id);
-        if (order == 0)
-            return is_alive(&rules->allow[middle], now);
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
+    const struct cve_exception *exception =
+        rules->allow_count
+            ? bsearch(&id, rules->allow, rules->allow_count, sizeof(*rules->allow), compare_id)
+            : NULL;
+    return exception && is_alive(exception, now);
 }
 
 static bool may_except(const struct gate_rules *rules, long long now)
@@ -112,7 +112,7 @@ static enum gate_reason judge_counts(const struct gate_rules *rules,
 
 static enum gate_reason judge_findings(const struct gate_rules *rules,
                                        const struct artifact_fact *fact, long long now,
-                                       struct arena *arena, struct gate *ret)
+                                       struct arena *arena, struct verdict *ret)
 {
     const struct scan *scan = &fact->scan;
     size_t accepted = 0;
@@ -156,9 +156,9 @@ static bool is_old(const struct gate_rules *rules, const struct scan *scan, long
  * was found there is bad enough. */
 static enum gate_reason judge_missing(const struct gate_rules *rules,
                                       const struct artifact_fact *fact, enum gate_reason reason,
-                                      long long now, struct arena *arena, struct gate *ret)
+                                      long long now, struct arena *arena, struct verdict *ret)
 {
-    struct gate others = *ret;
+    struct verdict others = *ret;
     if (is_old(rules, &fact->scan, now))
         return reason;
     if (judge_findings(rules, fact, now, arena, &others) != GATE_FINDINGS)
@@ -168,7 +168,7 @@ static enum gate_reason judge_missing(const struct gate_rules *rules,
 }
 
 static enum gate_reason judge_done(const struct gate_rules *rules, const struct artifact_fact *fact,
-                                   long long now, struct arena *arena, struct gate *ret)
+                                   long long now, struct arena *arena, struct verdict *ret)
 {
     const struct scan *scan = &fact->scan;
     if (is_old(rules, scan, now))
@@ -183,7 +183,7 @@ static enum gate_reason judge_done(const struct gate_rules *rules, const struct 
 }
 
 static enum gate_reason judge(const struct gate_rules *rules, const struct artifact_fact *fact,
-                              long long now, struct arena *arena, struct gate *ret)
+                              long long now, struct arena *arena, struct verdict *ret)
 {
     if (!fact)
         return GATE_UNAVAILABLE;
@@ -191,7 +191,7 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
         ret->detail = "Harbor refuses our account";
         return GATE_UNAVAILABLE;
     }
-    if (fact->refused_by_gate)
+    if (fact->refused_by_pull_gate)
         return GATE_REFUSED_BY_HARBOR;
     if (fact->outside_filter) {
         ret->detail = "the project's proxy filter refuses the repository";
@@ -220,7 +220,7 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
 }
 
 void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact, long long now,
-                struct arena *arena, struct gate *ret)
+                struct arena *arena, struct verdict *ret)
 {
     enum gate_reason reason = judge(rules, fact, now, arena, ret);
     gate_set(rules, reason, ret->detail, ret);
@@ -256,33 +256,33 @@ static void write_finding(struct json_writer *w, const struct finding *finding)
     json_end_object(w);
 }
 
-void gate_write(struct json_writer *w, const struct gate *gate)
+void gate_write(struct json_writer *w, const struct verdict *verdict)
 {
     char time[RFC3339_SIZE];
     json_key(w, "gate");
     json_begin_object(w);
-    json_member_text(w, "outcome", gate_outcome_name(gate->outcome));
-    json_member_text(w, "reason", gate_reason_name(gate->reason));
-    if (gate->digest.len)
-        json_member(w, "digest", gate->digest);
-    if (gate->scan && gate->scan->finished) {
-        rfc3339_format(gate->scan->finished, time);
+    json_member_text(w, "outcome", gate_outcome_name(verdict->outcome));
+    json_member_text(w, "reason", gate_reason_name(verdict->reason));
+    if (verdict->digest.len)
+        json_member(w, "digest", verdict->digest);
+    if (verdict->scan && verdict->scan->finished) {
+        rfc3339_format(verdict->scan->finished, time);
         json_member_text(w, "scanned", time);
     }
-    if (gate->scan)
-        write_counts(w, gate->scan);
-    if (gate->bad_count) {
+    if (verdict->scan)
+        write_counts(w, verdict->scan);
+    if (verdict->bad_count) {
         json_key(w, "cves");
         json_begin_array(w);
-        for (size_t i = 0; i < gate->bad_count && i < GATE_MAX_CVES; i++)
-            write_finding(w, gate->bad[i]);
+        for (size_t i = 0; i < verdict->bad_count && i < GATE_MAX_CVES; i++)
+            write_finding(w, verdict->bad[i]);
         json_end_array(w);
     }
-    if (gate->spared)
+    if (verdict->spared)
         json_member_text(w, "detail",
                          "it would be refused, but a controller's Pods are only warned about "
                          "(enforceOn: workloads)");
-    else if (gate->detail)
-        json_member_text(w, "detail", gate->detail);
+    else if (verdict->detail)
+        json_member_text(w, "detail", verdict->detail);
     json_end_object(w);
 }

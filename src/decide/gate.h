@@ -29,7 +29,7 @@ enum gate_reason {
 };
 
 /* What the gate says of one image. */
-struct gate {
+struct verdict {
     bool judged; /* else the gate has nothing to say of it */
     enum gate_outcome outcome;
     enum gate_reason reason;
@@ -46,12 +46,12 @@ struct gate {
 /* Judges by a fact. `fact` is NULL where Harbor cannot be asked: `ret` is `unavailable` then. What
  * lives in `ret` lives in the fact or the arena; `judged` is true, the key is not touched. */
 void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact, long long now,
-                struct arena *arena, struct gate *ret);
+                struct arena *arena, struct verdict *ret);
 
 /* Gives the gate a reason that no scan is needed for: GATE_UNPROXIED, GATE_UNAVAILABLE,
  * GATE_TOO_MANY. */
 void gate_set(const struct gate_rules *rules, enum gate_reason reason, const char *detail,
-              struct gate *ret);
+              struct verdict *ret);
 
 /* As docs/policies.md lists them: "clean", "below-threshold", … */
 /* Whether the rules can refuse anything: then more images than can be judged are refused, too. */
@@ -63,4 +63,4 @@ const char *gate_reason_name(enum gate_reason reason);
 enum { GATE_MAX_CVES = 10 };
 
 /* Writes the gate as the JSON object that the log, audit annotations, plan and explain share. */
-void gate_write(struct json_writer *w, const struct gate *gate);
+void gate_write(struct json_writer *w, const struct verdict *verdict);

@@ -197,7 +197,7 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
         !json_find(reply->body, SLICE("/components"), &components))
         return false;
     json_scanner_init(&s, components);
-    if (json_peek(&s) != JSON_ARRAY)
+    if (json_peek(&s) != SCAN_ARRAY)
         return false;
     struct arena arena = {0};
     json_array_begin(&s);
@@ -310,7 +310,7 @@ bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
     json_scanner_init(&s, reply->body);
-    if (json_peek(&s) != JSON_ARRAY)
+    if (json_peek(&s) != SCAN_ARRAY)
         return false;
     struct slice *names = arena_allocate(arena, HARBOR_PROJECTS_PAGE * sizeof(*names));
     json_array_begin(&s);

@@ -39,16 +39,16 @@ struct slice artifact_key_text(const struct artifact_key *key, char *text);
 
 /* What is known of an artifact. The zero value is: nothing. */
 struct artifact_fact {
-    enum truth present;       /* in Harbor's database: pulled before */
-    enum truth servable;      /* a pull through the proxy project would find it */
-    enum truth public_;       /* its project can be pulled from without credentials */
-    bool unauthorized;        /* Harbor answered our account 401 or 403 */
-    bool outside_filter;      /* the project's proxy filter refuses the repository (Harbor 2.16) */
-    bool refused_by_gate;     /* Harbor's own pull gate answers 412 */
-    enum truth has_allowlist; /* a CVE allowlist of Harbor's with entries applies to it */
-    struct slice digest;      /* of what is in the database; empty: not known */
-    long long project_id;     /* Harbor's number of its project; 0: not known */
-    struct scan scan;         /* its findings say whether Harbor's allowlists hold them */
+    enum truth present;        /* in Harbor's database: pulled before */
+    enum truth servable;       /* a pull through the proxy project would find it */
+    enum truth public_;        /* its project can be pulled from without credentials */
+    bool unauthorized;         /* Harbor answered our account 401 or 403 */
+    bool outside_filter;       /* the project's proxy filter refuses the repository (Harbor 2.16) */
+    bool refused_by_pull_gate; /* Harbor's own pull gate answers 412 */
+    enum truth has_allowlist;  /* a CVE allowlist of Harbor's with entries applies to it */
+    struct slice digest;       /* of what is in the database; empty: not known */
+    long long project_id;      /* Harbor's number of its project; 0: not known */
+    struct scan scan;          /* its findings say whether Harbor's allowlists hold them */
 };
 
 /* What has to be known, as bits. */

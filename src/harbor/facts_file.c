@@ -48,7 +48,7 @@ static void fail(struct reader *r, const char *what, const char *expected)
 
 static bool enter(struct reader *r, const char *what)
 {
-    if (json_peek(&r->s) == JSON_OBJECT)
+    if (json_peek(&r->s) == SCAN_OBJECT)
         return json_object_begin(&r->s);
     fail(r, what, "an object");
     return false;
@@ -57,8 +57,8 @@ static bool enter(struct reader *r, const char *what)
 static enum truth read_truth(struct reader *r, const char *what)
 {
     bool value = false;
-    enum json_type type = json_peek(&r->s);
-    if (type == JSON_TRUE || type == JSON_FALSE) {
+    enum scan_type type = json_peek(&r->s);
+    if (type == SCAN_TRUE || type == SCAN_FALSE) {
         json_read_bool(&r->s, &value);
         return value ? TRUTH_YES : TRUTH_NO;
     }
@@ -69,11 +69,11 @@ static enum truth read_truth(struct reader *r, const char *what)
 static void read_pull_gate(struct reader *r, struct artifact_fact *fact)
 {
     struct json_string value;
-    if (json_peek(&r->s) != JSON_STRING) {
+    if (json_peek(&r->s) != SCAN_STRING) {
         fail(r, "`pullGate`", "\"refused\" or \"passed\"");
     } else if (json_read_string(&r->s, &value)) {
-        fact->refused_by_gate = json_string_is(value, SLICE("refused"));
-        if (!fact->refused_by_gate && !json_string_is(value, SLICE("passed")))
+        fact->refused_by_pull_gate = json_string_is(value, SLICE("refused"));
+        if (!fact->refused_by_pull_gate && !json_string_is(value, SLICE("passed")))
             fail_here(r, "`pullGate`", "\"refused\" or \"passed\"");
     }
 }
@@ -83,7 +83,7 @@ static struct slice read_text(struct reader *r, const char *what)
 {
     struct json_string value;
     struct arena *arena = &r->file->arena;
-    if (json_peek(&r->s) != JSON_STRING)
+    if (json_peek(&r->s) != SCAN_STRING)
         fail(r, what, "text");
     else if (json_read_string(&r->s, &value))
         return arena_copy(arena, json_string_decode(value, arena));
@@ -130,7 +130,7 @@ static void read_findings(struct reader *r, struct scan *scan)
     size_t capacity = 0;
     scan->findings = NULL; /* a key that stands twice: the last counts */
     scan->finding_count = 0;
-    if (json_peek(&r->s) != JSON_ARRAY) {
+    if (json_peek(&r->s) != SCAN_ARRAY) {
         fail(r, "`findings`", "a list");
         return;
     }
@@ -164,7 +164,7 @@ static void read_counts(struct reader *r, struct scan *scan)
         enum severity severity;
         struct slice number;
         bool known = severity_from_text(json_string_decode(key, &r->file->arena), &severity);
-        if (!known || json_peek(&r->s) != JSON_NUMBER)
+        if (!known || json_peek(&r->s) != SCAN_NUMBER)
             fail(r, "`counts`", "numbers by severity, such as {\"Critical\": 2}");
         else if (json_skip_slice(&r->s, &number))
             scan->counts[severity] = scan_count_from_text(number);
@@ -201,7 +201,7 @@ static void read_scan(struct reader *r, struct scan *scan)
 
 static enum truth read_truth_or_null(struct reader *r, const char *what)
 {
-    if (json_peek(&r->s) != JSON_NULL)
+    if (json_peek(&r->s) != SCAN_NULL)
         return read_truth(r, what);
     json_skip(&r->s);
     return TRUTH_UNKNOWN;
@@ -509,7 +509,7 @@ static void write_fact(struct json_writer *w, const struct artifact_fact *fact, 
         json_member_bool(w, "authorized", false);
     if (fact->outside_filter)
         json_member_bool(w, "inProxyFilter", false);
-    if (fact->refused_by_gate)
+    if (fact->refused_by_pull_gate)
         json_member_text(w, "pullGate", "refused");
     json_end_object(w);
 }
@@ -528,8 +528,8 @@ static void write_registries(struct json_writer *w, const struct harbor *harbor)
 static void write_artifacts(struct json_writer *w, const struct fact_source *source,
                             const struct facts_record *record, long long now)
 {
-    struct arena arena = {0};
-    struct map written = {0};
+    CLEANUP_ARENA struct arena arena = {0};
+    CLEANUP_MAP struct map written = {0};
     char text[ARTIFACT_KEY_MAX];
     json_key(w, "artifacts");
     json_begin_object(w);
@@ -549,8 +549,6 @@ static void write_artifacts(struct json_writer *w, const struct fact_source *sou
         write_fact(w, &fact, scanned);
     }
     json_end_object(w);
-    map_done(&written);
-    arena_done(&arena);
 }
 
 void facts_file_write(const struct fact_source *source, const struct facts_record *records,

@@ -166,7 +166,7 @@ static struct inquiry_step take_manifest(struct inquiry *q, const struct inquiry
     case ANSWER_UNAUTHORIZED:
         return follow_challenge(q, reply, &step) ? step : end_unauthorized(q);
     case ANSWER_REFUSED:
-        q->progress->fact.refused_by_gate = true;
+        q->progress->fact.refused_by_pull_gate = true;
         return finish(q, FACT_SERVABLE_MS);
     case ANSWER_LATER:
     case ANSWER_FAILED:
@@ -194,7 +194,7 @@ static struct inquiry_step next_pull_gate(struct inquiry *q, const struct inquir
     size_t leaves = p->index ? p->child_count : p->fact.digest.len > 0;
     if (!gated && leaves > 1)
         leaves = 1; /* one tells of the repository */
-    if ((!gated && !filtered) || p->fact.refused_by_gate || p->fact.outside_filter ||
+    if ((!gated && !filtered) || p->fact.refused_by_pull_gate || p->fact.outside_filter ||
         p->child_at >= leaves)
         return finish(q, lifetime(q));
     p->head_reference = p->index ? p->children[p->child_at] : p->fact.digest;
@@ -210,7 +210,7 @@ static struct inquiry_step take_pull_gate(struct inquiry *q, const struct inquir
     if (answer == ANSWER_UNAUTHORIZED && follow_challenge(q, reply, &step))
         return step;
     if (answer == ANSWER_REFUSED)
-        q->progress->fact.refused_by_gate = true;
+        q->progress->fact.refused_by_pull_gate = true;
     else if (answer == ANSWER_NO && has_filter(view))
         q->progress->fact.outside_filter = true; /* it is there, and Harbor says that it is not */
     else if (answer == ANSWER_FAILED || answer == ANSWER_LATER)

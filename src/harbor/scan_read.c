@@ -80,7 +80,7 @@ static struct slice read_cut(struct json_scanner *s, struct arena *arena)
 /* Enters an object; passes anything else. */
 static bool enter_object(struct json_scanner *s)
 {
-    if (json_peek(s) == JSON_OBJECT)
+    if (json_peek(s) == SCAN_OBJECT)
         return json_object_begin(s);
     json_skip(s);
     return false;
@@ -88,7 +88,7 @@ static bool enter_object(struct json_scanner *s)
 
 static bool enter_array(struct json_scanner *s)
 {
-    if (json_peek(s) == JSON_ARRAY)
+    if (json_peek(s) == SCAN_ARRAY)
         return json_array_begin(s);
     json_skip(s);
     return false;
@@ -235,7 +235,7 @@ static void read_overviews(struct json_scanner *s, struct arena *arena,
     if (!enter_object(s))
         return;
     while (json_object_next(s, &key)) {
-        if (json_peek(s) != JSON_OBJECT) {
+        if (json_peek(s) != SCAN_OBJECT) {
             json_skip(s);
         } else if (is_preferred(key)) {
             read_overview(s, arena, &details->scan);
@@ -259,7 +259,7 @@ static bool read_link(struct json_scanner *s)
         return false;
     while (json_object_next(s, &key)) {
         if (json_string_is(key, SLICE("vulnerabilities")))
-            found = json_peek(s) == JSON_OBJECT;
+            found = json_peek(s) == SCAN_OBJECT;
         json_skip(s);
     }
     return found;
@@ -325,7 +325,7 @@ static bool read_references(struct json_scanner *s, struct arena *arena,
     bool good = true;
     details->child_count = 0;
     details->more_children = false;
-    if (json_peek(s) == JSON_NULL)
+    if (json_peek(s) == SCAN_NULL)
         return json_skip(s);
     if (!enter_array(s))
         return false;
@@ -422,7 +422,7 @@ static bool read_finding(struct json_scanner *s, struct arena *arena, struct col
 static bool read_findings(struct json_scanner *s, struct arena *arena, struct collected *all)
 {
     bool good = true;
-    if (json_peek(s) == JSON_NULL)
+    if (json_peek(s) == SCAN_NULL)
         return json_skip(s); /* Go's empty list */
     if (!enter_array(s))
         return false;
@@ -519,7 +519,7 @@ static bool read_ids(struct json_scanner *s, struct arena *arena, struct cve_all
 {
     size_t capacity = 0;
     *list = (struct cve_allowlist){.expires = list->expires};
-    if (json_peek(s) == JSON_NULL)
+    if (json_peek(s) == SCAN_NULL)
         return json_skip(s);
     if (!enter_array(s))
         return false;
@@ -539,7 +539,7 @@ static bool read_expiry(struct json_scanner *s, long long *ret)
     struct slice text;
     unsigned long long seconds = 0;
     *ret = 0;
-    if (json_peek(s) == JSON_NULL)
+    if (json_peek(s) == SCAN_NULL)
         return json_skip(s);
     if (!json_skip_slice(s, &text))
         return false;

@@ -78,9 +78,9 @@ bool json_find(struct slice json, struct slice pointer, struct slice *ret)
             return false;
         pointer = slice_from_index(pointer, end);
         json_scanner_init(&s, at);
-        enum json_type type = json_peek(&s);
-        if (!(type == JSON_OBJECT  ? find_member(&s, token, &at)
-              : type == JSON_ARRAY ? find_element(&s, token, &at)
+        enum scan_type type = json_peek(&s);
+        if (!(type == SCAN_OBJECT  ? find_member(&s, token, &at)
+              : type == SCAN_ARRAY ? find_element(&s, token, &at)
                                    : false))
             return false;
     }

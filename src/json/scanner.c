@@ -6,6 +6,8 @@
  * byte_at(), blocks are loaded only where a whole one is left. */
 #include "json/scanner.h"
 
+#include "base/utf8.h"
+
 #include <ctype.h>
 #include <endian.h>
 #include <stdint.h>
@@ -93,21 +95,11 @@ static const char *pass_escape(struct json_scanner *s, const char *at)
     return at;
 }
 
-/* Passes one character beyond ASCII: no overlong form, no surrogate, nothing above U+10FFFF. */
+/* Passes one character beyond ASCII. */
 static const char *pass_utf8(struct json_scanner *s, const char *at)
 {
-    unsigned char first = (unsigned char)at[0];
-    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || (size_t)(s->end - at) < len)
-        return fail(s, at, "valid UTF-8");
-    for (size_t i = 1; i < len; i++)
-        if (((unsigned char)at[i] & 0xc0) != 0x80)
-            return fail(s, at, "valid UTF-8");
-    unsigned char second = (unsigned char)at[1];
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-        return fail(s, at, "valid UTF-8");
-    return at + len;
+    size_t len = utf8_length((const unsigned char *)at, (size_t)(s->end - at));
+    return len ? at + len : fail(s, at, "valid UTF-8");
 }
 
 /* Passes a string; its first quote is at `at`. */
@@ -173,23 +165,23 @@ static const char *pass_number(struct json_scanner *s, const char *at)
     return at;
 }
 
-static enum json_type type_of(char c)
+static enum scan_type type_of(char c)
 {
     switch (c) {
     case '"':
-        return JSON_STRING;
+        return SCAN_STRING;
     case '{':
-        return JSON_OBJECT;
+        return SCAN_OBJECT;
     case '[':
-        return JSON_ARRAY;
+        return SCAN_ARRAY;
     case 't':
-        return JSON_TRUE;
+        return SCAN_TRUE;
     case 'f':
-        return JSON_FALSE;
+        return SCAN_FALSE;
     case 'n':
-        return JSON_NULL;
+        return SCAN_NULL;
     default:
-        return c == '-' || (c >= '0' && c <= '9') ? JSON_NUMBER : JSON_ERROR;
+        return c == '-' || (c >= '0' && c <= '9') ? SCAN_NUMBER : SCAN_ERROR;
     }
 }
 
@@ -198,19 +190,19 @@ static inline const char *pass_scalar(struct json_scanner *s, const char *at)
 {
     struct json_string string;
     switch (type_of(byte_at(s, at))) {
-    case JSON_STRING:
+    case SCAN_STRING:
         return pass_string(s, at, &string);
-    case JSON_NUMBER:
+    case SCAN_NUMBER:
         return pass_number(s, at);
-    case JSON_TRUE:
+    case SCAN_TRUE:
         return pass_literal(s, at, SLICE("true"));
-    case JSON_FALSE:
+    case SCAN_FALSE:
         return pass_literal(s, at, SLICE("false"));
-    case JSON_NULL:
+    case SCAN_NULL:
         return pass_literal(s, at, SLICE("null"));
-    case JSON_OBJECT:
-    case JSON_ARRAY:
-    case JSON_ERROR:
+    case SCAN_OBJECT:
+    case SCAN_ARRAY:
+    case SCAN_ERROR:
         break;
     }
     return fail(s, at, "a value");
@@ -283,11 +275,11 @@ void json_scanner_init(struct json_scanner *s, struct slice text)
     *s = (struct json_scanner){.begin = base, .at = base, .end = base + text.len};
 }
 
-enum json_type json_peek(struct json_scanner *s)
+enum scan_type json_peek(struct json_scanner *s)
 {
     s->at = pass_space(s, s->at);
-    enum json_type type = type_of(byte_at(s, s->at));
-    if (type == JSON_ERROR)
+    enum scan_type type = type_of(byte_at(s, s->at));
+    if (type == SCAN_ERROR)
         fail(s, s->at, "a value");
     return type;
 }
@@ -502,7 +494,7 @@ bool json_read_text(struct json_scanner *s, struct arena *arena, struct slice *r
 {
     struct json_string string;
     *ret = (struct slice){0};
-    if (json_peek(s) != JSON_STRING) {
+    if (json_peek(s) != SCAN_STRING) {
         json_skip(s);
         return false;
     }

@@ -13,8 +13,7 @@
  *             json_skip(&s);
  *     if (!json_finish(&s)) … s.error_at, s.expected
  *
- * A number is read with json_skip_slice. A file that includes jansson.h, too, has to rename the
- * enumerators of one of them.
+ * A number is read with json_skip_slice.
  */
 #pragma once
 
@@ -26,15 +25,15 @@
 
 enum { JSON_MAX_DEPTH = 512 }; /* of nested objects and arrays; deeper text is an error */
 
-enum json_type {
-    JSON_ERROR, /* no value can begin here */
-    JSON_NULL,
-    JSON_FALSE,
-    JSON_TRUE,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT,
+enum scan_type {
+    SCAN_ERROR, /* no value can begin here */
+    SCAN_NULL,
+    SCAN_FALSE,
+    SCAN_TRUE,
+    SCAN_NUMBER,
+    SCAN_STRING,
+    SCAN_ARRAY,
+    SCAN_OBJECT,
 };
 
 /* A string as it stands between its quotes. `raw` points into the text. Only the scanner makes one:
@@ -55,9 +54,9 @@ struct json_scanner {
 /* Starts at the beginning of the text, which must outlive the scanner and all it hands out. */
 void json_scanner_init(struct json_scanner *s, struct slice text);
 
-/* The type of the value that comes next, without passing it. JSON_ERROR (and the error is recorded)
+/* The type of the value that comes next, without passing it. SCAN_ERROR (and the error is recorded)
  * where none can begin. */
-enum json_type json_peek(struct json_scanner *s);
+enum scan_type json_peek(struct json_scanner *s);
 
 /* Enters the object (array) that comes next. False, and an error, where something else does. */
 bool json_object_begin(struct json_scanner *s);

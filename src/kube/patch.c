@@ -23,9 +23,8 @@ static struct slice pull_policy_pointer(const struct image_field *field, struct 
                                         struct arena *arena)
 {
     struct slice parent = slice_head(image, slice_find_last(image, '/'));
-    struct slice member =
-        field->kind == IMAGE_VOLUME ? SLICE("/pullPolicy") : SLICE("/imagePullPolicy");
-    return arena_join(arena, (struct slice[]){parent, member}, 2);
+    struct slice member = slice_from(image_kinds[field->kind].pull_policy);
+    return arena_join(arena, (struct slice[]){parent, SLICE("/"), member}, 3);
 }
 
 static void write_image(struct json_writer *w, const struct pod_image_change *change,

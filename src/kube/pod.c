@@ -4,6 +4,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+const struct image_kind_traits image_kinds[IMAGE_KINDS] = {
+    [IMAGE_CONTAINER] = {"containers", NULL, "image", "imagePullPolicy", "container", "", "image-"},
+    [IMAGE_INIT_CONTAINER] = {"initContainers", NULL, "image", "imagePullPolicy", "container", "",
+                              "image-"},
+    [IMAGE_EPHEMERAL_CONTAINER] = {"ephemeralContainers", NULL, "image", "imagePullPolicy",
+                                   "container", "", "image-"},
+    [IMAGE_VOLUME] = {"volumes", "image", "reference", "pullPolicy", "volume", "volume/",
+                      "volume-"},
+};
+
 /* One list of images while it is read; of a list that stands twice the last counts. */
 struct image_list {
     struct image_field *items;
@@ -24,7 +34,7 @@ typedef void member_reader(struct pod_reader *r, struct json_string key, void *c
 /* Calls `read` for each member of the object that comes next; anything else is passed over. */
 static enum presence read_object(struct pod_reader *r, member_reader *read, void *context)
 {
-    if (json_peek(r->s) != JSON_OBJECT) {
+    if (json_peek(r->s) != SCAN_OBJECT) {
         json_skip(r->s);
         return PRESENCE_OTHER;
     }
@@ -44,8 +54,8 @@ static enum presence read_text(struct pod_reader *r, struct slice *ret)
 static bool read_truth(struct pod_reader *r)
 {
     bool value = false;
-    enum json_type type = json_peek(r->s);
-    if (type == JSON_TRUE || type == JSON_FALSE)
+    enum scan_type type = json_peek(r->s);
+    if (type == SCAN_TRUE || type == SCAN_FALSE)
         json_read_bool(r->s, &value);
     else
         json_skip(r->s);
@@ -118,7 +128,7 @@ static void read_owner_member(struct pod_reader *r, struct json_string key, void
 static void read_owners(struct pod_reader *r)
 {
     r->pod->has_controller = false;
-    if (json_peek(r->s) != JSON_ARRAY) {
+    if (json_peek(r->s) != SCAN_ARRAY) {
         json_skip(r->s);
         return;
     }
@@ -159,42 +169,35 @@ static void read_metadata_member(struct pod_reader *r, struct json_string key, v
     }
 }
 
-static void read_volume_image_member(struct pod_reader *r, struct json_string key, void *context)
+/* Of the object that has the image. */
+static void read_image_member(struct pod_reader *r, struct json_string key, void *context)
 {
     struct image_field *field = context;
-    if (json_string_is(key, SLICE("reference")))
+    const struct image_kind_traits *kind = &image_kinds[field->kind];
+    if (json_string_is(key, slice_from(kind->image)))
         read_text(r, &field->image);
-    else if (json_string_is(key, SLICE("pullPolicy")))
+    else if (json_string_is(key, slice_from(kind->pull_policy)))
         field->has_pull_policy = read_text(r, &field->pull_policy);
     else
         json_skip(r->s);
 }
 
-static void read_volume_member(struct pod_reader *r, struct json_string key, void *context)
+/* Of an item of the list, which has a name and the image or the object that has it. */
+static void read_item_member(struct pod_reader *r, struct json_string key, void *context)
 {
     struct image_field *field = context;
+    const char *object = image_kinds[field->kind].object;
     if (json_string_is(key, SLICE("name"))) {
         read_text(r, &field->name);
-    } else if (json_string_is(key, SLICE("image"))) {
+    } else if (!object) {
+        read_image_member(r, key, field);
+    } else if (json_string_is(key, slice_from(object))) {
         field->image = (struct slice){0};
         field->has_pull_policy = PRESENCE_ABSENT;
-        read_object(r, read_volume_image_member, field);
+        read_object(r, read_image_member, field);
     } else {
         json_skip(r->s);
     }
-}
-
-static void read_container_member(struct pod_reader *r, struct json_string key, void *context)
-{
-    struct image_field *field = context;
-    if (json_string_is(key, SLICE("name")))
-        read_text(r, &field->name);
-    else if (json_string_is(key, SLICE("image")))
-        read_text(r, &field->image);
-    else if (json_string_is(key, SLICE("imagePullPolicy")))
-        field->has_pull_policy = read_text(r, &field->pull_policy);
-    else
-        json_skip(r->s);
 }
 
 static void add_image(struct pod_reader *r, const struct image_field *field)
@@ -238,17 +241,16 @@ static void join_lists(struct pod_reader *r)
 
 static void read_images(struct pod_reader *r, enum image_kind kind)
 {
-    member_reader *read = kind == IMAGE_VOLUME ? read_volume_member : read_container_member;
     r->lists[kind].count = 0;
     r->lists[kind].order = r->list_count++;
-    if (json_peek(r->s) != JSON_ARRAY) {
+    if (json_peek(r->s) != SCAN_ARRAY) {
         json_skip(r->s);
         return;
     }
     json_array_begin(r->s);
     for (size_t index = 0; json_array_next(r->s); index++) {
         struct image_field field = {.kind = kind, .index = index};
-        read_object(r, read, &field);
+        read_object(r, read_item_member, &field);
         add_image(r, &field);
     }
 }
@@ -266,7 +268,7 @@ static void read_pull_secrets(struct pod_reader *r)
 {
     struct pod *pod = r->pod;
     pod->pull_secret_count = 0;
-    if (json_peek(r->s) != JSON_ARRAY) {
+    if (json_peek(r->s) != SCAN_ARRAY) {
         json_skip(r->s);
         pod->has_pull_secrets = PRESENCE_OTHER;
         return;
@@ -287,15 +289,12 @@ static void read_pull_secrets(struct pod_reader *r)
 static void read_spec_member(struct pod_reader *r, struct json_string key, void *context)
 {
     (void)context;
-    if (json_string_is(key, SLICE("containers")))
-        read_images(r, IMAGE_CONTAINER);
-    else if (json_string_is(key, SLICE("initContainers")))
-        read_images(r, IMAGE_INIT_CONTAINER);
-    else if (json_string_is(key, SLICE("ephemeralContainers")))
-        read_images(r, IMAGE_EPHEMERAL_CONTAINER);
-    else if (json_string_is(key, SLICE("volumes")))
-        read_images(r, IMAGE_VOLUME);
-    else if (json_string_is(key, SLICE("imagePullSecrets")))
+    for (enum image_kind kind = 0; kind < IMAGE_KINDS; kind++)
+        if (json_string_is(key, slice_from(image_kinds[kind].list))) {
+            read_images(r, kind);
+            return;
+        }
+    if (json_string_is(key, SLICE("imagePullSecrets")))
         read_pull_secrets(r);
     else
         json_skip(r->s);
@@ -358,21 +357,22 @@ size_t pod_annotations_size(const struct pod *pod, struct arena *arena)
 
 struct slice pod_field_pointer(const struct image_field *field, struct arena *arena)
 {
-    static const char *const lists[] = {
-        [IMAGE_CONTAINER] = "containers",
-        [IMAGE_INIT_CONTAINER] = "initContainers",
-        [IMAGE_EPHEMERAL_CONTAINER] = "ephemeralContainers",
-        [IMAGE_VOLUME] = "volumes",
-    };
+    const struct image_kind_traits *kind = &image_kinds[field->kind];
     char digits[24];
     size_t at = sizeof(digits), index = field->index;
     do {
         digits[--at] = (char)('0' + index % 10);
         index /= 10;
     } while (index);
-    struct slice member = field->kind == IMAGE_VOLUME ? SLICE("/image/reference") : SLICE("/image");
-    return arena_join(arena,
-                      (struct slice[]){SLICE("/spec/"), slice_from(lists[field->kind]), SLICE("/"),
-                                       slice_of(digits + at, sizeof(digits) - at), member},
-                      5);
+    struct slice parts[] = {
+        SLICE("/spec/"),
+        slice_from(kind->list),
+        SLICE("/"),
+        slice_of(digits + at, sizeof(digits) - at),
+        kind->object ? SLICE("/") : (struct slice){0},
+        slice_from(kind->object),
+        SLICE("/"),
+        slice_from(kind->image),
+    };
+    return arena_join(arena, parts, sizeof(parts) / sizeof(*parts));
 }

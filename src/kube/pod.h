@@ -24,6 +24,18 @@ enum image_kind {
     IMAGE_KINDS,
 };
 
+/* All that differs between them; a further kind is a line in the table. */
+struct image_kind_traits {
+    const char *list;              /* in the Pod's `spec` */
+    const char *object;            /* in an item of the list: what has the image; NULL: the item */
+    const char *image;             /* there: the image */
+    const char *pull_policy;       /* there: its pull policy */
+    const char *noun;              /* of the item, for people and as a member of decisions */
+    const char *key_prefix;        /* before the name, in the annotation of original images */
+    const char *annotation_prefix; /* before the name, in the key of an audit annotation */
+};
+extern const struct image_kind_traits image_kinds[IMAGE_KINDS];
+
 /* How an optional member stands in the JSON: what a patch must know before it adds or replaces. */
 enum presence {
     PRESENCE_ABSENT,

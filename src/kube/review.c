@@ -19,7 +19,7 @@ static void read_text(struct review_reader *r, struct slice *ret)
 
 static bool enter_object(struct review_reader *r)
 {
-    if (json_peek(&r->s) == JSON_OBJECT)
+    if (json_peek(&r->s) == SCAN_OBJECT)
         return json_object_begin(&r->s);
     json_skip(&r->s);
     return false;
@@ -57,9 +57,9 @@ static void read_user_info(struct review_reader *r)
 
 static void read_dry_run(struct review_reader *r)
 {
-    enum json_type type = json_peek(&r->s);
+    enum scan_type type = json_peek(&r->s);
     r->review.dry_run = false;
-    if (type == JSON_TRUE || type == JSON_FALSE)
+    if (type == SCAN_TRUE || type == SCAN_FALSE)
         json_read_bool(&r->s, &r->review.dry_run);
     else
         json_skip(&r->s);
@@ -115,7 +115,7 @@ static void read_request(struct review_reader *r)
     struct json_string key;
     struct slice api_version = r->review.api_version;
     r->review = (struct review){.api_version = api_version};
-    r->has_request = json_peek(&r->s) == JSON_OBJECT;
+    r->has_request = json_peek(&r->s) == SCAN_OBJECT;
     if (!enter_object(r))
         return;
     while (json_object_next(&r->s, &key))
@@ -128,7 +128,7 @@ static bool is_known_version(struct slice version)
            slice_equal(version, SLICE("admission.k8s.io/v1beta1"));
 }
 
-static bool read_top(struct review_reader *r, struct error *reterr)
+static MUST_CHECK bool read_top(struct review_reader *r, struct error *reterr)
 {
     struct json_string key;
     json_object_begin(&r->s);

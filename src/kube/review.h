@@ -34,7 +34,8 @@ enum review_subject {
 /* Reads the body of an admission call. Slices point into `body` or the arena. False, with a text
  * that says where and what was expected, for what is no AdmissionReview: bad JSON or UTF-8, another
  * version, no request, a request without uid. */
-bool review_parse(struct slice body, struct arena *arena, struct review *ret, struct error *reterr);
+MUST_CHECK bool review_parse(struct slice body, struct arena *arena, struct review *ret,
+                             struct error *reterr);
 
 enum review_subject review_subject(const struct review *review);
 

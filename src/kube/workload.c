@@ -32,13 +32,13 @@ static bool read_is_controller(struct json_scanner *s)
 {
     struct json_string key;
     bool controller = false;
-    if (json_peek(s) != JSON_OBJECT) {
+    if (json_peek(s) != SCAN_OBJECT) {
         json_skip(s);
         return false;
     }
     json_object_begin(s);
     while (json_object_next(s, &key)) {
-        if (json_string_is(key, SLICE("controller")) && json_peek(s) == JSON_TRUE)
+        if (json_string_is(key, SLICE("controller")) && json_peek(s) == SCAN_TRUE)
             json_read_bool(s, &controller);
         else
             json_skip(s);
@@ -49,7 +49,7 @@ static bool read_is_controller(struct json_scanner *s)
 static bool read_has_controller(struct json_scanner *s)
 {
     bool found = false;
-    if (json_peek(s) != JSON_ARRAY) {
+    if (json_peek(s) != SCAN_ARRAY) {
         json_skip(s);
         return false;
     }
@@ -63,7 +63,7 @@ static void read_metadata(struct json_scanner *s, struct arena *arena, struct ob
 {
     struct json_string key;
     struct slice generate_name = {0};
-    if (json_peek(s) != JSON_OBJECT) {
+    if (json_peek(s) != SCAN_OBJECT) {
         json_skip(s);
         return;
     }
@@ -92,7 +92,7 @@ bool object_read(struct slice json, const struct object *otherwise, struct arena
     struct object object = {.json = json};
     struct slice version = {0};
     json_scanner_init(&s, json);
-    if (json_peek(&s) != JSON_OBJECT)
+    if (json_peek(&s) != SCAN_OBJECT)
         return false;
     json_object_begin(&s);
     while (json_object_next(&s, &key)) {

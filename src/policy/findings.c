@@ -7,8 +7,6 @@
 
 enum { MAX_AGE_DEFAULT_SECONDS = 7 * SECONDS_PER_DAY };
 
-static const char *const outcomes[] = {"allow", "warn", "deny"};
-
 static struct gate_rules *rules_of(void *target)
 {
     return &((struct policy_document *)target)->policy.gate;
@@ -36,7 +34,8 @@ static void read_severity(struct field_parser *p, const struct yaml_value *value
 
 static void read_action(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    int index = field_word(p, value, "`findings.action`", outcomes + GATE_WARN, 2);
+    int index = field_word(p, value, "`findings.action`", gate_outcome_names + GATE_WARN,
+                           GATE_OUTCOMES - GATE_WARN);
     if (index >= 0)
         rules_of(target)->action = (enum gate_outcome)(GATE_WARN + index);
 }
@@ -44,7 +43,7 @@ static void read_action(struct field_parser *p, const struct yaml_value *value, 
 static void read_outcome(struct field_parser *p, const struct yaml_value *value, const char *what,
                          enum gate_outcome *ret)
 {
-    int index = field_word(p, value, what, outcomes, GATE_OUTCOMES);
+    int index = field_word(p, value, what, gate_outcome_names, GATE_OUTCOMES);
     if (index >= 0)
         *ret = (enum gate_outcome)index;
 }

@@ -187,8 +187,7 @@ static void read_priority(struct field_parser *p, const struct yaml_value *value
 
 static void read_mode(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    static const char *const words[] = {"disabled", "audit", "enforce"};
-    int index = field_word(p, value, "`mode`", words, 3);
+    int index = field_word(p, value, "`mode`", mode_names, MODE_COUNT);
     if (index >= 0)
         ((struct policy_document *)target)->policy.mode = (enum mode)index;
 }
@@ -272,9 +271,8 @@ static void read_owners(struct field_parser *p, const struct yaml_value *value, 
 static void read_require_in_harbor(struct field_parser *p, const struct yaml_value *value,
                                    void *target)
 {
-    static const char *const words[] = {"never", "cached", "servable"};
     struct policy_document *document = target;
-    int index = field_word(p, value, "`requireInHarbor`", words, 3);
+    int index = field_word(p, value, "`requireInHarbor`", require_names, REQUIRE_COUNT);
     document->require_at = value->at;
     document->has_require = true;
     if (index >= 0)
@@ -298,11 +296,11 @@ static void read_pull_secret(struct field_parser *p, const struct yaml_value *va
 
 static void read_pull_policy(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    static const char *const words[] = {"IfNotPresent", "Always"};
-    int index = field_word(p, value, "`pullPolicy`", words, 2);
+    int index = field_word(p, value, "`pullPolicy`", pull_policy_names + PULL_POLICY_KEEP + 1,
+                           PULL_POLICY_COUNT - 1);
     if (index >= 0)
         ((struct policy_document *)target)->policy.pull_policy =
-            index == 0 ? PULL_POLICY_IF_NOT_PRESENT : PULL_POLICY_ALWAYS;
+            (enum pull_policy)(PULL_POLICY_KEEP + 1 + index);
 }
 
 static const struct field policy_spec_fields[] = {

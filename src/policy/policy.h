@@ -8,37 +8,10 @@
 #include "harbor/fact.h"
 #include "harbor/harbor.h"
 #include "image/glob_set.h"
+#include "policy/words.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* In rising order, so that the weaker of two is the smaller. */
-enum mode {
-    MODE_DISABLED,
-    MODE_AUDIT,
-    MODE_ENFORCE,
-};
-
-enum pull_policy {
-    PULL_POLICY_KEEP, /* as it was */
-    PULL_POLICY_IF_NOT_PRESENT,
-    PULL_POLICY_ALWAYS,
-};
-
-/* What must be known of an image in Harbor before it is rewritten to it. */
-enum require {
-    REQUIRE_NEVER,    /* nothing */
-    REQUIRE_CACHED,   /* that it is there */
-    REQUIRE_SERVABLE, /* that a pull would find it */
-};
-
-/* What the gate does with an image, in rising order. */
-enum gate_outcome {
-    GATE_ALLOW,
-    GATE_WARN,
-    GATE_DENY,
-    GATE_OUTCOMES,
-};
 
 /* A finding that a Policy lives with, for a time. */
 struct cve_exception {
@@ -145,6 +118,3 @@ const struct pattern *policy_find_exclusion(const struct policy *policy, struct 
 /* Whether a namespace can have a name that the pattern of `namespaces` matches (an RFC 1123 label).
  * One that cannot claims nothing. */
 bool policy_pattern_can_match(const struct pattern *pattern);
-
-const char *mode_name(enum mode mode);
-const char *gate_outcome_name(enum gate_outcome outcome);

@@ -85,15 +85,3 @@ const struct policy *policies_find(const struct policies *policies, struct slice
         return exact->policy;
     return glob ? glob->policy : NULL;
 }
-
-const char *gate_outcome_name(enum gate_outcome outcome)
-{
-    static const char *const names[GATE_OUTCOMES] = {"allow", "warn", "deny"};
-    return names[outcome];
-}
-
-const char *mode_name(enum mode mode)
-{
-    static const char *const names[] = {"disabled", "audit", "enforce"};
-    return names[mode];
-}

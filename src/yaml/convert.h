@@ -12,5 +12,5 @@ enum { YAML_JSON_MAX_DEPTH = 200 };
  * win, then the earlier of several maps. At most `budget` values and bytes of text are written,
  * aliases written out. False, with the error's place in `ret_at`, where there are more or they nest
  * without end. */
-bool yaml_to_json(const struct yaml_value *value, size_t budget, struct buffer *out,
-                  struct position *ret_at, struct error *reterr);
+MUST_CHECK bool yaml_to_json(const struct yaml_value *value, size_t budget, struct buffer *out,
+                             struct position *ret_at, struct error *reterr);

@@ -89,14 +89,14 @@ static inline struct json_node *answer_and_check(const struct policies *policies
     const struct json_node *patch = node_member(response, SLICE("patch"));
     const struct json_node *type = node_member(response, SLICE("patchType"));
     CHECK(slice_equal(node_member_text(response, "uid"), ret->review.uid));
-    CHECK(allowed && allowed->type == JSON_TRUE);
+    CHECK(allowed && allowed->type == SCAN_TRUE);
     CHECK(slice_equal(node_member_text(answer, "kind"), SLICE("AdmissionReview")));
     CHECK(slice_equal(node_member_text(answer, "apiVersion"), ret->review.api_version));
     CHECK((patch != NULL) == (type != NULL));
     CHECK((patch != NULL) == (ret->result == ADMIT_PATCHED));
     const struct json_node *annotations = node_member(response, SLICE("auditAnnotations"));
     for (const struct json_node *a = annotations ? annotations->first : NULL; a; a = a->next) {
-        CHECK(a->type == JSON_STRING && a->key.len > 0 && a->key.len <= 63);
+        CHECK(a->type == SCAN_STRING && a->key.len > 0 && a->key.len <= 63);
         CHECK(slice_find(a->key, '/') == a->key.len);
     }
     if (!patch)
@@ -106,7 +106,7 @@ static inline struct json_node *answer_and_check(const struct policies *policies
     CHECK(slice_equal(node_member_text(response, "patchType"), SLICE("JSONPatch")));
     CHECK(base64_decode(patch->text, arena, &decoded));
     struct json_node *operations = node_parse(decoded, arena);
-    CHECK(operations && operations->type == JSON_ARRAY && operations->first);
+    CHECK(operations && operations->type == SCAN_ARRAY && operations->first);
     for (const struct json_node *o = operations->first; o; o = o->next)
         check_operation(o, arena);
     return operations;

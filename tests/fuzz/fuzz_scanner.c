@@ -13,26 +13,11 @@
 #include "json/scanner.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* jansson has enumerators of the same names; its macros json_is_… are of no use here. json/writer.h
- * has a json_null(), too, which the linker would prefer: here null comes from json_pack(). */
-#define JSON_OBJECT JANSSON_OBJECT
-#define JSON_ARRAY  JANSSON_ARRAY
-#define JSON_STRING JANSSON_STRING
-#define JSON_TRUE   JANSSON_TRUE
-#define JSON_FALSE  JANSSON_FALSE
-#define JSON_NULL   JANSSON_NULL
-#include <jansson.h>
-#undef JSON_OBJECT
-#undef JSON_ARRAY
-#undef JSON_STRING
-#undef JSON_TRUE
-#undef JSON_FALSE
-#undef JSON_NULL
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -148,28 +133,28 @@ static json_t *value(struct walk *w)
     struct slice text = {0};
     bool truth = false;
     switch (json_peek(&w->s)) {
-    case JSON_OBJECT:
+    case SCAN_OBJECT:
         return object(w);
-    case JSON_ARRAY:
+    case SCAN_ARRAY:
         return array(w);
-    case JSON_STRING:
+    case SCAN_STRING:
         if (!json_read_string(&w->s, &string))
             break;
         text = decode(w, string);
         return json_stringn_nocheck(text.base, text.len);
-    case JSON_NUMBER:
+    case SCAN_NUMBER:
         return json_skip_slice(&w->s, &text) ? number(w, text) : json_pack("n");
-    case JSON_TRUE:
+    case SCAN_TRUE:
         json_read_bool(&w->s, &truth);
         return json_boolean(truth);
-    case JSON_FALSE:
+    case SCAN_FALSE:
         truth = true;
         json_read_bool(&w->s, &truth);
         return json_boolean(truth);
-    case JSON_NULL:
+    case SCAN_NULL:
         json_skip(&w->s);
         break;
-    case JSON_ERROR:
+    case SCAN_ERROR:
         break;
     }
     return json_pack("n");
@@ -261,7 +246,7 @@ static void call_at_random(struct slice text)
             ok = json_skip_slice(&s, &slice);
             break;
         default:
-            ok = json_peek(&s) != JSON_ERROR;
+            ok = json_peek(&s) != SCAN_ERROR;
             break;
         }
         CHECK(!ok || !failed);

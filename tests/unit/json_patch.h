@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 struct json_node {
-    enum json_type type;
+    enum scan_type type;
     struct slice raw, text;    /* of scalars: as written; of strings also decoded */
     struct slice raw_key, key; /* of members: with its quotes, and decoded */
     struct json_node *first, *last, *next;
@@ -21,14 +21,14 @@ static inline struct json_node *node_read(struct json_scanner *s, struct arena *
     struct json_node *node = arena_allocate(arena, sizeof(*node));
     struct json_string key = {0};
     node->type = json_peek(s);
-    if (node->type != JSON_OBJECT && node->type != JSON_ARRAY) {
-        if (json_skip_slice(s, &node->raw) && node->type == JSON_STRING) {
+    if (node->type != SCAN_OBJECT && node->type != SCAN_ARRAY) {
+        if (json_skip_slice(s, &node->raw) && node->type == SCAN_STRING) {
             struct json_string string = {slice_of(node->raw.base + 1, node->raw.len - 2), true};
             node->text = json_string_decode(string, arena);
         }
         return node;
     }
-    bool object = node->type == JSON_OBJECT;
+    bool object = node->type == SCAN_OBJECT;
     for (object ? json_object_begin(s) : json_array_begin(s);
          object ? json_object_next(s, &key) : json_array_next(s);) {
         struct json_node *child = node_read(s, arena);
@@ -53,13 +53,13 @@ static inline struct json_node *node_parse(struct slice text, struct arena *aren
 
 static inline void node_write(const struct json_node *node, struct buffer *out)
 {
-    if (node->type != JSON_OBJECT && node->type != JSON_ARRAY) {
+    if (node->type != SCAN_OBJECT && node->type != SCAN_ARRAY) {
         buffer_append(out, node->raw);
         return;
     }
-    buffer_append_char(out, node->type == JSON_OBJECT ? '{' : '[');
+    buffer_append_char(out, node->type == SCAN_OBJECT ? '{' : '[');
     for (const struct json_node *child = node->first; child; child = child->next) {
-        if (node->type == JSON_OBJECT) {
+        if (node->type == SCAN_OBJECT) {
             buffer_append(out, child->raw_key);
             buffer_append_char(out, ':');
         }
@@ -67,13 +67,13 @@ static inline void node_write(const struct json_node *node, struct buffer *out)
         if (child->next)
             buffer_append_char(out, ',');
     }
-    buffer_append_char(out, node->type == JSON_OBJECT ? '}' : ']');
+    buffer_append_char(out, node->type == SCAN_OBJECT ? '}' : ']');
 }
 
 static inline struct json_node *node_member(const struct json_node *node, struct slice key)
 {
     struct json_node *found = NULL;
-    for (struct json_node *child = node && node->type == JSON_OBJECT ? node->first : NULL; child;
+    for (struct json_node *child = node && node->type == SCAN_OBJECT ? node->first : NULL; child;
          child = child->next)
         if (slice_equal(child->key, key))
             found = child;
@@ -114,7 +114,7 @@ static inline void node_set_member(struct json_node *node, struct slice raw_key,
 static inline struct json_node *node_child(const struct json_node *node, struct slice part)
 {
     size_t index = 0;
-    if (node->type != JSON_ARRAY)
+    if (node->type != SCAN_ARRAY)
         return node_member(node, part);
     if (part.len == 0 || part.len > 9 || (part.len > 1 && part.base[0] == '0'))
         return NULL;
@@ -173,11 +173,11 @@ static inline const char *json_patch_apply_one(struct json_node *document,
         return "what is to be replaced is not there";
     struct json_node *copy = arena_allocate(arena, sizeof(*copy));
     *copy = *value;
-    if (parent->type == JSON_ARRAY && !replace && slice_equal(part, SLICE("-"))) {
+    if (parent->type == SCAN_ARRAY && !replace && slice_equal(part, SLICE("-"))) {
         node_append(parent, copy);
         return NULL;
     }
-    if (parent->type != JSON_OBJECT)
+    if (parent->type != SCAN_OBJECT)
         return "an element of a list is changed, or a parent is no object";
     struct slice raw_key = /* our patches name no member that needs an escape */
         arena_join(arena, (struct slice[]){SLICE("\""), part, SLICE("\"")}, 3);
@@ -189,7 +189,7 @@ static inline const char *json_patch_apply_one(struct json_node *document,
 static inline const char *json_patch_apply(struct json_node *document,
                                            const struct json_node *patch, struct arena *arena)
 {
-    if (!document || !patch || patch->type != JSON_ARRAY || !patch->first)
+    if (!document || !patch || patch->type != SCAN_ARRAY || !patch->first)
         return "the patch is no list of operations";
     const char *problem = NULL;
     for (const struct json_node *child = patch->first; child && !problem; child = child->next)

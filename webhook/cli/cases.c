@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "webhook/cli/facts_option.h"
-#include "webhook/cli/question.h"
+#include "webhook/cli/single_image.h"
 
 enum { COLUMNS_MAX = 16 };
 
@@ -51,17 +51,17 @@ static bool read_facts(struct runner *r, struct slice name, struct facts_option 
     return false;
 }
 
-static bool read_option(struct runner *r, struct slice column, struct question *question,
+static bool read_option(struct runner *r, struct slice column, struct single_image *single,
                         struct facts_option *facts)
 {
     size_t equals = slice_find(column, '=');
     struct slice key = slice_head(column, equals), value = slice_from_index(column, equals + 1);
     if (slice_equal(key, SLICE("owner")))
-        question->owner = value;
+        single->owner = value;
     else if (slice_equal(key, SLICE("hash")))
-        question->template_hash = value;
+        single->template_hash = value;
     else if (slice_equal(key, SLICE("pull-policy")))
-        question->pull_policy = value;
+        single->pull_policy = value;
     else if (slice_equal(key, SLICE("facts")))
         return read_facts(r, value, facts);
     else {
@@ -115,8 +115,8 @@ static void record(struct runner *r, struct slice expected, const struct decisio
 {
     struct case_results *results = r->results;
     struct slice got = decision->result;
-    if (decision->gate.judged && decision->gate.outcome == GATE_DENY)
-        got = arena_format(&results->arena, "deny:%s", gate_reason_name(decision->gate.reason));
+    if (decision->verdict.judged && decision->verdict.outcome == GATE_DENY)
+        got = arena_format(&results->arena, "deny:%s", gate_reason_name(decision->verdict.reason));
     else if (decision->reason != REASON_REWRITTEN)
         got = arena_format(&results->arena, "keep:%s", decide_reason_name(decision->reason));
     if (slice_equal(got, expected)) {
@@ -145,25 +145,25 @@ static void run_line(struct runner *r, struct slice line)
                           count);
         return;
     }
-    struct question question = {
+    struct single_image single = {
         .namespace_ = columns[0], .image = columns[1], .mode = MODE_ENFORCE};
     CLEANUP(facts_option_done) struct facts_option facts = {0};
     bool good = check_expectation(r, columns[2]);
     for (size_t i = 3; i < count; i++)
-        good &= read_option(r, columns[i], &question, &facts);
+        good &= read_option(r, columns[i], &single, &facts);
     if (!good)
         return;
-    question.facts = facts_option_source(&facts);
-    question.now = facts_option_now(&facts);
-    question.last_chance = true;
-    struct question_pod pod;
+    single.facts = facts_option_source(&facts);
+    single.now = facts_option_now(&facts);
+    single.last_chance = true;
+    struct single_image_pod pod;
     struct decisions decisions;
     struct error error;
     struct policies *policies = policies_ref(r->policies);
     if (!facts_option_discover(&facts, r->paths, &policies))
         diagnostics_error(r->diagnostics, r->at,
                           "with the `registries` of its facts these are no policies");
-    else if (question_decide(policies, &question, &r->results->arena, &pod, &decisions, &error))
+    else if (single_image_decide(policies, &single, &r->results->arena, &pod, &decisions, &error))
         record(r, columns[2], &decisions.items[0]);
     else
         diagnostics_error(r->diagnostics, r->at, "%s", error.text);

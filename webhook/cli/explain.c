@@ -3,7 +3,7 @@
 #include "image/glob.h"
 #include "webhook/cli/facts_option.h"
 #include "webhook/cli/live_facts.h"
-#include "webhook/cli/question.h"
+#include "webhook/cli/single_image.h"
 #include "webhook/commands.h"
 #include "webhook/common/policy_files.h"
 #include "json/writer.h"
@@ -21,7 +21,7 @@ struct explain {
     int mode, output;
     struct arena arena;
     struct policies *set;
-    struct question_pod pod;
+    struct single_image_pod pod;
     struct decisions decisions;
 };
 
@@ -263,21 +263,22 @@ static void print_json(struct explain *e)
 static void print_gate(struct explain *e)
 {
     const struct decision *d = &e->decisions.items[0];
-    const struct gate *gate = &d->gate;
-    printf("gate       %s: %s\n", gate_outcome_name(gate->outcome), gate_reason_name(gate->reason));
-    if (gate->key.project.len)
-        printf("           judged as %.*s/%.*s%s%.*s%s%.*s\n", SLICE_ARGS(gate->key.project),
-               SLICE_ARGS(gate->key.repository), artifact_is_by_digest(&gate->key) ? "@" : ":",
-               SLICE_ARGS(gate->key.reference), gate->digest.len ? ", " : "",
-               SLICE_ARGS(gate->digest));
-    if (gate->outcome == GATE_ALLOW && gate->detail)
-        printf("           %s\n", gate->detail);
-    else if (gate->outcome != GATE_ALLOW)
+    const struct verdict *verdict = &d->verdict;
+    printf("gate       %s: %s\n", gate_outcome_name(verdict->outcome),
+           gate_reason_name(verdict->reason));
+    if (verdict->key.project.len)
+        printf("           judged as %.*s/%.*s%s%.*s%s%.*s\n", SLICE_ARGS(verdict->key.project),
+               SLICE_ARGS(verdict->key.repository),
+               artifact_is_by_digest(&verdict->key) ? "@" : ":", SLICE_ARGS(verdict->key.reference),
+               verdict->digest.len ? ", " : "", SLICE_ARGS(verdict->digest));
+    if (verdict->outcome == GATE_ALLOW && verdict->detail)
+        printf("           %s\n", verdict->detail);
+    else if (verdict->outcome != GATE_ALLOW)
         printf("           %.*s\n",
                SLICE_ARGS(refusal_reason(&e->decisions, d, GATE_MAX_CVES, &e->arena)));
-    if (gate->outcome == GATE_DENY)
-        printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(gate, &e->arena)));
-    if (gate->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
+    if (verdict->outcome == GATE_DENY)
+        printf("           to get it in: %.*s\n", SLICE_ARGS(refusal_advice(verdict, &e->arena)));
+    if (verdict->outcome == GATE_DENY && !e->decisions.policy->gate.pods)
         printf("           (a controller's Pods would only be warned about: enforceOn is "
                "workloads)\n");
 }
@@ -307,9 +308,9 @@ static void print_text(struct explain *e)
             "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
-    if (d->gate.judged)
+    if (d->verdict.judged)
         print_gate(e);
-    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+    bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
            SLICE_ARGS(advise(e)));
     if (count)
@@ -324,7 +325,7 @@ static int run(struct explain *e)
 {
     struct error error;
     struct diagnostics diagnostics = {0};
-    struct question question = {
+    struct single_image single = {
         .namespace_ = slice_from(e->namespace_),
         .owner = slice_from(e->owner),
         .template_hash = slice_from(e->template_hash),
@@ -335,15 +336,15 @@ static int run(struct explain *e)
         return usage_error("--live and --facts are both given, expected one of them");
     if (e->facts_file && !facts_option_read(&e->facts, e->facts_file, &error))
         return usage_error("%s", error.text);
-    question.facts = facts_option_source(&e->facts);
-    question.now = facts_option_now(&e->facts);
-    question.last_chance = !e->live;
+    single.facts = facts_option_source(&e->facts);
+    single.now = facts_option_now(&e->facts);
+    single.last_chance = !e->live;
     if (e->images.count != 1)
         return usage_error(
             "there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
             e->images.count);
-    question.image = slice_from(e->images.items[0]);
-    if (question.image.len == 0)
+    single.image = slice_from(e->images.items[0]);
+    if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
         policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
@@ -356,15 +357,16 @@ static int run(struct explain *e)
             return usage_error("%s", error.text);
         if (!live_facts_discover(&e->asking, &e->policies, &e->set))
             return EXIT_USAGE;
-        question.facts = facts_source(e->asking.facts);
+        single.facts = facts_source(e->asking.facts);
     }
-    if (!question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error))
+    if (!single_image_decide(e->set, &single, &e->arena, &e->pod, &e->decisions, &error))
         return usage_error("%s", error.text);
     if (e->decisions.missing_count) {
         live_facts_add(&e->asking, &e->decisions);
         live_facts_ask(&e->asking);
-        question.last_chance = true;
-        question_decide(e->set, &question, &e->arena, &e->pod, &e->decisions, &error);
+        single.last_chance = true;
+        if (!single_image_decide(e->set, &single, &e->arena, &e->pod, &e->decisions, &error))
+            return usage_error("%s", error.text);
     }
     if (e->output == 1)
         print_json(e);
@@ -372,8 +374,8 @@ static int run(struct explain *e)
         print_text(e);
     const struct decision *d = &e->decisions.items[0];
     bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME ||
-                   (question.facts && d->gate.judged && d->gate.reason == GATE_UNAVAILABLE);
-    bool denied = d->gate.judged && d->gate.outcome == GATE_DENY;
+                   (single.facts && d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE);
+    bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     return unknown ? EXIT_UNKNOWN : denied ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
 

@@ -56,15 +56,15 @@ bool live_facts_discover(struct live_facts *live, const struct text_list *paths,
 void live_facts_add(struct live_facts *live, const struct decisions *decisions)
 {
     for (size_t i = 0; i < decisions->missing_count; i++) {
-        const struct fact_question *question = &decisions->missing[i];
-        live->questions = arena_grow(&live->arena, live->questions, live->count, &live->capacity,
-                                     sizeof(*live->questions));
-        live->questions[live->count++] = (struct fact_question){
-            .harbor = question->harbor,
-            .key = {arena_copy(&live->arena, question->key.project),
-                    arena_copy(&live->arena, question->key.repository),
-                    arena_copy(&live->arena, question->key.reference)},
-            .needs = question->needs,
+        const struct missing_fact *missing = &decisions->missing[i];
+        live->missing = arena_grow(&live->arena, live->missing, live->count, &live->capacity,
+                                   sizeof(*live->missing));
+        live->missing[live->count++] = (struct missing_fact){
+            .harbor = missing->harbor,
+            .key = {arena_copy(&live->arena, missing->key.project),
+                    arena_copy(&live->arena, missing->key.repository),
+                    arena_copy(&live->arena, missing->key.reference)},
+            .needs = missing->needs,
         };
     }
 }
@@ -104,7 +104,7 @@ void live_facts_ask(struct live_facts *live)
     struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     bool terminal = isatty(STDERR_FILENO);
     const struct fact_asker asker = {0};
-    struct fact_waiter *waiter = facts_ask(live->facts, &asker, live->questions, live->count,
+    struct fact_waiter *waiter = facts_ask(live->facts, &asker, live->missing, live->count,
                                            clock_monotonic_ms() + LIVE_QUESTION_MS, wake, &waiting);
     if (!waiter)
         return;
@@ -123,8 +123,8 @@ static struct facts_record record_of(struct live_facts *live, const struct harbo
     struct artifact_key *keys = arena_allocate(&live->arena, live->count * sizeof(*keys));
     struct facts_record record = {.harbor = harbor, .keys = keys};
     for (size_t i = 0; i < live->count; i++)
-        if (live->questions[i].harbor == harbor)
-            keys[record.key_count++] = live->questions[i].key;
+        if (live->missing[i].harbor == harbor)
+            keys[record.key_count++] = live->missing[i].key;
     return record;
 }
 

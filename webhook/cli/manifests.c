@@ -60,7 +60,7 @@ static void read_object(struct reading *r, struct slice json, const struct objec
     item_kind.group = arena_copy(&names, item_kind.group);
     item_kind.kind = arena_copy(&names, item_kind.kind);
     json_scanner_init(&s, items);
-    if (json_peek(&s) == JSON_ARRAY && json_array_begin(&s))
+    if (json_peek(&s) == SCAN_ARRAY && json_array_begin(&s))
         while (json_array_next(&s) && json_skip_slice(&s, &item)) {
             if (r->counted)
                 at.line = line_of(r, item.base);

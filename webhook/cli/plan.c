@@ -100,15 +100,15 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
     for (int i = 0; i < GATE_OUTCOMES; i++)
         plan->outcomes[i] += decisions->outcomes[i];
     for (size_t i = 0; i < decisions->count; i++) {
-        const struct gate *gate = &decisions->items[i].gate;
+        const struct verdict *verdict = &decisions->items[i].verdict;
         plan->reasons[decisions->items[i].reason]++;
-        plan->unavailable += gate->judged && gate->reason == GATE_UNAVAILABLE;
+        plan->unavailable += verdict->judged && verdict->reason == GATE_UNAVAILABLE;
     }
 }
 
 /* --- one object --- */
 
-struct asked {
+struct planned {
     const struct object *object;
     struct slice namespace_, pointer, document;
     struct position at;
@@ -116,79 +116,80 @@ struct asked {
     bool validated; /* a review that only the validating webhook gets */
 };
 
-static void write_decision(struct plan *plan, const struct asked *asked,
+static void write_decision(struct plan *plan, const struct planned *planned,
                            const struct decisions *decisions, const struct decision *decision,
                            struct arena *arena)
 {
     struct json_writer *w = &plan->w;
     struct slice field = pod_field_pointer(decision->field, arena);
     json_begin_object(w);
-    json_member(w, "document", asked->document);
-    json_member(w, "kind", asked->object->kind);
-    json_member(w, "namespace", asked->namespace_);
-    json_member(w, "name", asked->object->name);
+    json_member(w, "document", planned->document);
+    json_member(w, "kind", planned->object->kind);
+    json_member(w, "namespace", planned->namespace_);
+    json_member(w, "name", planned->object->name);
     json_member_text(w, "mode", mode_name(decisions->mode));
     decision_write_members(w, decisions, decision,
-                           arena_join(arena, (struct slice[]){asked->pointer, field}, 2));
+                           arena_join(arena, (struct slice[]){planned->pointer, field}, 2));
     json_end_object(w);
 }
 
 /* One line: the object, and the patch that its Pods would get. */
-static void write_patch(struct plan *plan, const struct asked *asked,
+static void write_patch(struct plan *plan, const struct planned *planned,
                         const struct decisions *decisions, struct arena *arena)
 {
     struct slice patch = (struct slice){0};
-    if (decisions->mode == MODE_ENFORCE && !asked->validated)
-        patch = admit_patch(&asked->request, decisions, arena, NULL);
+    if (decisions->mode == MODE_ENFORCE && !planned->validated)
+        patch = admit_patch(&planned->request, decisions, arena, NULL);
     if (patch.len == 0)
         return;
     struct json_writer w = {.out = &plan->out};
     json_begin_object(&w);
-    json_member(&w, "document", asked->document);
-    json_member(&w, "kind", asked->object->kind);
-    json_member(&w, "namespace", asked->namespace_);
-    json_member(&w, "name", asked->object->name);
+    json_member(&w, "document", planned->document);
+    json_member(&w, "kind", planned->object->kind);
+    json_member(&w, "namespace", planned->namespace_);
+    json_member(&w, "name", planned->object->name);
     json_key(&w, "patch");
     json_raw(&w, patch);
     json_end_object(&w);
     buffer_append_char(&plan->out, '\n');
 }
 
-static void decide_and_show(struct plan *plan, struct asked *asked, struct arena *arena)
+static void decide_and_show(struct plan *plan, struct planned *planned, struct arena *arena)
 {
     struct decisions decisions;
-    if (asked->request.pod->too_many_images && plan->collecting)
+    if (planned->request.pod->too_many_images && plan->collecting)
         return;
-    if (asked->request.pod->too_many_images) {
+    if (planned->request.pod->too_many_images) {
         diagnostics_warning(
-            &plan->diagnostics, asked->at,
+            &plan->diagnostics, planned->at,
             "%.*s `%.*s` has more than %d images: they stay as they are, and a Policy "
             "that may refuse findings refuses it",
-            SLICE_ARGS(asked->object->kind), SLICE_ARGS(asked->object->name), POD_MAX_IMAGES);
+            SLICE_ARGS(planned->object->kind), SLICE_ARGS(planned->object->name), POD_MAX_IMAGES);
         return;
     }
-    asked->request.namespace_ = asked->namespace_;
-    asked->request.mode = mode_of(plan, asked->namespace_);
-    asked->request.facts =
+    planned->request.namespace_ = planned->namespace_;
+    planned->request.mode = mode_of(plan, planned->namespace_);
+    planned->request.facts =
         plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
-    asked->request.now = facts_option_now(&plan->facts);
-    /* nobody makes Pods of a PodTemplate by itself */
-    asked->request.judge =
-        asked->object->group.len || !slice_equal(asked->object->kind, SLICE("PodTemplate"));
-    asked->request.last_chance = !plan->collecting;
-    decide(plan->set, &asked->request, arena, &decisions);
+    planned->request.now = facts_option_now(&plan->facts);
+    /* nobody makes Pods of a PodTemplate by itself: there is nothing to judge */
+    bool template =
+        planned->object->group.len == 0 && slice_equal(planned->object->kind, SLICE("PodTemplate"));
+    planned->request.purpose = template ? PURPOSE_MUTATE : PURPOSE_PREVIEW;
+    planned->request.last_chance = !plan->collecting;
+    decide(plan->set, &planned->request, arena, &decisions);
     if (plan->collecting)
         live_facts_add(&plan->asking, &decisions);
     if (plan->collecting || decisions.count == 0)
         return;
-    count(plan, asked->namespace_, &decisions);
+    count(plan, planned->namespace_, &decisions);
     if (plan->output == OUTPUT_PATCH)
-        write_patch(plan, asked, &decisions, arena);
+        write_patch(plan, planned, &decisions, arena);
     else if (plan->output == OUTPUT_TABLE)
-        plan_table_object(&plan->table, asked->namespace_, asked->object->kind, asked->object->name,
-                          asked->document, &decisions);
+        plan_table_object(&plan->table, planned->namespace_, planned->object->kind,
+                          planned->object->name, planned->document, &decisions);
     for (size_t i = 0; plan->output == OUTPUT_JSON && i < decisions.count; i++)
-        write_decision(plan, asked, &decisions, &decisions.items[i], arena);
+        write_decision(plan, planned, &decisions, &decisions.items[i], arena);
 }
 
 static void plan_review(struct plan *plan, const struct manifest *manifest, struct slice document,
@@ -204,7 +205,7 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
     struct object object = {.kind = review.kind, .name = review.pod.name};
     if (object.name.len == 0)
         object.name = review.pod.generate_name;
-    struct asked asked = {
+    struct planned planned = {
         .object = &object,
         .namespace_ = review.namespace_,
         .document = document,
@@ -217,14 +218,14 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
                     .user_name = review.user_name},
     };
     struct pod template, old_template;
-    if (asked.request.subject == REVIEW_WORKLOAD) {
-        review_templates(&review, arena, &template, &old_template, &asked.pointer);
-        asked.request.pod = &template;
-        asked.request.old_pod = &old_template;
-        asked.validated = true;
+    if (planned.request.subject == REVIEW_WORKLOAD) {
+        review_templates(&review, arena, &template, &old_template, &planned.pointer);
+        planned.request.pod = &template;
+        planned.request.old_pod = &old_template;
+        planned.validated = true;
     }
-    if (asked.request.subject != REVIEW_OTHER)
-        decide_and_show(plan, &asked, arena);
+    if (planned.request.subject != REVIEW_OTHER)
+        decide_and_show(plan, &planned, arena);
 }
 
 static void plan_object(struct plan *plan, const struct manifest *manifest, struct slice document,
@@ -242,7 +243,7 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         return;
     }
     struct slice namespace_ = manifest->object.namespace_;
-    struct asked asked = {
+    struct planned planned = {
         .object = &manifest->object,
         .namespace_ = namespace_.len ? namespace_ : SLICE("default"),
         .pointer = workload.pointer,
@@ -253,7 +254,7 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
                     .owned = manifest->object.has_controller,
                     .believe_object = true}, /* nobody knows who will apply it */
     };
-    decide_and_show(plan, &asked, arena);
+    decide_and_show(plan, &planned, arena);
 }
 
 static void show_progress(struct plan *plan)

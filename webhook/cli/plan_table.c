@@ -74,15 +74,15 @@ static void append_gate(const struct plan_table *t, const struct decisions *deci
                         const struct decision *d)
 {
     struct arena arena = {0};
-    if (!d->gate.judged || d->gate.outcome == GATE_ALLOW)
+    if (!d->verdict.judged || d->verdict.outcome == GATE_ALLOW)
         return;
     append_spaces(t, BROKEN_INDENT);
-    append_painted(t, d->gate.outcome == GATE_DENY ? RED : YELLOW,
-                   slice_from(gate_outcome_name(d->gate.outcome)));
-    buffer_append_format(t->out, " %s: ", gate_reason_name(d->gate.reason));
-    const char *spared = d->gate.spared ? " (a controller's Pod: not refused)" : "";
-    size_t used = BROKEN_INDENT + strlen(gate_outcome_name(d->gate.outcome)) +
-                  strlen(gate_reason_name(d->gate.reason)) + strlen(" : ") + strlen(spared);
+    append_painted(t, d->verdict.outcome == GATE_DENY ? RED : YELLOW,
+                   slice_from(gate_outcome_name(d->verdict.outcome)));
+    buffer_append_format(t->out, " %s: ", gate_reason_name(d->verdict.reason));
+    const char *spared = d->verdict.spared ? " (a controller's Pod: not refused)" : "";
+    size_t used = BROKEN_INDENT + strlen(gate_outcome_name(d->verdict.outcome)) +
+                  strlen(gate_reason_name(d->verdict.reason)) + strlen(" : ") + strlen(spared);
     size_t shown = CVES_SHOWN;
     struct slice reason = refusal_reason(decisions, d, shown, &arena);
     while (shown > 1 && used + reason.len > t->width) /* one is always named */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
+static MUST_CHECK bool read_all(int fd, size_t limit, struct buffer *ret, struct error *reterr)
 {
     char chunk[64 * 1024];
     ret->limit = limit;
@@ -54,9 +54,9 @@ bool file_read_stdin(size_t limit, struct buffer *ret, struct error *reterr)
 
 bool file_write(const char *path, struct slice text, struct error *reterr)
 {
-    struct buffer name = {0};
+    CLEANUP_BUFFER struct buffer name = {0};
     buffer_append_format(&name, "%s.XXXXXX", path);
-    int fd = mkstemp(name.base);
+    CLEANUP_CLOSE int fd = mkstemp(name.base);
     bool good = fd >= 0;
     while (good && text.len) {
         ssize_t n = write(fd, text.base, text.len);
@@ -69,9 +69,6 @@ bool file_write(const char *path, struct slice text, struct error *reterr)
         if (fd >= 0)
             unlink(name.base);
     }
-    if (fd >= 0)
-        close(fd);
-    buffer_done(&name);
     return good;
 }
 
@@ -105,7 +102,7 @@ int directory_each(const char *path, const char *const *endings,
     if (count < 0)
         return -1;
     size_t len = strlen(path);
-    struct buffer file = {0};
+    CLEANUP_BUFFER struct buffer file = {0};
     for (int i = 0; i < count; i++) {
         if (has_ending(entries[i]->d_name, endings)) {
             buffer_clear(&file);
@@ -116,7 +113,6 @@ int directory_each(const char *path, const char *const *endings,
         }
         free(entries[i]);
     }
-    buffer_done(&file);
     free(entries);
     return found;
 }

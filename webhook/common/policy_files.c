@@ -106,15 +106,14 @@ bool policy_files_load_discovered(const struct text_list *paths, const char *nam
 bool policy_files_discover(const struct text_list *paths, const struct discovered *discovered,
                            size_t discovered_count, struct policies **set)
 {
-    struct diagnostics diagnostics = {0};
+    CLEANUP_DIAGNOSTICS struct diagnostics diagnostics = {0};
     struct policies *policies = NULL;
     bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), discovered,
                                                discovered_count, &diagnostics, &policies);
-    if (!loaded)
+    if (!loaded) {
         diagnostics_print(&diagnostics);
-    diagnostics_done(&diagnostics);
-    if (!loaded)
         return false;
+    }
     policies_unref(*set);
     *set = policies;
     return true;
@@ -123,7 +122,7 @@ bool policy_files_discover(const struct text_list *paths, const struct discovere
 void policy_files_digest(const struct text_list *paths, char ret[static 65])
 {
     struct reading r = {0};
-    struct buffer all = {0};
+    CLEANUP_BUFFER struct buffer all = {0};
     read_paths(&r, paths);
     for (size_t i = 0; i < r.count; i++) {
         buffer_append_format(&all, "%.*s %zu\n", SLICE_ARGS(r.sources[i].file),
@@ -132,7 +131,6 @@ void policy_files_digest(const struct text_list *paths, char ret[static 65])
     }
     buffer_append_text(&all, r.failed ? "?" : "");
     digest_sha256_hex(buffer_slice(&all), ret);
-    buffer_done(&all);
     arena_done(&r.arena);
 }
 

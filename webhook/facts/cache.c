@@ -197,7 +197,7 @@ void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_nee
     entry->servable = fact->servable & 3;
     entry->unauthorized = fact->unauthorized;
     entry->outside_filter = fact->outside_filter;
-    entry->refused_by_gate = fact->refused_by_gate;
+    entry->refused_by_pull_gate = fact->refused_by_pull_gate;
     entry->knows = knows & 7;
     entry->known = true;
     entry->failed = false;
@@ -219,7 +219,7 @@ void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct 
         .servable = entry->servable,
         .unauthorized = entry->unauthorized,
         .outside_filter = entry->outside_filter,
-        .refused_by_gate = entry->refused_by_gate,
+        .refused_by_pull_gate = entry->refused_by_pull_gate,
     };
     if (!(entry->knows & FACT_SCAN) || !entry->scan)
         return;

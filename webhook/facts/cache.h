@@ -24,7 +24,7 @@ struct fact_entry {
     uint32_t hash;
     uint32_t expires;                   /* monotonic, in tenths of a second: see fact_entry_lives */
     unsigned present : 2, servable : 2; /* enum truth */
-    unsigned unauthorized : 1, outside_filter : 1, refused_by_gate : 1;
+    unsigned unauthorized : 1, outside_filter : 1, refused_by_pull_gate : 1;
     unsigned known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
     unsigned started : 1;           /* Harbor is being asked */
     unsigned outdated : 1;          /* it changed while the question was under way: ask again */

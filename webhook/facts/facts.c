@@ -234,7 +234,7 @@ static void wait_for(struct facts *facts, struct session *session, struct fact_e
 }
 
 /* Sees to it that the fact is asked for; joins a question that is under way. */
-static void ask_one(struct facts *facts, const struct fact_question *question,
+static void ask_one(struct facts *facts, const struct missing_fact *question,
                     struct fact_waiter *waiter)
 {
     char text[ARTIFACT_KEY_MAX];
@@ -257,7 +257,7 @@ static void ask_one(struct facts *facts, const struct fact_question *question,
 }
 
 struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *asker,
-                              const struct fact_question *questions, size_t count,
+                              const struct missing_fact *questions, size_t count,
                               long long deadline_ms, void (*wake_up)(void *context), void *context)
 {
     struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));

@@ -9,7 +9,7 @@
 struct facts;
 
 /* Starts the threads that ask and that watch the time. NULL on failure. */
-struct facts *facts_start(struct error *reterr);
+MUST_CHECK struct facts *facts_start(struct error *reterr);
 
 /* Learns which Harbors, projects and accounts the policies name; to be called at each load. What is
  * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
@@ -43,7 +43,7 @@ struct fact_asker {
  * answered, at the deadline (monotonic ms), or by facts_wake_all; it must not block. What has not
  * had its turn by then is not asked any more. Then call facts_release. */
 struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *asker,
-                              const struct fact_question *questions, size_t count,
+                              const struct missing_fact *questions, size_t count,
                               long long deadline_ms, void (*wake)(void *context), void *context);
 void facts_release(struct facts *facts, struct fact_waiter *waiter);
 

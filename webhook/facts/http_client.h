@@ -46,7 +46,7 @@ struct http_reply {
 typedef void http_done(void *context, const struct http_reply *reply);
 
 /* NULL where the thread cannot be made. */
-struct http_client *http_client_start(struct error *reterr);
+MUST_CHECK struct http_client *http_client_start(struct error *reterr);
 
 /* Sends; `done` is called exactly once, never from here: on the client's thread, or by
  * http_client_stop. */

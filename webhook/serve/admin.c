@@ -55,19 +55,16 @@ static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection
     const char *accept =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
     bool open = accept && strstr(accept, "application/openmetrics-text");
-    struct buffer out = {0};
-    struct arena arena = {0};
+    CLEANUP_BUFFER struct buffer out = {0};
+    CLEANUP_ARENA struct arena arena = {0};
     struct facts_figures figures;
     facts_read_figures(admin->state->facts, &arena, &figures);
     metrics_write(admin->state->metrics, server_connections(admin->server), &figures, open, &out);
-    arena_done(&arena);
     write_closed(admin, open, &out);
     if (open)
         buffer_append_text(&out, "# EOF\n");
-    enum MHD_Result result = http_answer(connection, MHD_HTTP_OK, open ? open_metrics : prometheus,
-                                         buffer_slice(&out), NULL, NULL, false);
-    buffer_done(&out);
-    return result;
+    return http_answer(connection, MHD_HTTP_OK, open ? open_metrics : prometheus,
+                       buffer_slice(&out), NULL, NULL, false);
 }
 
 /* Whether the caller may read more than probes do: "Bearer", in any case, and the token. */

@@ -8,8 +8,8 @@ enum { ADMIN_CONNECTIONS = 256 };
 struct admin;
 
 /* Starts serving on a listening socket, which it owns from then on. NULL on failure. */
-struct admin *admin_start(int socket, struct state *state, const struct server *server,
-                          struct error *reterr);
+MUST_CHECK struct admin *admin_start(int socket, struct state *state, const struct server *server,
+                                     struct error *reterr);
 
 /* As server_expire. */
 void admin_expire(struct admin *admin);

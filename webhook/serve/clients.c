@@ -37,18 +37,14 @@ static bool import(struct slice pem, gnutls_x509_trust_list_t *ret)
 
 bool clients_reload(struct clients *clients, struct error *reterr)
 {
-    struct buffer pem = {0};
+    CLEANUP_BUFFER struct buffer pem = {0};
     struct error error;
     gnutls_x509_trust_list_t list, old = NULL;
-    if (!file_read_regular(clients->file, CLIENT_CA_MAX, &pem, &error)) {
-        buffer_done(&pem);
+    if (!file_read_regular(clients->file, CLIENT_CA_MAX, &pem, &error))
         return error_set(reterr, "%s: %s", clients->file, error.text);
-    }
     bool same = slice_equal(buffer_slice(&pem), buffer_slice(&clients->pem));
-    if (!same && !import(buffer_slice(&pem), &list)) {
-        buffer_done(&pem);
+    if (!same && !import(buffer_slice(&pem), &list))
         return error_set(reterr, "%s: expected certificates of authorities, PEM", clients->file);
-    }
     if (!same) {
         pthread_rwlock_wrlock(&clients->lock);
         struct buffer before = clients->pem;
@@ -59,7 +55,6 @@ bool clients_reload(struct clients *clients, struct error *reterr)
         pthread_rwlock_unlock(&clients->lock);
         pem = before;
     }
-    buffer_done(&pem);
     if (old)
         gnutls_x509_trust_list_deinit(old, 1);
     return true;

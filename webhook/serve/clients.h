@@ -12,11 +12,11 @@ enum { CLIENTS_REASON_SIZE = 200 };
 struct clients;
 
 /* Reads the authorities, PEM. NULL where there are none. */
-struct clients *clients_new(const char *file, struct error *reterr);
+MUST_CHECK struct clients *clients_new(const char *file, struct error *reterr);
 void clients_free(struct clients *clients);
 
 /* Reads them again. False where that fails: the last good ones stay. */
-bool clients_reload(struct clients *clients, struct error *reterr);
+MUST_CHECK bool clients_reload(struct clients *clients, struct error *reterr);
 
 /* Whether what was verified at `at_ms` (monotonic; 0: never) need not be verified again. */
 bool clients_still_good(struct clients *clients, long long at_ms, long long now_ms);

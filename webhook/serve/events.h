@@ -4,4 +4,4 @@
 #include "webhook/facts/facts.h"
 
 /* Takes a notification. False, with a text for the sender, where it is none. */
-bool events_take(struct facts *facts, struct slice body, struct error *reterr);
+MUST_CHECK bool events_take(struct facts *facts, struct slice body, struct error *reterr);

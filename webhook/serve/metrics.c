@@ -119,15 +119,15 @@ static void count_image(struct metrics *metrics, const struct decisions *decisio
 }
 
 static void count_gate(struct metrics *metrics, const struct decisions *decisions,
-                       const struct gate *gate)
+                       const struct verdict *verdict)
 {
     const struct series labels = {
         .policy = decisions->policy->name,
-        .outcome = gate_outcome_name(gate->outcome),
-        .reason = gate_reason_name(gate->reason),
+        .outcome = gate_outcome_name(verdict->outcome),
+        .reason = gate_reason_name(verdict->reason),
         .mode = decisions->mode,
     };
-    if (gate->judged)
+    if (verdict->judged)
         count_series(metrics, &metrics->gate, &labels);
 }
 
@@ -140,7 +140,7 @@ static void count_decisions(struct metrics *metrics, const struct admission *adm
         if (admission->webhook == ADMIT_MUTATE)
             count_image(metrics, decisions, &decisions->items[i]);
         else if (decisions->policy)
-            count_gate(metrics, decisions, &decisions->items[i].gate);
+            count_gate(metrics, decisions, &decisions->items[i].verdict);
     pthread_mutex_unlock(&metrics->lock);
 }
 

@@ -31,8 +31,8 @@ static uint64_t hash_of(const struct admission *admission)
         hash = map_hash(decisions->items[i].field->name, hash);
         hash = map_hash(decisions->items[i].field->image, hash);
         hash = map_hash(decisions->items[i].result, hash);
-        hash = hash * 31 + (uint64_t)decisions->items[i].gate.reason;
-        hash = hash * 31 + (uint64_t)decisions->items[i].gate.outcome;
+        hash = hash * 31 + (uint64_t)decisions->items[i].verdict.reason;
+        hash = hash * 31 + (uint64_t)decisions->items[i].verdict.outcome;
     }
     return hash;
 }

@@ -21,7 +21,7 @@ struct secret {
     long long next_log_ms;
 };
 
-static bool read_secret(const char *file, struct buffer *ret, struct error *reterr)
+static MUST_CHECK bool read_secret(const char *file, struct buffer *ret, struct error *reterr)
 {
     struct error error;
     if (!file_read_regular(file, SECRET_MAX, ret, &error))

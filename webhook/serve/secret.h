@@ -10,7 +10,7 @@ enum { SECRET_MAX = 1024 };
 struct secret;
 
 /* Reads it; white space at its end does not count. NULL where it cannot be read or is empty. */
-struct secret *secret_new(const char *file, struct error *reterr);
+MUST_CHECK struct secret *secret_new(const char *file, struct error *reterr);
 void secret_free(struct secret *secret);
 
 /* Whether `given` is the secret, in a time that does not tell how much of it is right. The file is

@@ -212,15 +212,14 @@ static void log_diagnostics(const struct diagnostics *diagnostics)
 /* Loads the policies and serves them from now on; where they are broken, the set before stays. */
 static bool load_policies(struct serve *serve)
 {
-    struct diagnostics diagnostics = {0};
+    CLEANUP_DIAGNOSTICS struct diagnostics diagnostics = {0};
     struct policies *policies = NULL;
-    struct arena arena = {0};
+    CLEANUP_ARENA struct arena arena = {0};
     size_t found_count;
     const struct discovered *found = facts_discovered(serve->state.facts, &arena, &found_count);
     policy_files_digest(&serve->policies, serve->policy_digest);
     bool loaded = policy_files_load_discovered(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
                                                found, found_count, &diagnostics, &policies);
-    arena_done(&arena);
     log_diagnostics(&diagnostics);
     if (loaded) {
         struct log_line line;
@@ -241,12 +240,11 @@ static bool load_policies(struct serve *serve)
                     serve->state.policies ? "the last good ones stay in use"
                                           : "every image is kept until they are mended");
     }
-    diagnostics_done(&diagnostics);
     return loaded;
 }
 
 /* At a reload a pair that does not fit leaves the one before; false then. */
-static bool load_certificate(struct serve *serve, struct error *reterr)
+static MUST_CHECK bool load_certificate(struct serve *serve, struct error *reterr)
 {
     bool changed;
     if (!tls_load(serve->certificate_file, serve->key_file, &changed, &serve->certificate_expiry,
@@ -341,7 +339,7 @@ static void wait_until_warm(struct serve *serve)
     }
 }
 
-static bool start_ports(struct serve *serve, struct error *reterr)
+static MUST_CHECK bool start_ports(struct serve *serve, struct error *reterr)
 {
     char name[LISTEN_NAME_SIZE], admin_name[LISTEN_NAME_SIZE];
     int admission = open_port(serve->bind_address, DEFAULT_PORT, name, reterr);

@@ -288,11 +288,11 @@ static void request_scans(struct server *server, const struct admission *admissi
     if (!admission->applied || admission->review.dry_run)
         return;
     for (size_t i = 0; i < decisions->count; i++) {
-        const struct gate *gate = &decisions->items[i].gate;
-        bool old = gate->judged && (gate->reason == GATE_TOO_OLD ||
-                                    (gate->reason == GATE_UNSCANNED && gate->digest.len));
+        const struct verdict *verdict = &decisions->items[i].verdict;
+        bool old = verdict->judged && (verdict->reason == GATE_TOO_OLD ||
+                                       (verdict->reason == GATE_UNSCANNED && verdict->digest.len));
         if (old)
-            facts_request_scan(server->state->facts, decisions->policy->harbor, &gate->key);
+            facts_request_scan(server->state->facts, decisions->policy->harbor, &verdict->key);
     }
 }
 
@@ -314,7 +314,7 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .facts = facts_source(server->state->facts),
         .now = (long long)time(NULL),
         .last_chance = call->waited,
-        .asked_too_many = call->too_many,
+        .too_many = call->too_many,
     };
     bool answered = admit(&request, &arena, &out, &admission, &error);
     if (answered)

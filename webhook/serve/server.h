@@ -12,8 +12,8 @@ enum {
 struct server;
 
 /* Starts serving on a listening socket, which it owns from then on. NULL on failure. */
-struct server *server_start(int socket, unsigned threads, unsigned max_connections,
-                            struct state *state, struct error *reterr);
+MUST_CHECK struct server *server_start(int socket, unsigned threads, unsigned max_connections,
+                                       struct state *state, struct error *reterr);
 
 /* Connections that are open now. */
 unsigned server_connections(const struct server *server);

@@ -24,7 +24,7 @@ struct state {
 };
 
 /* False where the threads that ask Harbor cannot be started. */
-bool state_init(struct state *state, struct error *reterr);
+MUST_CHECK bool state_init(struct state *state, struct error *reterr);
 void state_done(struct state *state);
 
 /* The policies of this moment, with a reference that the caller gives back; may be NULL. */

@@ -125,9 +125,9 @@ void *tls_certificate_callback(void)
     return (void *)give_certificate;
 }
 
-static bool check_pair(const struct buffer *certificate, const struct buffer *key,
-                       const char *certificate_file, const char *key_file, time_t *ret_expiry,
-                       struct error *reterr)
+static MUST_CHECK bool check_pair(const struct buffer *certificate, const struct buffer *key,
+                                  const char *certificate_file, const char *key_file,
+                                  time_t *ret_expiry, struct error *reterr)
 {
     struct error error;
     if (!certs_check_pair(buffer_slice(certificate), buffer_slice(key), &error) ||
@@ -146,8 +146,9 @@ static bool check_pair(const struct buffer *certificate, const struct buffer *ke
     return true;
 }
 
-static bool read_pair(const char *certificate_file, const char *key_file,
-                      struct buffer *certificate, struct buffer *key, struct error *reterr)
+static MUST_CHECK bool read_pair(const char *certificate_file, const char *key_file,
+                                 struct buffer *certificate, struct buffer *key,
+                                 struct error *reterr)
 {
     struct error error;
     if (!file_read_regular(certificate_file, CERTS_PEM_MAX_BYTES, certificate, &error))

@@ -17,8 +17,8 @@
  * stays.
  * `*ret_changed` is whether it differs from the one before. The first call must succeed before the
  * server starts. */
-bool tls_load(const char *certificate_file, const char *key_file, bool *ret_changed,
-              time_t *ret_expiry, struct error *reterr);
+MUST_CHECK bool tls_load(const char *certificate_file, const char *key_file, bool *ret_changed,
+                         time_t *ret_expiry, struct error *reterr);
 
 /* Calls `seen` with the descriptor of each connection whose handshake is done; NULL: nobody. To be
  * set before the server starts and after it has ended. */

@@ -246,7 +246,7 @@ static bool fake_artifact(const struct fact_source *self, const struct harbor *h
     *ret = (struct artifact_fact){.present = row->absent ? TRUTH_NO : TRUTH_YES,
                                   .public_ = TRUTH_YES,
                                   .has_allowlist = TRUTH_NO,
-                                  .refused_by_gate = row->refused,
+                                  .refused_by_pull_gate = row->refused,
                                   .outside_filter = row->outside_filter};
     ret->scan.status = row->scanned ? SCAN_DONE : SCAN_NONE;
     struct finding finding = {
@@ -488,15 +488,15 @@ static void check_one(const struct object_row *object, const struct image_row *i
     };
     if (!admit(&request, &arena, &out, &got, &error))
         CHECK_FAIL("%s: %s", request.body.base, error.text);
-    const struct gate *gate = got.decisions.count ? &got.decisions.items[0].gate : NULL;
-    bool judged = gate && gate->judged, enforced = e.mode == MODE_ENFORCE;
+    const struct verdict *verdict = got.decisions.count ? &got.decisions.items[0].verdict : NULL;
+    bool judged = verdict && verdict->judged, enforced = e.mode == MODE_ENFORCE;
     bool denied = e.judged && enforced && e.outcome == GATE_DENY;
     bool warned = e.judged && enforced && e.outcome == GATE_WARN;
     bool noted = e.judged && e.outcome != GATE_ALLOW;
     struct slice answer = buffer_slice(&out);
     bool right = judged == e.judged && got.denied == denied &&
-                 (!judged || (gate->reason == e.reason && gate->outcome == e.outcome &&
-                              gate->spared == e.spared)) &&
+                 (!judged || (verdict->reason == e.reason && verdict->outcome == e.outcome &&
+                              verdict->spared == e.spared)) &&
                  (got.result == ADMIT_DENIED) == denied && got.patch_size == 0 &&
                  count_of(answer, "\"allowed\":false,\"status\":{\"code\":403") == denied &&
                  count_of(answer, "\"allowed\":true") == !denied &&
@@ -510,11 +510,12 @@ static void check_one(const struct object_row *object, const struct image_row *i
                    "  judged %s, %s, %s%s, denied %s\n%.*s",
                    object->name, object->operation, object->kind, object->user, image->image,
                    fact->name, policy->namespace_, mode_name(path), yes_no(judged),
-                   gate ? gate_reason_name(gate->reason) : "-",
-                   gate ? gate_outcome_name(gate->outcome) : "-",
-                   gate && gate->spared ? " (spared)" : "", yes_no(got.denied), SLICE_ARGS(answer),
-                   yes_no(e.judged), gate_reason_name(e.reason), gate_outcome_name(e.outcome),
-                   e.spared ? " (spared)" : "", yes_no(denied), SLICE_ARGS(request.body));
+                   verdict ? gate_reason_name(verdict->reason) : "-",
+                   verdict ? gate_outcome_name(verdict->outcome) : "-",
+                   verdict && verdict->spared ? " (spared)" : "", yes_no(got.denied),
+                   SLICE_ARGS(answer), yes_no(e.judged), gate_reason_name(e.reason),
+                   gate_outcome_name(e.outcome), e.spared ? " (spared)" : "", yes_no(denied),
+                   SLICE_ARGS(request.body));
     buffer_done(&out);
     arena_done(&arena);
 }

@@ -354,7 +354,7 @@ static const struct {
      "",
      HEALTH_UP,
      true,
-     {.present = TRUTH_YES, .public_ = TRUTH_YES, .refused_by_gate = true},
+     {.present = TRUTH_YES, .public_ = TRUTH_YES, .refused_by_pull_gate = true},
      FOR_REAL,
      REASON_REFUSED_BY_HARBOR,
      false},
@@ -416,7 +416,7 @@ static void check_fact_row(size_t row, bool last_chance)
     struct decisions decisions;
     request.facts = &fake.source;
     request.mode = fact_rows[row].audit ? MODE_AUDIT : MODE_ENFORCE;
-    request.spare_upstream = fact_rows[row].dry_run;
+    request.dry_run = fact_rows[row].dry_run;
     request.last_chance = last_chance;
     decide(policies, &request, &arena, &decisions);
     const char *name = fact_rows[row].name;

@@ -180,7 +180,7 @@ static struct artifact_fact fact_of(const struct known *known, struct arena *are
                                  .public_ = TRUTH_YES,
                                  .unauthorized = known->unauthorized,
                                  .outside_filter = known->outside_filter,
-                                 .refused_by_gate = known->refused,
+                                 .refused_by_pull_gate = known->refused,
                                  .has_allowlist = known->allowlist == LIST_UNKNOWN ? TRUTH_UNKNOWN
                                                   : known->allowlist == LIST_USED  ? TRUTH_YES
                                                                                    : TRUTH_NO,
@@ -451,9 +451,7 @@ static struct decide_request request_of(struct slice namespace_, const struct fa
                                    .pod = the_pod,
                                    .facts = facts,
                                    .now = NOW,
-                                   .spare_upstream = true,
-                                   .judge = true,
-                                   .gate_only = true,
+                                   .purpose = PURPOSE_VALIDATE,
                                    .owned = controlled,
                                    .user_name = controlled ? SLICE("system:kube-controller-manager")
                                                            : SLICE("alice"),
@@ -488,7 +486,7 @@ static void check_one(const struct known *known, const struct artifact_fact *fac
     struct decisions decisions;
     size_t bad;
     decide(all_settings, &request, &arena, &decisions);
-    const struct gate *gate = &decisions.items[0].gate;
+    const struct verdict *verdict = &decisions.items[0].verdict;
     enum gate_reason reason = expected_reason(&s, known, &bad);
     enum gate_outcome outcome = expected_outcome(&s, reason);
     bool spared = controlled && !s.pods && outcome == GATE_DENY;
@@ -496,21 +494,22 @@ static void check_one(const struct known *known, const struct artifact_fact *fac
                       known->health != HEALTH_DOWN && known->health != HEALTH_UNAUTHORIZED;
     if (spared)
         outcome = GATE_WARN;
-    if (!gate->judged || gate->reason != reason || gate->outcome != outcome ||
-        gate->spared != spared || gate->bad_count != bad || decisions.judged != 1 ||
+    if (!verdict->judged || verdict->reason != reason || verdict->outcome != outcome ||
+        verdict->spared != spared || verdict->bad_count != bad || decisions.judged != 1 ||
         decisions.outcomes[outcome] != 1 || decisions.missing_count != 0 ||
-        (gate->scan != NULL) != (knows_scan || reason == GATE_FINDINGS)) {
+        (verdict->scan != NULL) != (knows_scan || reason == GATE_FINDINGS)) {
         char text[500];
         describe(known, number, text, sizeof(text));
         CHECK_FAIL("%s, %s:\n  %s, %s%s, %zu named, %s a scan\nexpected\n  %s, %s%s, %zu named",
-                   text, controlled ? "controlled" : "by a person", gate_reason_name(gate->reason),
-                   words[gate->outcome], gate->spared ? " (spared)" : "", gate->bad_count,
-                   gate->scan ? "with" : "without", gate_reason_name(reason), words[outcome],
+                   text, controlled ? "controlled" : "by a person",
+                   gate_reason_name(verdict->reason), words[verdict->outcome],
+                   verdict->spared ? " (spared)" : "", verdict->bad_count,
+                   verdict->scan ? "with" : "without", gate_reason_name(reason), words[outcome],
                    spared ? " (spared)" : "", bad);
     }
-    for (size_t i = 0; i < gate->bad_count; i++) {
-        assert_true(gate->bad[i]->severity >= s.severity && !gate->bad[i]->allowlisted);
-        assert_true(i == 0 || gate->bad[i - 1]->severity >= gate->bad[i]->severity);
+    for (size_t i = 0; i < verdict->bad_count; i++) {
+        assert_true(verdict->bad[i]->severity >= s.severity && !verdict->bad[i]->allowlisted);
+        assert_true(i == 0 || verdict->bad[i - 1]->severity >= verdict->bad[i]->severity);
     }
     if (seen)
         seen[reason] = true;
@@ -596,10 +595,10 @@ static void test_defaults(void **state)
         struct decide_request request = request_of(SLICE("apps"), &fake.source, false);
         struct decisions decisions;
         decide(policies, &request, &arena, &decisions);
-        const struct gate *gate = &decisions.items[0].gate;
-        check_text(rows[i].name, "the reason", slice_from(gate_reason_name(gate->reason)),
+        const struct verdict *verdict = &decisions.items[0].verdict;
+        check_text(rows[i].name, "the reason", slice_from(gate_reason_name(verdict->reason)),
                    gate_reason_name(rows[i].by_default));
-        check_number(rows[i].name, "the outcome", gate->outcome,
+        check_number(rows[i].name, "the outcome", verdict->outcome,
                      expected_outcome(&defaults, rows[i].by_default));
         arena_done(&arena);
     }
@@ -635,10 +634,10 @@ static void test_an_exception_ends_at_midnight(void **state)
     struct artifact_fact fact = fact_of(&critical, &arena);
     rules.allow = allow;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct gate gate = {0};
-        gate_judge(&rules, &fact, cases[i].now, &arena, &gate);
-        check_number("an exception", "the reason", gate.reason, cases[i].reason);
-        check_number("an exception", "the outcome", gate.outcome,
+        struct verdict verdict = {0};
+        gate_judge(&rules, &fact, cases[i].now, &arena, &verdict);
+        check_number("an exception", "the reason", verdict.reason, cases[i].reason);
+        check_number("an exception", "the outcome", verdict.outcome,
                      cases[i].reason == GATE_FINDINGS ? GATE_DENY : GATE_ALLOW);
     }
     arena_done(&arena);
@@ -667,12 +666,12 @@ static void test_each_exception_is_found(void **state)
             struct finding finding = {.id = arena_format(&arena, "C-%02d", i < 0 ? 99 : i),
                                       .severity = SEVERITY_HIGH};
             struct artifact_fact fact = {.present = TRUTH_YES, .has_allowlist = TRUTH_NO};
-            struct gate gate = {0};
+            struct verdict verdict = {0};
             fact.scan.status = SCAN_DONE;
             scan_set_findings(&fact.scan, SEVERITY_NONE, &finding, 1, &arena);
-            gate_judge(&rules, &fact, NOW, &arena, &gate);
+            gate_judge(&rules, &fact, NOW, &arena, &verdict);
             bool excepted = i >= 0 && i % 2 == 0 && i < 2 * count;
-            check_text(finding.id.base, "the reason", slice_from(gate_reason_name(gate.reason)),
+            check_text(finding.id.base, "the reason", slice_from(gate_reason_name(verdict.reason)),
                        excepted ? "allowlisted" : "findings");
             arena_done(&arena);
         }
@@ -694,11 +693,12 @@ static void test_ids_are_whole(void **state)
         struct arena arena = {0};
         struct finding finding = {.id = slice_from(others[i]), .severity = SEVERITY_HIGH};
         struct artifact_fact fact = {.present = TRUTH_YES, .has_allowlist = TRUTH_NO};
-        struct gate gate = {0};
+        struct verdict verdict = {0};
         fact.scan.status = SCAN_DONE;
         scan_set_findings(&fact.scan, SEVERITY_NONE, &finding, 1, &arena);
-        gate_judge(&rules, &fact, NOW, &arena, &gate);
-        check_text(others[i], "the reason", slice_from(gate_reason_name(gate.reason)), "findings");
+        gate_judge(&rules, &fact, NOW, &arena, &verdict);
+        check_text(others[i], "the reason", slice_from(gate_reason_name(verdict.reason)),
+                   "findings");
         arena_done(&arena);
     }
 }
@@ -746,16 +746,16 @@ static void test_questions(void **state)
                 const char *name = images[i].image;
                 check_number(name, "the questions", (long long)decisions.missing_count, asks);
                 if (asks) {
-                    const struct fact_question *q = &decisions.missing[0];
+                    const struct missing_fact *q = &decisions.missing[0];
                     check_text(name, "the project", q->key.project, images[i].project);
                     check_text(name, "the repository", q->key.repository, images[i].repository);
                     check_text(name, "the reference", q->key.reference, images[i].reference);
                     check_number(name, "what is asked", q->needs, FACT_PRESENT | FACT_SCAN);
                 }
-                const struct gate *gate = &decisions.items[0].gate;
-                check_number(name, "judged", gate->judged, strcmp(name, "auto") != 0);
-                if (gate->judged)
-                    check_text(name, "the reason", slice_from(gate_reason_name(gate->reason)),
+                const struct verdict *verdict = &decisions.items[0].verdict;
+                check_number(name, "judged", verdict->judged, strcmp(name, "auto") != 0);
+                if (verdict->judged)
+                    check_text(name, "the reason", slice_from(gate_reason_name(verdict->reason)),
                                images[i].project ? "unavailable" : "unproxied");
                 arena_done(&arena);
             }
@@ -767,13 +767,13 @@ static void test_who_asks_what(void **state)
 {
     (void)state;
     static const struct {
-        bool judge, gate_only;
+        enum purpose purpose;
         fact_needs needs[2];
         size_t count;
     } cases[] = {
-        {false, false, {FACT_PRESENT | FACT_SERVABLE}, 1},
-        {true, true, {FACT_PRESENT | FACT_SCAN}, 1},
-        {true, false, {FACT_PRESENT | FACT_SERVABLE, FACT_PRESENT | FACT_SCAN}, 2},
+        {PURPOSE_MUTATE, {FACT_PRESENT | FACT_SERVABLE}, 1},
+        {PURPOSE_VALIDATE, {FACT_PRESENT | FACT_SCAN}, 1},
+        {PURPOSE_PREVIEW, {FACT_PRESENT | FACT_SERVABLE, FACT_PRESENT | FACT_SCAN}, 2},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
@@ -781,16 +781,15 @@ static void test_who_asks_what(void **state)
             .source = {fake_health, fake_artifact}, .health = HEALTH_UP, .silent = true};
         struct decide_request request = request_of(SLICE("n-0"), &fake.source, false);
         struct decisions decisions;
-        request.judge = cases[i].judge;
-        request.gate_only = cases[i].gate_only;
-        request.spare_upstream = false;
+        request.purpose = cases[i].purpose;
         request.last_chance = false;
         decide(all_settings, &request, &arena, &decisions);
         check_number("questions", "how many", (long long)decisions.missing_count,
                      (long long)cases[i].count);
         for (size_t j = 0; j < cases[i].count; j++)
             check_number("questions", "needs", decisions.missing[j].needs, cases[i].needs[j]);
-        check_number("questions", "judged", (long long)decisions.judged, cases[i].judge);
+        check_number("questions", "judged", (long long)decisions.judged,
+                     cases[i].purpose != PURPOSE_MUTATE);
         arena_done(&arena);
     }
 }
@@ -820,11 +819,11 @@ static void test_without_facts(void **state)
                 .base,
             &arena);
         decide(all_settings, &request, &arena, &decisions);
-        const struct gate *gate = &decisions.items[0].gate;
-        check_number(cases[i].image, "judged", gate->judged, cases[i].judged);
+        const struct verdict *verdict = &decisions.items[0].verdict;
+        check_number(cases[i].image, "judged", verdict->judged, cases[i].judged);
         check_number(cases[i].image, "counted", (long long)decisions.judged, cases[i].judged);
-        if (gate->judged)
-            check_text(cases[i].image, "the reason", slice_from(gate_reason_name(gate->reason)),
+        if (verdict->judged)
+            check_text(cases[i].image, "the reason", slice_from(gate_reason_name(verdict->reason)),
                        "unproxied");
         arena_done(&arena);
     }
@@ -858,11 +857,11 @@ static void test_details_of_decisions(void **state)
                                   .fact = {.present = TRUTH_NO, .public_ = TRUTH_YES}};
         struct decide_request request = request_of(SLICE("n-0"), &fake.source, false);
         struct decisions decisions;
-        request.gate_only = !cases[i].audit;
+        request.purpose = cases[i].audit ? PURPOSE_PREVIEW : PURPOSE_VALIDATE;
         request.mode = cases[i].audit ? MODE_AUDIT : MODE_ENFORCE;
         decide(all_settings, &request, &arena, &decisions);
         const struct decision *decision = &decisions.items[0];
-        check_text(cases[i].name, "the gate's detail", slice_from(decision->gate.detail),
+        check_text(cases[i].name, "the gate's detail", slice_from(decision->verdict.detail),
                    cases[i].gate);
         check_text(cases[i].name, "the rewrite's detail", slice_from(decision->detail),
                    cases[i].rewrite);
@@ -875,13 +874,13 @@ static void test_null_fact(void **state)
     (void)state;
     struct arena arena = {0};
     const struct gate_rules rules = {.on = true, .unavailable = GATE_WARN};
-    struct gate gate = {.key = {SLICE("p"), SLICE("r"), SLICE("t")}};
-    gate_judge(&rules, NULL, NOW, &arena, &gate);
-    assert_true(gate.judged);
-    assert_int_equal(gate.reason, GATE_UNAVAILABLE);
-    assert_int_equal(gate.outcome, GATE_WARN);
-    assert_null(gate.scan);
-    check_text("the key", "project", gate.key.project, "p"); /* it is not touched */
+    struct verdict verdict = {.key = {SLICE("p"), SLICE("r"), SLICE("t")}};
+    gate_judge(&rules, NULL, NOW, &arena, &verdict);
+    assert_true(verdict.judged);
+    assert_int_equal(verdict.reason, GATE_UNAVAILABLE);
+    assert_int_equal(verdict.outcome, GATE_WARN);
+    assert_null(verdict.scan);
+    check_text("the key", "project", verdict.key.project, "p"); /* it is not touched */
     arena_done(&arena);
 }
 
@@ -899,7 +898,7 @@ static void test_no_gate(void **state)
     struct decisions decisions;
     request.last_chance = false;
     decide(policies, &request, &arena, &decisions);
-    assert_false(decisions.items[0].gate.judged);
+    assert_false(decisions.items[0].verdict.judged);
     assert_int_equal(decisions.judged, 0);
     assert_int_equal(decisions.missing_count, 0);
     policies_unref(policies);
@@ -941,7 +940,7 @@ static void test_not_discovered_yet(void **state)
             &arena);
         decide(policies, &request, &arena, &decisions);
         check_text(cases[i].image, "the reason",
-                   slice_from(gate_reason_name(decisions.items[0].gate.reason)),
+                   slice_from(gate_reason_name(decisions.items[0].verdict.reason)),
                    gate_reason_name(cases[i].reason));
         check_number(cases[i].image, "is asked", fake.questions > 0,
                      cases[i].reason == GATE_FINDINGS);
@@ -955,13 +954,13 @@ static void test_not_discovered_yet(void **state)
 static struct slice written(const struct gate_rules *rules, const struct artifact_fact *fact,
                             bool spared, struct arena *arena)
 {
-    struct gate gate = {0};
+    struct verdict verdict = {0};
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
-    gate_judge(rules, fact, NOW, arena, &gate);
-    gate.spared = spared;
+    gate_judge(rules, fact, NOW, arena, &verdict);
+    verdict.spared = spared;
     json_begin_object(&w);
-    gate_write(&w, &gate);
+    gate_write(&w, &verdict);
     json_member_bool(&w, "more", true);
     json_end_object(&w);
     struct slice text = arena_copy(arena, buffer_slice(&out));
@@ -1078,12 +1077,14 @@ static void test_details(void **state)
         struct arena arena = {0};
         struct artifact_fact fact = fact_of(&cases[i].known, &arena);
         struct gate_rules rules = strict;
-        struct gate gate = {0};
+        struct verdict verdict = {0};
         rules.fixable_only = cases[i].fixable_only;
-        gate_judge(&rules, &fact, NOW, &arena, &gate);
-        check_number(cases[i].known.name, "a detail", gate.detail != NULL, cases[i].detail != NULL);
+        gate_judge(&rules, &fact, NOW, &arena, &verdict);
+        check_number(cases[i].known.name, "a detail", verdict.detail != NULL,
+                     cases[i].detail != NULL);
         if (cases[i].detail)
-            check_text(cases[i].known.name, "the detail", slice_from(gate.detail), cases[i].detail);
+            check_text(cases[i].known.name, "the detail", slice_from(verdict.detail),
+                       cases[i].detail);
         arena_done(&arena);
     }
 }
@@ -1121,7 +1122,7 @@ static void test_too_many(void **state)
 {
     (void)state;
     for (unsigned number = 0; number < 81; number++) {
-        struct gate gate = {0};
+        struct verdict verdict = {0};
         struct gate_rules rules = {.on = true,
                                    .action = number % 3 == 0 ? GATE_WARN : GATE_DENY,
                                    .unscanned = (enum gate_outcome)(number / 3 % 3),
@@ -1129,8 +1130,8 @@ static void test_too_many(void **state)
                                    .unavailable = (enum gate_outcome)(number / 27 % 3)};
         bool denies = rules.action == GATE_DENY || rules.unscanned == GATE_DENY ||
                       rules.unproxied == GATE_DENY || rules.unavailable == GATE_DENY;
-        gate_set(&rules, GATE_TOO_MANY, "x", &gate);
-        assert_int_equal(gate.outcome, denies ? GATE_DENY : GATE_WARN);
+        gate_set(&rules, GATE_TOO_MANY, "x", &verdict);
+        assert_int_equal(verdict.outcome, denies ? GATE_DENY : GATE_WARN);
     }
 }
 

@@ -36,7 +36,7 @@ static void test_artifacts(void **state)
          {.present = TRUTH_NO, .servable = TRUTH_NO, .outside_filter = true}},
         {"\"inProxyFilter\": true", {.present = TRUTH_NO, .servable = TRUTH_NO}},
         {"\"pullGate\": \"refused\"",
-         {.present = TRUTH_NO, .servable = TRUTH_NO, .refused_by_gate = true}},
+         {.present = TRUTH_NO, .servable = TRUTH_NO, .refused_by_pull_gate = true}},
         {"\"pullGate\": \"passed\"", {.present = TRUTH_NO, .servable = TRUTH_NO}},
         {"\"digest\": \"sha256:ab\", \"scannable\": false, \"scan\": {\"findings\": []}, \"x\": "
          "[1]",
@@ -58,7 +58,8 @@ static void test_artifacts(void **state)
         check_number(name, "public", fact.public_, public_ ? public_ : TRUTH_YES);
         check_number(name, "unauthorized", fact.unauthorized, cases[i].fact.unauthorized);
         check_number(name, "outside the filter", fact.outside_filter, cases[i].fact.outside_filter);
-        check_number(name, "refused", fact.refused_by_gate, cases[i].fact.refused_by_gate);
+        check_number(name, "refused", fact.refused_by_pull_gate,
+                     cases[i].fact.refused_by_pull_gate);
         facts_file_free(file);
         arena_done(&arena);
     }

@@ -172,7 +172,7 @@ static const struct inquiry_case cases[] = {
      FACT_POSITIVE_MS,
      ANSWER_REFUSED,
      SERVABLE,
-     {.present = TRUTH_YES, .servable = TRUTH_YES, .refused_by_gate = true}},
+     {.present = TRUTH_YES, .servable = TRUTH_YES, .refused_by_pull_gate = true}},
     {"the pull gate does not say",
      FACT_PRESENT,
      {.project = &gated},
@@ -227,7 +227,8 @@ static void check_end(const struct inquiry_case *c, const struct inquiry_step *g
     check_number(c->name, "servable", got->fact->servable, c->fact.servable);
     check_number(c->name, "unauthorized", got->fact->unauthorized, c->fact.unauthorized);
     check_number(c->name, "filter", got->fact->outside_filter, c->fact.outside_filter);
-    check_number(c->name, "pull gate", got->fact->refused_by_gate, c->fact.refused_by_gate);
+    check_number(c->name, "pull gate", got->fact->refused_by_pull_gate,
+                 c->fact.refused_by_pull_gate);
 }
 
 static void test_cases(void **state)

@@ -13,28 +13,28 @@ static void walk(struct json_scanner *s)
     struct json_string string;
     bool truth;
     switch (json_peek(s)) {
-    case JSON_OBJECT:
+    case SCAN_OBJECT:
         json_object_begin(s);
         while (json_object_next(s, &string))
             walk(s);
         break;
-    case JSON_ARRAY:
+    case SCAN_ARRAY:
         json_array_begin(s);
         while (json_array_next(s))
             walk(s);
         break;
-    case JSON_STRING:
+    case SCAN_STRING:
         json_read_string(s, &string);
         break;
-    case JSON_TRUE:
-    case JSON_FALSE:
+    case SCAN_TRUE:
+    case SCAN_FALSE:
         json_read_bool(s, &truth);
         break;
-    case JSON_NULL:
-    case JSON_NUMBER:
+    case SCAN_NULL:
+    case SCAN_NUMBER:
         json_skip(s);
         break;
-    case JSON_ERROR:
+    case SCAN_ERROR:
         break;
     }
 }
@@ -653,17 +653,17 @@ static void test_peek(void **state)
     (void)state;
     static const struct {
         const char *text;
-        enum json_type type;
+        enum scan_type type;
     } cases[] = {
-        {"null", JSON_NULL},  {" false", JSON_FALSE}, {"\ttrue", JSON_TRUE}, {"\r-1", JSON_NUMBER},
-        {"\n0", JSON_NUMBER}, {"9", JSON_NUMBER},     {"\"\"", JSON_STRING}, {"[", JSON_ARRAY},
-        {" {", JSON_OBJECT},  {"", JSON_ERROR},       {" +1", JSON_ERROR},   {"]", JSON_ERROR},
+        {"null", SCAN_NULL},  {" false", SCAN_FALSE}, {"\ttrue", SCAN_TRUE}, {"\r-1", SCAN_NUMBER},
+        {"\n0", SCAN_NUMBER}, {"9", SCAN_NUMBER},     {"\"\"", SCAN_STRING}, {"[", SCAN_ARRAY},
+        {" {", SCAN_OBJECT},  {"", SCAN_ERROR},       {" +1", SCAN_ERROR},   {"]", SCAN_ERROR},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct json_scanner s = scanner_of(cases[i].text);
         assert_int_equal(json_peek(&s), cases[i].type);
         assert_int_equal(json_peek(&s), cases[i].type); /* it passes nothing */
-        assert_int_equal(s.error_at != NULL, cases[i].type == JSON_ERROR);
+        assert_int_equal(s.error_at != NULL, cases[i].type == SCAN_ERROR);
     }
     struct json_scanner s = scanner_of(" +1");
     json_peek(&s);
@@ -784,7 +784,7 @@ static void test_after_an_error(void **state)
         for (int again = 0; again < 2; again++) {
             assert_false(json_array_next(&s));
             assert_false(json_object_next(&s, &string));
-            assert_int_equal(json_peek(&s), JSON_ERROR);
+            assert_int_equal(json_peek(&s), SCAN_ERROR);
             assert_false(json_object_begin(&s));
             assert_false(json_array_begin(&s));
             assert_false(json_read_string(&s, &string));

@@ -28,10 +28,11 @@ static void count(struct metrics *metrics, const struct policies *policies,
     struct arena arena = {0};
     struct buffer out = {0};
     struct admission admission;
-    admit(
+    bool answered = admit(
         &(struct admit_request){
             .policies = policies, .webhook = webhook, .mode = mode, .body = slice_from(body)},
         &arena, &out, &admission, NULL);
+    assert_int_equal(answered, admission.result != ADMIT_INVALID);
     metrics_count(metrics, &admission, seconds);
     buffer_done(&out);
     arena_done(&arena);

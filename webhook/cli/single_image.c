@@ -1,7 +1,7 @@
-/* Builds the Pod of a question, and decides about it. */
-#include "webhook/cli/question.h"
+/* Builds a Pod of one image, and decides about it. */
+#include "webhook/cli/single_image.h"
 
-static bool parse_owner(struct slice text, struct owner *ret, struct error *reterr)
+static MUST_CHECK bool parse_owner(struct slice text, struct owner *ret, struct error *reterr)
 {
     size_t first = slice_find(text, '/');
     struct slice rest = slice_from_index(text, first + 1);
@@ -19,35 +19,35 @@ static bool parse_owner(struct slice text, struct owner *ret, struct error *rete
     return true;
 }
 
-bool question_decide(const struct policies *policies, const struct question *question,
-                     struct arena *arena, struct question_pod *pod, struct decisions *ret,
-                     struct error *reterr)
+bool single_image_decide(const struct policies *policies, const struct single_image *single,
+                         struct arena *arena, struct single_image_pod *pod, struct decisions *ret,
+                         struct error *reterr)
 {
-    *pod = (struct question_pod){0};
-    if (question->owner.len) {
-        if (!parse_owner(question->owner, &pod->pod.controller, reterr))
+    *pod = (struct single_image_pod){0};
+    if (single->owner.len) {
+        if (!parse_owner(single->owner, &pod->pod.controller, reterr))
             return false;
         pod->pod.has_controller = true;
     }
     pod->field = (struct image_field){
         .kind = IMAGE_CONTAINER,
         .name = SLICE("image"),
-        .image = question->image,
-        .has_pull_policy = question->pull_policy.len ? PRESENCE_HERE : PRESENCE_ABSENT,
-        .pull_policy = question->pull_policy,
+        .image = single->image,
+        .has_pull_policy = single->pull_policy.len ? PRESENCE_HERE : PRESENCE_ABSENT,
+        .pull_policy = single->pull_policy,
     };
-    pod->pod.template_hash = question->template_hash;
+    pod->pod.template_hash = single->template_hash;
     pod->pod.images = &pod->field;
     pod->pod.image_count = 1;
     pod->request = (struct decide_request){
-        .mode = question->mode,
+        .purpose = PURPOSE_PREVIEW,
+        .mode = single->mode,
         .subject = REVIEW_POD_CREATE,
-        .namespace_ = question->namespace_,
+        .namespace_ = single->namespace_,
         .pod = &pod->pod,
-        .facts = question->facts,
-        .now = question->now,
-        .judge = true,
-        .last_chance = question->last_chance,
+        .facts = single->facts,
+        .now = single->now,
+        .last_chance = single->last_chance,
     };
     decide(policies, &pod->request, arena, ret);
     return true;

@@ -4,7 +4,7 @@
 
 #include "decide/decide.h"
 
-struct question {
+struct single_image {
     struct slice image, namespace_;
     struct slice owner;         /* GROUP/KIND/NAME of the Pod's controller; empty: it has none */
     struct slice template_hash; /* of a ReplicaSet's Pod */
@@ -15,9 +15,9 @@ struct question {
     long long now;                   /* Unix seconds */
 };
 
-/* The Pod that a question makes; it lives as long as the arena that was given to question_decide.
+/* The Pod that is made of it; it lives as long as the arena that was given to single_image_decide.
  */
-struct question_pod {
+struct single_image_pod {
     struct pod pod;
     struct image_field field;
     struct decide_request request;
@@ -26,6 +26,7 @@ struct question_pod {
 /* Decides by the same decide() as the server, about a Pod with this one container; its gate is that
  * of the workload which a person applies. False where the
  * owner is not GROUP/KIND/NAME. */
-bool question_decide(const struct policies *policies, const struct question *question,
-                     struct arena *arena, struct question_pod *pod, struct decisions *ret,
-                     struct error *reterr);
+MUST_CHECK bool single_image_decide(const struct policies *policies,
+                                    const struct single_image *single, struct arena *arena,
+                                    struct single_image_pod *pod, struct decisions *ret,
+                                    struct error *reterr);
