@@ -85,7 +85,7 @@ static struct slice annotation_key(const struct image_field *field, struct arena
     enum { NAME_MAX_LENGTH = 48, KEPT = 39, HEX = 8 };
     const char *prefix = image_kinds[field->kind].annotation_prefix;
     if (field->name.len <= NAME_MAX_LENGTH)
-        return arena_format(arena, "%s%.*s", prefix, SLICE_ARGS(field->name));
+        return arena_join(arena, (struct slice[]){slice_from(prefix), field->name}, 2);
     char hex[DIGEST_SHA256_HEX_SIZE];
     digest_sha256_hex(field->name, hex);
     return arena_format(arena, "%s%.*s-%.*s", prefix, KEPT, field->name.base, HEX, hex);

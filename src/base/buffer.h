@@ -18,10 +18,16 @@ struct buffer {
 /* Makes room for `more` bytes and a NUL; false past the limit, which it remembers. */
 bool buffer_reserve(struct buffer *b, size_t more);
 
+/* The same; a call only where there is none yet. */
+static inline bool buffer_make_room(struct buffer *b, size_t more)
+{
+    return more < b->capacity - b->len || buffer_reserve(b, more);
+}
+
 /* Appends whole or, past the limit, nothing. */
 static inline void buffer_append(struct buffer *b, struct slice s)
 {
-    if (s.len == 0 || (s.len >= b->capacity - b->len && !buffer_reserve(b, s.len)))
+    if (s.len == 0 || !buffer_make_room(b, s.len))
         return;
     memcpy(b->base + b->len, s.base, s.len);
     b->len += s.len;
