@@ -2,6 +2,7 @@
 #include "webhook/names.h"
 
 #include "decide/decide.h"
+#include "decide/operators.h"
 #include "policy/fields.h"
 
 #include <limits.h>
@@ -21,10 +22,16 @@ static const char *gate_outcome(int index)
     return gate_outcome_name((enum gate_outcome)index);
 }
 
+static const char *operator(int index)
+{
+    return (size_t)index < compared_by_count ? compared_by[index].operator_name : NULL;
+}
+
 const struct name_table name_tables[] = {
     {"reasons", reason, REASON_COUNT},
     {"gateReasons", gate_reason, GATE_REASONS},
     {"gateOutcomes", gate_outcome, GATE_OUTCOMES},
+    {"comparedBy", operator, INT_MAX},
     {"harborFields", harbor_field_key, INT_MAX},
     {"policyFields", policy_field_key, INT_MAX},
 };

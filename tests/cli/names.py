@@ -49,7 +49,7 @@ NAMES = {
         "allowlisted", "allowlist", "counts", "Unknown", "None", "scannable", "unavailable", "1", "inProxyFilter", "pullGate", "refused", "passed", "not-known-in-time", "3"],
     "harbor-pilot-explain.1": [
         "policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out",
-        "owned-by-operator", "pull-policy-never", "placeholder", "unparseable",
+        "owned-by-operator", "pull-policy-never", "placeholder", "image-id", "unparseable",
         "already-in-harbor", "registry-not-proxied", "excluded", "not-in-rollout", "too-long",
         "pull-secret-missing", "harbor-down", "harbor-auth", "refused-by-harbor",
         "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten", "1", "3",

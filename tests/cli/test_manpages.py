@@ -105,6 +105,13 @@ def test_reasons_are_those_of_the_program(program):
     assert said["exitStatuses"] == [0, 1, 2, 3]
 
 
+def test_operators_md_lists_the_operators_of_the_program(program):
+    text = (ROOT / "docs" / "operators.md").read_text()
+    section = re.search(r"^### Above a built-in controller.*?(?=^## )", text, re.M | re.S)[0]
+    listed = re.findall(r"^\| ([^|`]+?) \| `", section, re.M)
+    assert listed[1:] == list(dict.fromkeys(interface(program)["comparedBy"]))
+
+
 @pytest.mark.parametrize("kind", ["Harbor", "Policy"])
 def test_fields_of_policies_md_are_those_of_the_parser(program, kind):
     text = (ROOT / "docs" / "policies.md").read_text()
