@@ -56,11 +56,9 @@ struct slice admit_patch(const struct decide_request *request, const struct deci
     if (ret_originals_too_large)
         *ret_originals_too_large = too_large;
 
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     patch_write(&changes, arena, &out);
-    struct slice patch = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return patch;
+    return buffer_slice(&out);
 }
 
 /* --- audit annotations --- */
@@ -94,15 +92,13 @@ static struct slice annotation_key(const struct image_field *field, struct arena
 static struct slice annotation_value(const struct admission *admission,
                                      const struct decision *decision, struct arena *arena)
 {
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
     decision_write_members(&w, &admission->decisions, decision,
                            admission_field(admission, decision, arena));
     json_end_object(&w);
-    struct slice value = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return value;
+    return buffer_slice(&out);
 }
 
 /* The mutating webhook tells of what it rewrites, or in audit would: not what round two finds

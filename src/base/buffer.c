@@ -23,7 +23,8 @@ bool buffer_reserve(struct buffer *b, size_t more)
         capacity *= 2;
     if (b->limit && capacity > b->limit + 1)
         capacity = b->limit + 1;
-    b->base = memory_resize(b->base, capacity);
+    b->base = b->arena ? arena_resize(b->arena, b->base, b->len, capacity)
+                       : memory_resize(b->base, capacity);
     b->capacity = capacity;
     return true;
 }
@@ -66,6 +67,7 @@ void buffer_clear(struct buffer *b)
 
 void buffer_done(struct buffer *b)
 {
-    free(b->base);
-    *b = (struct buffer){.limit = b->limit};
+    if (!b->arena)
+        free(b->base);
+    *b = (struct buffer){.limit = b->limit, .arena = b->arena};
 }

@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
+
 struct buffer {
     char *base;
     size_t len, capacity;
-    size_t limit;   /* the most bytes it may hold; 0: no limit of its own */
-    bool truncated; /* something did not fit */
+    size_t limit;        /* the most bytes it may hold; 0: no limit of its own */
+    struct arena *arena; /* where its memory is, and stays; NULL: memory of its own */
+    bool truncated;      /* something did not fit */
 };
 
 /* Makes room for `more` bytes and a NUL; false past the limit, which it remembers. */
@@ -53,7 +56,7 @@ static inline struct slice buffer_slice(const struct buffer *b)
 /* Empties it and keeps the memory. */
 void buffer_clear(struct buffer *b);
 
-/* Frees the memory; limit stays. */
+/* Frees the memory, where it is its own; limit and arena stay. */
 void buffer_done(struct buffer *b);
 
 #define CLEANUP_BUFFER CLEANUP(buffer_done)

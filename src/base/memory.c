@@ -124,13 +124,16 @@ static void free_blocks(struct arena_block *block)
 void arena_clear(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
-    if (!block)
-        return;
-    free_blocks(block->next);
-    block->next = NULL;
-    block->used = 0;
-    if (block->size > ARENA_BLOCK_SIZE) /* do not keep the memory of one huge request */
+    size_t usual = arena->first_block ? arena->first_block : ARENA_BLOCK_SIZE;
+    while (block && block->next) {
+        arena->blocks = block->next;
+        free(block);
+        block = arena->blocks;
+    }
+    if (block && block->size > usual) /* do not keep the memory of one huge request */
         arena_done(arena);
+    else if (block)
+        block->used = 0;
 }
 
 void arena_done(struct arena *arena)
@@ -139,15 +142,20 @@ void arena_done(struct arena *arena)
     arena->blocks = NULL;
 }
 
+void *arena_resize(struct arena *arena, void *old, size_t used, size_t size)
+{
+    void *copy = arena_allocate(arena, size);
+    if (used)
+        memcpy(copy, old, used);
+    return copy;
+}
+
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacity,
                  size_t element_size)
 {
     if (count < *capacity)
         return array;
     size_t larger = *capacity ? *capacity * 2 : 8;
-    void *copy = arena_allocate(arena, larger * element_size);
-    if (count)
-        memcpy(copy, array, count * element_size);
     *capacity = larger;
-    return copy;
+    return arena_resize(arena, array, count * element_size, larger * element_size);
 }

@@ -66,6 +66,30 @@ static void test_arena(void **state)
     arena_clear(&arena);
 }
 
+/* What it keeps from one request to the next: its first block, unless one request made that larger.
+ */
+static void test_arena_kept(void **state)
+{
+    (void)state;
+    enum { FIRST = 64 * 1024 };
+    struct arena arena = {.first_block = FIRST};
+    for (int round = 0; round < 3; round++) {
+        void *first = arena_allocate(&arena, 100);
+        for (int i = 0; i < 50; i++)
+            arena_allocate(&arena, 10000);
+        arena_clear(&arena);
+        assert_ptr_equal(arena_allocate(&arena, FIRST), first);
+        arena_allocate(&arena, 10 * FIRST);
+        arena_clear(&arena);
+        assert_ptr_equal(arena_allocate(&arena, 1), first);
+        arena_clear(&arena);
+    }
+    arena_done(&arena);
+    arena_allocate(&arena, FIRST + 1);
+    arena_clear(&arena);
+    assert_null(arena.blocks);
+}
+
 static void test_arena_texts(void **state)
 {
     (void)state;
@@ -217,10 +241,15 @@ static void test_digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices),      cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_texts), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_map),         cmocka_unit_test(test_error),
-        cmocka_unit_test(test_diagnostics), cmocka_unit_test(test_diagnostics_limit),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_kept),
+        cmocka_unit_test(test_arena_texts),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_diagnostics),
+        cmocka_unit_test(test_diagnostics_limit),
         cmocka_unit_test(test_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
