@@ -127,7 +127,7 @@ bool originals_value(const struct decide_request *request, const struct decision
         json_slice(&w, *entry);
     }
     json_end_object(&w);
-    *ret = buffer_slice(&out);
+    *ret = buffer_take(&out);
 
     size_t size = pod_annotations_size(pod, arena);
     if (pod->has_original_images != PRESENCE_ABSENT)

@@ -56,14 +56,26 @@ static void append_cves(struct buffer *out, const struct verdict *verdict, size_
         buffer_append_format(out, " and %zu more", verdict->bad_count - most);
 }
 
+static void append_findings(struct buffer *out, const struct verdict *verdict,
+                            const struct gate_rules *rules, size_t most_cves)
+{
+    if (verdict->hidden) {
+        buffer_append_format(out, "findings of severity %s%s; " GATE_HIDDEN,
+                             severity_name(rules->severity),
+                             rules->severity < SEVERITY_CRITICAL ? " or above" : "");
+        return;
+    }
+    append_counts(out, verdict, rules->severity);
+    append_cves(out, verdict, most_cves);
+}
+
 static void append_reason(struct buffer *out, const struct verdict *verdict,
                           const struct gate_rules *rules, size_t most_cves)
 {
     char time[RFC3339_SIZE];
     switch (verdict->reason) {
     case GATE_FINDINGS:
-        append_counts(out, verdict, rules->severity);
-        append_cves(out, verdict, most_cves);
+        append_findings(out, verdict, rules, most_cves);
         break;
     case GATE_UNSCANNED:
         buffer_append_text(out, "not scanned yet");
@@ -75,6 +87,10 @@ static void append_reason(struct buffer *out, const struct verdict *verdict,
         buffer_append_text(out, "its scan failed");
         break;
     case GATE_TOO_OLD:
+        if (verdict->hidden) {
+            buffer_append_text(out, "its last scan is too old");
+            break;
+        }
         rfc3339_format(verdict->scan->finished, time);
         buffer_append_format(out, "its last scan, of %s, is too old", time);
         break;
@@ -214,14 +230,14 @@ struct slice refusal_reason(const struct decisions *decisions, const struct deci
 {
     struct buffer out = {.arena = arena};
     append_reason(&out, &decision->verdict, &decisions->policy->gate, most_cves);
-    return buffer_slice(&out);
+    return buffer_take(&out);
 }
 
 struct slice refusal_advice(const struct verdict *verdict, struct arena *arena)
 {
     struct buffer out = {.arena = arena};
     append_advice(&out, verdict);
-    return buffer_slice(&out);
+    return buffer_take(&out);
 }
 
 /* An operator's service account that nobody has named counts as a person. */
@@ -237,6 +253,17 @@ static void append_doubt(struct buffer *out, const struct decisions *decisions)
         "` is a controller whose Pods must come back whatever is found, name it in "
         "`trustedControllers` of Harbor `%.*s`",
         SLICE_ARGS(decisions->policy->harbor->name));
+}
+
+/* Where somebody with the right to it finds what is not told. */
+static void append_whereabouts(struct buffer *out, const struct decisions *decisions)
+{
+    bool hidden = false;
+    for (size_t i = 0; i < decisions->count; i++)
+        hidden |= is_denied(&decisions->items[i].verdict) && decisions->items[i].verdict.hidden;
+    if (hidden)
+        buffer_append_text(out, "\n- see harbor-pilot's log, event `review`, for what is not told "
+                                "here: nobody has verified who asks (--client-ca-file)");
 }
 
 struct slice refusal_message(const struct decisions *decisions, struct arena *arena)
@@ -270,8 +297,9 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
         buffer_append_text(&out, "\n- ");
         append_advice(&out, verdict);
     }
+    append_whereabouts(&out, decisions);
     append_doubt(&out, decisions);
-    return buffer_slice(&out);
+    return buffer_take(&out);
 }
 
 size_t refusal_warnings(const struct decisions *decisions, struct arena *arena, struct slice **ret)

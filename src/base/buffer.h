@@ -53,6 +53,9 @@ static inline struct slice buffer_slice(const struct buffer *b)
     return slice_of(b->base, b->len);
 }
 
+/* What is in it, for as long as its arena lives; the buffer is empty then. */
+struct slice buffer_take(struct buffer *b);
+
 /* Empties it and keeps the memory. */
 void buffer_clear(struct buffer *b);
 

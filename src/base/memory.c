@@ -58,11 +58,16 @@ char *memory_copy_string(const char *text)
     return memory_copy_slice(slice_from(text));
 }
 
-void *arena_allocate(struct arena *arena, size_t size)
+static size_t round_up(size_t size)
 {
     if (size > SIZE_MAX / 2)
         out_of_memory(size);
-    size = (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    return (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+}
+
+void *arena_allocate(struct arena *arena, size_t size)
+{
+    size = round_up(size);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
         size_t data = !block && arena->first_block ? arena->first_block : ARENA_BLOCK_SIZE;
@@ -142,12 +147,32 @@ void arena_done(struct arena *arena)
     arena->blocks = NULL;
 }
 
-void *arena_resize(struct arena *arena, void *old, size_t used, size_t size)
+void *arena_resize(struct arena *arena, void *old, size_t old_size, size_t size)
 {
+    struct arena_block *block = arena->blocks;
+    unsigned char *end = (unsigned char *)old + (old ? round_up(old_size) : 0);
+    bool last = old && end == block->data + block->used;
+    if (last)
+        block->used -= round_up(old_size) - (size < old_size ? round_up(size) : 0);
+    if (size <= old_size)
+        return old;
+    if (last && round_up(size) <= block->size - block->used) {
+        block->used += round_up(size);
+        memset((char *)old + old_size, 0, size - old_size);
+        return old;
+    }
     void *copy = arena_allocate(arena, size);
-    if (used)
-        memcpy(copy, old, used);
+    if (old_size)
+        memcpy(copy, old, old_size);
     return copy;
+}
+
+size_t arena_size(const struct arena *arena)
+{
+    size_t size = 0;
+    for (const struct arena_block *block = arena->blocks; block; block = block->next)
+        size += sizeof(*block) + block->size;
+    return size;
 }
 
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacity,

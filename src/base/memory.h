@@ -44,8 +44,12 @@ void arena_clear(struct arena *arena);
 /* Frees everything; the arena is the zero value again. */
 void arena_done(struct arena *arena);
 
-/* `size` bytes that begin with the `used` ones at `old`, which is left to the arena. */
-void *arena_resize(struct arena *arena, void *old, size_t used, size_t size);
+/* The memory that the arena takes. */
+size_t arena_size(const struct arena *arena);
+
+/* Makes an allocation of the arena larger, zeroed, or smaller: in its place where it is the last
+ * one; else a larger one is a copy, and the old one is left to the arena. */
+void *arena_resize(struct arena *arena, void *old, size_t old_size, size_t size);
 
 /* Doubles an array that lives in an arena when `count` reached `*capacity`; returns the array to
  * use. The old one is left to the arena. */

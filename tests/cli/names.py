@@ -27,6 +27,7 @@ NAMES = {
         "harborpilot_harbor_questions_total", "answer", "harborpilot_harbor_questions_pending",
         "child", "report", "pull-gate", "allowlist", "scan", "filter", "projects", "summary",
         "harborpilot_harbor_upstream_up", "project", "harborpilot_gate_decisions_total",
+        "harborpilot_unjudged_total", "unjudged",
         "allow", "warn", "deny", "kind", "harbor-projects", "registries", "harborpilot_facts_cached", "harborpilot_fact_hits_total", "harborpilot_fact_misses_total",
         "harborpilot_reviews_waited_total", "harborpilot_reviews_late_total",
         "harborpilot_reviews_suspended", "harborpilot_reviews_total", "mutate", "validate",
@@ -37,7 +38,7 @@ NAMES = {
         "harborpilot_certificate_expiry_timestamp_seconds", "harborpilot_connections",
         "harborpilot_connections_closed_total", "connections-closed", "client-refused", "client-ca-invalid", "wrong-secret",
         "--client-ca-file", "--metrics-token-file", "imagesLeftOut", "late", "crowded", "large",
-        "harborpilot_build_info"],
+        "harborpilot_wrong_secrets_total", "option", "harborpilot_build_info"],
     "harbor-pilot-plan.1": [
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",
         "mode", "errors", "message", "warnings", "summary", "rewrite", "keep", "deny", "warn",
