@@ -155,6 +155,8 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
         return true;
     if (!asks || request->last_chance)
         return false;
+    if (!d->ret->missing) /* of each image: for the rewrite, and for the gate */
+        d->ret->missing = arena_allocate(d->arena, DECIDE_MAX_MISSING * sizeof(*d->ret->missing));
     if (d->ret->missing_count < DECIDE_MAX_MISSING)
         d->ret->missing[d->ret->missing_count++] = (struct missing_fact){harbor, *key, needs};
     else
@@ -485,8 +487,6 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->doubted = request->user_name;
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
-    if (request->facts) /* of each image: for the rewrite, and for the gate */
-        ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_new(&d, &known, &pod->images[i]))
