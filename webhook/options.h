@@ -58,6 +58,11 @@ struct option_spec {
         .name = "facts", .kind = OPTION_TEXT, .target = (file), .value = "FILE",                   \
         .preset = "as if nothing had to be known", .help = "What Harbor knows, from a file."       \
     }
+#define OPTION_REQUIRE_GATE(flag)                                                                  \
+    {                                                                                              \
+        .name = "require-gate", .kind = OPTION_FLAG, .target = (flag),                             \
+        .help = "Exit with 3 where a Policy has findings and Harbor was not asked about an image." \
+    }
 #define OPTION_LIVE(flag)                                                                          \
     {                                                                                              \
         .name = "live", .kind = OPTION_FLAG, .target = (flag), .help = "Ask Harbor."               \

@@ -82,11 +82,11 @@ _harbor_pilot() {
                 --admin-bind-address --client-ca-file --events-secret-file --metrics-token-file --threads
                 --shutdown-timeout --max-connections --watch-interval --strict --log-format --help' ;;
         plan)
-            options='--policies -f --filename --assume-mode --template --facts --live --record
-                --expect-all-moved -o --output --help' ;;
+            options='--policies -f --filename --assume-mode --template --facts --live --require-gate
+                --record --expect-all-moved -o --output --help' ;;
         explain)
             options='--policies -n --namespace --owner --pod-template-hash --pull-policy --mode
-                --facts --live -o --output --help' ;;
+                --facts --live --require-gate -o --output --help' ;;
         check)
             options='--policies --cases --namespaces -o --output --help' ;;
         'certs init')

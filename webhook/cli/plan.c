@@ -25,7 +25,7 @@ enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_PATCH };
 struct plan {
     struct text_list policies, files, templates;
     const char *facts_file, *record;
-    bool live, expect_all_moved;
+    bool live, expect_all_moved, require_gate;
     int assumed_mode, output;
 
     struct facts_option facts;
@@ -43,7 +43,7 @@ struct plan {
     struct plan_summary_row **row_list;
     size_t row_count, row_capacity;
     size_t images, reasons[REASON_COUNT];
-    size_t judged, outcomes[GATE_OUTCOMES], unavailable;
+    size_t judged, unasked, outcomes[GATE_OUTCOMES], unavailable;
     size_t objects;
     struct timespec began;
 };
@@ -97,6 +97,7 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
     row->keep += decisions->count - decisions->rewrites;
     plan->images += decisions->count;
     plan->judged += decisions->judged;
+    plan->unasked += decisions->unasked;
     for (int i = 0; i < GATE_OUTCOMES; i++)
         plan->outcomes[i] += decisions->outcomes[i];
     for (size_t i = 0; i < decisions->count; i++) {
@@ -348,6 +349,8 @@ static void end_json(struct plan *plan)
     json_member_number(w, "keep", (long long)(plan->images - plan->reasons[REASON_REWRITTEN]));
     json_member_number(w, "deny", (long long)plan->outcomes[GATE_DENY]);
     json_member_number(w, "warn", (long long)plan->outcomes[GATE_WARN]);
+    if (plan->unasked)
+        json_member_number(w, "unknown", (long long)plan->unasked);
     json_key(w, "reasons");
     json_begin_object(w);
     for (int i = 0; i < REASON_COUNT; i++)
@@ -382,6 +385,8 @@ static void end_table(struct plan *plan)
         buffer_append_format(&plan->out, "; the gate refuses %zu and warns about %zu",
                              plan->outcomes[GATE_DENY], plan->outcomes[GATE_WARN]);
     buffer_append_char(&plan->out, '\n');
+    if (plan->unasked)
+        buffer_append_text(&plan->out, "gate  " GATE_NOT_JUDGED "\n");
 }
 
 /* Both passes over one input: first the Namespaces' labels of all inputs, then the decisions. */
@@ -451,7 +456,8 @@ static int finish(struct plan *plan)
     if (plan->diagnostics.errors)
         return EXIT_USAGE;
     bool asked = plan->live || plan->facts_file;
-    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME] || (asked && plan->unavailable))
+    if (plan->reasons[REASON_NOT_KNOWN_IN_TIME] || (asked && plan->unavailable) ||
+        (plan->require_gate && (plan->unasked || plan->unavailable)))
         return EXIT_UNKNOWN;
     if (plan->outcomes[GATE_DENY])
         return EXIT_BAD_ANSWER;
@@ -527,6 +533,7 @@ int command_plan(int argc, char **argv)
          .help = "Where a custom kind keeps its Pod template: Rollout.argoproj.io=/spec/template"},
         OPTION_FACTS(&plan.facts_file),
         OPTION_LIVE(&plan.live),
+        OPTION_REQUIRE_GATE(&plan.require_gate),
         {.name = "record",
          .kind = OPTION_TEXT,
          .target = &plan.record,
