@@ -170,13 +170,24 @@ static bool is_of(const struct object *object, const struct pod_kind *row)
            slice_equal(object->kind, slice_from(row->kind));
 }
 
-void pod_kinds_set_owner(const struct object *object, struct pod *pod)
+static const struct pod_kind *find_row(const struct object *object)
 {
     for (size_t i = 0; i < pod_kinds_count; i++)
-        if (is_of(object, &pod_kinds[i])) {
-            set_owner(&pod_kinds[i], pod);
-            return;
-        }
+        if (is_of(object, &pod_kinds[i]))
+            return &pod_kinds[i];
+    return NULL;
+}
+
+bool pod_kinds_knows(const struct object *object)
+{
+    return find_row(object) != NULL;
+}
+
+void pod_kinds_set_owner(const struct object *object, struct pod *pod)
+{
+    const struct pod_kind *row = find_row(object);
+    if (row)
+        set_owner(row, pod);
 }
 
 static void take(struct search *s, struct slice json, struct slice pointer)
@@ -197,6 +208,8 @@ static void take(struct search *s, struct slice json, struct slice pointer)
     wrapped.json = arena_join(s->arena, (struct slice[]){before, json, after}, 3);
     if (!workload_read(&wrapped, &path, 1, s->arena, &workload, &missing))
         return;
+    found.json = wrapped.json;
+    found.template_pointer = path.pointer;
     found.pod = workload.pod;
     found.skip = wrappings[s->row->holds].skip;
     set_owner(s->row, &found.pod);

@@ -28,7 +28,9 @@ struct found_pod {
     struct slice pointer; /* of what is there */
     size_t skip;          /* so many bytes of a pod_field_pointer stand for what is not there */
     bool is_object;
-    struct slice json; /* of the object */
+    struct slice json; /* a text that holds it, */
+    struct slice
+        template_pointer; /* here, with its `spec`; of an object: nowhere, it is the text */
 };
 
 /* Calls `handle` for each that the table finds in the object, and says how many there were. What it
@@ -41,3 +43,6 @@ size_t pod_kinds_each(const struct object *object, struct arena *arena,
 /* Makes the controller of a Pod that comes of the object's template the one that the table says,
  * where it knows the kind. */
 void pod_kinds_set_owner(const struct object *object, struct pod *pod);
+
+/* Whether the table has a row for the object's kind. */
+bool pod_kinds_knows(const struct object *object);

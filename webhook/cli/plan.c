@@ -209,7 +209,7 @@ int command_plan(int argc, char **argv)
     policies_unref(plan.set);
     facts_option_done(&plan.facts);
     passed_over_done(&plan.passed);
-    map_done(&plan.modes);
+    surroundings_done(&plan.around);
     map_done(&plan.rows);
     diagnostics_done(&plan.diagnostics);
     buffer_done(&plan.out);

@@ -7,6 +7,7 @@
 #include "webhook/cli/manifests.h"
 #include "webhook/cli/passed_over.h"
 #include "webhook/cli/plan_table.h"
+#include "webhook/cli/surroundings.h"
 #include "json/writer.h"
 
 #include <time.h>
@@ -35,7 +36,7 @@ struct plan {
     struct plan_template *paths; /* of `templates` */
     const char *namespace_;      /* of documents without one; or NULL */
     struct passed_over passed;
-    struct map modes; /* namespace → enum mode *, from labels of Namespace objects */
+    struct surroundings around;
     struct diagnostics diagnostics;
     struct buffer out;
     struct json_writer w;
@@ -45,9 +46,30 @@ struct plan {
     size_t row_count, row_capacity;
     size_t images, reasons[REASON_COUNT];
     size_t judged, unasked, outcomes[GATE_OUTCOMES], unavailable;
+    size_t counted_with, counted_with_rewrite; /* images of Pods whose workload is counted, too */
+    size_t running, missed; /* rewritten images of running Pods; of Pods younger than their label */
+    size_t unlabelled;   /* rewritten images in namespaces without the label */
     size_t objects;
     struct timespec began;
 };
+
+/* A Pod or a Pod template that is decided about. */
+struct planned {
+    const struct object *object;
+    struct slice namespace_, pointer, document;
+    size_t skip;                         /* of each field's pointer, see struct found_pod */
+    struct slice json, template_pointer; /* a text, and where in it the object with `spec` is */
+    struct position at;
+    struct decide_request request;
+    bool validated; /* a review that only the validating webhook gets */
+    struct known_namespace *space;
+    struct slice counted_with; /* "Deployment/web", whose Pod this is; empty: it counts itself */
+    struct slice created; /* of a Pod that runs (RFC 3339); empty: it is a plan, or not known */
+};
+
+/* Whether the Pod was created with the label there and was not moved: the webhook was not asked, or
+ * failed open. */
+bool plan_is_missed(const struct planned *planned);
 
 /* The first pass: keeps what other objects need to know of this one. */
 void plan_survey(void *context, const struct manifest *manifest, struct arena *arena);

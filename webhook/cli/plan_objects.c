@@ -1,8 +1,10 @@
 /* One object of the input: which Pods it makes, what is decided about their images, and how it is
  * counted and shown. */
 #include "admit/admit.h"
-#include "webhook/cli/plan.h"
+#include "decide/workload.h"
 #include "kube/pod_kinds.h"
+#include "webhook/cli/plan.h"
+#include "webhook/cli/plan_warnings.h"
 #include "webhook/cli/rivals.h"
 #include "json/pointer.h"
 
@@ -11,42 +13,53 @@
 
 enum { PROGRESS_EVERY = 256, PROGRESS_AFTER_MS = 1000 };
 
-/* --- the namespaces' modes --- */
+/* --- the namespaces --- */
 
 static bool is_namespace(const struct object *object)
 {
     return object->group.len == 0 && slice_equal(object->kind, SLICE("Namespace"));
 }
 
+static struct slice namespace_of(const struct plan *plan, const struct object *object)
+{
+    return object->namespace_.len ? object->namespace_
+           : plan->namespace_     ? slice_from(plan->namespace_)
+                                  : SLICE("default");
+}
+
 void plan_survey(void *context, const struct manifest *manifest, struct arena *arena)
 {
     struct plan *plan = context;
     const struct object *object = &manifest->object;
-    struct slice label;
-    (void)arena;
-    if (!is_namespace(object) ||
-        !json_find(object->json, SLICE("/metadata/labels/harbor-pilot.io~1mode"), &label))
-        return;
-    enum mode mode = slice_equal(label, SLICE("\"audit\"")) ? MODE_AUDIT
-                     : slice_equal(label, SLICE("\"enforce\""))
-                         ? MODE_ENFORCE
-                         : MODE_DISABLED; /* nobody is called */
-    enum mode *kept = arena_allocate(&plan->arena, sizeof(*kept));
-    *kept = mode;
-    *map_put(&plan->modes, arena_copy(&plan->arena, object->name)) = kept;
+    surroundings_note(&plan->around, object, namespace_of(plan, object), arena);
 }
 
-static enum mode mode_of(const struct plan *plan, struct slice namespace_)
+static enum mode assumed_mode(const struct plan *plan)
 {
-    const enum mode *kept = map_get(&plan->modes, namespace_);
-    return kept ? *kept : plan->assumed_mode == 0 ? MODE_AUDIT : MODE_ENFORCE;
+    return plan->assumed_mode == 0 ? MODE_AUDIT : MODE_ENFORCE;
+}
+
+static enum mode mode_of(const struct plan *plan, const struct known_namespace *space)
+{
+    switch (space->label) {
+    case LABEL_AUDIT:
+        return MODE_AUDIT;
+    case LABEL_ENFORCE:
+        return MODE_ENFORCE;
+    case LABEL_MISSPELLED:
+        return MODE_DISABLED;
+    case LABEL_UNKNOWN:
+    case LABEL_MISSING:
+        break;
+    }
+    return assumed_mode(plan);
 }
 
 /* --- counting --- */
 
-static void count(struct plan *plan, struct slice namespace_, const struct decisions *decisions)
+static struct plan_summary_row *find_row(struct plan *plan, struct slice namespace_,
+                                         struct slice policy)
 {
-    struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
     struct slice key =
         arena_join(&plan->arena, (struct slice[]){namespace_, slice_of("", 1), policy}, 3);
     void **slot = map_put(&plan->rows, key);
@@ -59,10 +72,45 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
                                     &plan->row_capacity, sizeof(row));
         plan->row_list[plan->row_count++] = row;
     }
-    struct plan_summary_row *row = *slot;
-    row->images += decisions->count;
-    row->rewrite += decisions->rewrites;
-    row->keep += decisions->count - decisions->rewrites;
+    return *slot;
+}
+
+/* What a namespace without the label, or with another value, would see with it. */
+static void count_for_label(struct plan *plan, const struct planned *planned,
+                            const struct decisions *decisions, struct arena *arena)
+{
+    struct decide_request request = planned->request;
+    struct decisions with_label = *decisions;
+    if (planned->space->label == LABEL_UNKNOWN || !decisions->policy ||
+        decisions->policy->mode == MODE_DISABLED)
+        return;
+    request.mode = assumed_mode(plan);
+    if (planned->space->label == LABEL_MISSPELLED)
+        decide(plan->set, &request, arena, &with_label);
+    planned->space->images += with_label.count;
+    planned->space->rewrite += with_label.rewrites;
+    if (planned->space->label == LABEL_MISSING)
+        plan->unlabelled += with_label.rewrites;
+}
+
+/* All images, by reason and by what the gate says; those of workloads once, by namespace. */
+static void count(struct plan *plan, const struct planned *planned,
+                  const struct decisions *decisions, struct arena *arena)
+{
+    struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
+    if (planned->counted_with.len) {
+        plan->counted_with += decisions->count;
+        plan->counted_with_rewrite += decisions->rewrites;
+    } else {
+        struct plan_summary_row *row = find_row(plan, planned->namespace_, policy);
+        row->images += decisions->count;
+        row->rewrite += decisions->rewrites;
+        row->keep += decisions->count - decisions->rewrites;
+        count_for_label(plan, planned, decisions, arena);
+    }
+    if (planned->created.len)
+        plan->running += decisions->rewrites;
+    plan->missed += plan_is_missed(planned);
     plan->images += decisions->count;
     plan->judged += decisions->judged;
     plan->unasked += decisions->unasked;
@@ -77,14 +125,34 @@ static void count(struct plan *plan, struct slice namespace_, const struct decis
 
 /* --- one object --- */
 
-struct planned {
-    const struct object *object;
-    struct slice namespace_, pointer, document;
-    size_t skip; /* of each field's pointer, see struct found_pod */
-    struct position at;
-    struct decide_request request;
-    bool validated; /* a review that only the validating webhook gets */
-};
+bool plan_is_missed(const struct planned *planned)
+{
+    return planned->created.len && planned->space->label == LABEL_ENFORCE &&
+           planned->space->labelled.len &&
+           slice_compare(planned->created, planned->space->labelled) > 0;
+}
+
+/* Members of ours, before the decision's: nothing of them for a plain manifest. */
+static void write_circumstances(struct json_writer *w, const struct planned *planned)
+{
+    static const char *const labels[] = {
+        [LABEL_MISSING] = "missing", [LABEL_MISSPELLED] = "misspelled", [LABEL_ENFORCE] = NULL};
+    const char *label = labels[planned->space->label];
+    if (label)
+        json_member_text(w, "label", label);
+    if (planned->counted_with.len)
+        json_member(w, "countedWith", planned->counted_with);
+    if (planned->created.len == 0)
+        return;
+    json_key(w, "live");
+    json_begin_object(w);
+    json_member(w, "created", planned->created);
+    if (planned->space->labelled.len) {
+        json_member(w, "labelled", planned->space->labelled);
+        json_member_bool(w, "missed", plan_is_missed(planned));
+    }
+    json_end_object(w);
+}
 
 static void write_decision(struct plan *plan, const struct planned *planned,
                            const struct decisions *decisions, const struct decision *decision,
@@ -98,6 +166,7 @@ static void write_decision(struct plan *plan, const struct planned *planned,
     json_member(w, "namespace", planned->namespace_);
     json_member(w, "name", planned->object->name);
     json_member_text(w, "mode", mode_name(decisions->mode));
+    write_circumstances(w, planned);
     decision_write_members(w, decisions, decision,
                            arena_join(arena, (struct slice[]){planned->pointer, field}, 2));
     json_end_object(w);
@@ -124,6 +193,42 @@ static void write_patch(struct plan *plan, const struct planned *planned,
     buffer_append_char(&plan->out, '\n');
 }
 
+/* Whether it is a Pod that runs, and whether its workload is in the input and counted by itself. */
+static void find_circumstances(const struct plan *plan, struct planned *planned,
+                               const struct decisions *decisions, struct arena *arena)
+{
+    const struct object *object = planned->object;
+    struct slice metadata;
+    if (!planned->request.believe_object) /* a review */
+        return;
+    if (object->has_controller) {
+        struct slice named = workload_name(planned->request.pod, planned->namespace_, arena);
+        struct slice parts[] = {planned->namespace_, SLICE("/"), object->kind, SLICE("/"),
+                                object->name};
+        if (!slice_equal(named, arena_join(arena, parts, 5)) &&
+            surroundings_have_workload(&plan->around, named))
+            planned->counted_with = slice_from_index(named, planned->namespace_.len + 1);
+    }
+    bool pod = planned->request.subject == REVIEW_POD_CREATE;
+    if (pod && decisions->rewrites && decisions->mode == MODE_ENFORCE &&
+        json_find(object->json, SLICE("/metadata"), &metadata) &&
+        json_find_text(metadata, "/uid", arena).len)
+        planned->created = json_find_text(metadata, "/creationTimestamp", arena);
+}
+
+/* The same for people, behind the mode. */
+static struct slice circumstances_text(const struct planned *planned, struct arena *arena)
+{
+    const char *label = planned->space->label == LABEL_MISSING      ? " (label missing)"
+                        : planned->space->label == LABEL_MISSPELLED ? " (label misspelled)"
+                                                                    : "";
+    const char *live = planned->created.len == 0 ? ""
+                       : plan_is_missed(planned)
+                           ? " (runs, and was not moved though it is younger than the label)"
+                           : " (runs: would move when created again)";
+    return arena_format(arena, "%s%s", label, live);
+}
+
 static void decide_and_show(struct plan *plan, struct planned *planned, struct arena *arena)
 {
     struct decisions decisions;
@@ -138,7 +243,8 @@ static void decide_and_show(struct plan *plan, struct planned *planned, struct a
         return;
     }
     planned->request.namespace_ = planned->namespace_;
-    planned->request.mode = mode_of(plan, planned->namespace_);
+    planned->space = surroundings_namespace(&plan->around, planned->namespace_);
+    planned->request.mode = mode_of(plan, planned->space);
     planned->request.facts =
         plan->live ? facts_source(plan->asking.facts) : facts_option_source(&plan->facts);
     planned->request.now = facts_option_now(&plan->facts);
@@ -152,12 +258,15 @@ static void decide_and_show(struct plan *plan, struct planned *planned, struct a
         live_facts_add(&plan->asking, &decisions);
     if (plan->collecting || decisions.count == 0)
         return;
-    count(plan, planned->namespace_, &decisions);
+    find_circumstances(plan, planned, &decisions, arena);
+    count(plan, planned, &decisions, arena);
+    plan_warn(plan, planned, &decisions, arena);
     if (plan->output == OUTPUT_PATCH)
         write_patch(plan, planned, &decisions, arena);
     else if (plan->output == OUTPUT_TABLE)
         plan_table_object(&plan->table, planned->namespace_, planned->object->kind,
-                          planned->object->name, planned->document, &decisions);
+                          planned->object->name, planned->document,
+                          circumstances_text(planned, arena), &decisions);
     for (size_t i = 0; plan->output == OUTPUT_JSON && i < decisions.count; i++)
         write_decision(plan, planned, &decisions, &decisions.items[i], arena);
 }
@@ -179,6 +288,8 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         .object = &object,
         .namespace_ = review.namespace_,
         .document = document,
+        .json = manifest->object.json,
+        .template_pointer = SLICE("/request/object"),
         .at = manifest->at,
         .request = {.subject = review_subject(&review),
                     .pod = &review.pod,
@@ -190,6 +301,8 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
     struct pod template, old_template;
     if (planned.request.subject == REVIEW_WORKLOAD) {
         review_templates(&review, arena, &template, &old_template, &planned.pointer);
+        planned.template_pointer =
+            arena_join(arena, (struct slice[]){planned.template_pointer, planned.pointer}, 2);
         planned.request.pod = &template;
         planned.request.old_pod = &old_template;
         planned.validated = true;
@@ -207,22 +320,36 @@ struct place {
     struct position at;
 };
 
-static void plan_pod(const struct place *place, const struct pod *pod, struct slice pointer,
-                     size_t skip, struct arena *arena)
+static void plan_pod(const struct place *place, const struct found_pod *found, struct arena *arena)
 {
+    struct slice pointer = found->pointer;
     struct planned planned = {
         .object = place->object,
         .namespace_ = place->namespace_,
         .pointer = arena_join(arena, (struct slice[]){place->outer, pointer}, 2),
-        .skip = skip,
+        .skip = found->skip,
+        .json = found->json,
+        .template_pointer = found->template_pointer,
         .document = place->document,
         .at = place->at,
         .request = {.subject = pointer.len ? REVIEW_WORKLOAD : REVIEW_POD_CREATE,
-                    .pod = pod,
+                    .pod = &found->pod,
                     .owned = place->object->has_controller,
                     .believe_object = true}, /* nobody knows who will apply it */
     };
     decide_and_show(place->plan, &planned, arena);
+}
+
+static void plan_workload(const struct place *place, const struct workload *workload,
+                          struct arena *arena)
+{
+    struct found_pod found = {
+        .pod = workload->pod,
+        .pointer = workload->pointer,
+        .json = place->object->json,
+        .template_pointer = workload->pointer,
+    };
+    plan_pod(place, &found, arena);
 }
 
 static void warn_of_missing(const struct place *place)
@@ -252,7 +379,7 @@ static bool plan_as_told(const struct place *place, struct arena *arena)
         found++;
         t->found++;
         pod_kinds_set_owner(place->object, &workload.pod);
-        plan_pod(place, &workload.pod, workload.pointer, 0, arena);
+        plan_workload(place, &workload, arena);
     }
     if (told && !found)
         warn_of_missing(place);
@@ -268,7 +395,7 @@ static void plan_found(void *context, const struct found_pod *found, struct aren
     struct object object;
     static const struct object none;
     if (!found->is_object) {
-        plan_pod(outer, &found->pod, found->pointer, found->skip, arena);
+        plan_pod(outer, found, arena);
     } else if (outer->outer.len == 0 && object_read(found->json, &none, arena, &object)) {
         struct place inner = *outer;
         inner.object = &object;
@@ -284,7 +411,7 @@ static void plan_place(const struct place *place, struct arena *arena)
     struct workload workload;
     bool missing = false;
     if (workload_read(place->object, NULL, 0, arena, &workload, &missing))
-        plan_pod(place, &workload.pod, workload.pointer, 0, arena);
+        plan_workload(place, &workload, arena);
     else if (missing)
         warn_of_missing(place);
     else if (!plan_as_told(place, arena) &&
@@ -301,9 +428,7 @@ static void plan_object(struct plan *plan, const struct manifest *manifest, stru
         .plan = plan,
         .object = object,
         .document = document,
-        .namespace_ = object->namespace_.len ? object->namespace_
-                      : plan->namespace_     ? slice_from(plan->namespace_)
-                                             : SLICE("default"),
+        .namespace_ = namespace_of(plan, object),
         .at = manifest->at,
     };
     plan_place(&place, arena);
