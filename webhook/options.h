@@ -98,6 +98,11 @@ void options_describe_to(void (*visit)(const struct command_spec *command, void 
 enum { OPTION_VARIABLE_SIZE = 100 };
 void option_variable(const struct option_spec *option, char ret[static OPTION_VARIABLE_SIZE]);
 
+/* Adds the names of variables HARBOR_PILOT_… that say nothing to the command and come of no Service
+ * (Kubernetes tells every container of those in its namespace: HARBOR_PILOT_SERVICE_HOST, …_PORT…):
+ * misspelled ones. They live as long as the environment is left alone. */
+void options_unknown_variables(const struct command_spec *command, struct text_list *ret);
+
 void text_list_add(struct text_list *list, const char *text);
 
 /* A message on stderr that starts with "harbor-pilot: ", and EXIT_USAGE to return. */

@@ -370,7 +370,7 @@ static int run(struct explain *e)
     if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
-        policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
+        policy_files_load(&e->policies, policy_files_own_namespace(), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
     if (!loaded || !facts_option_discover(&e->facts, &e->policies, &e->set))

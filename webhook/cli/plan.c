@@ -130,8 +130,8 @@ static int run(struct plan *plan)
         return usage_error("%s", error.text);
     if (!read_templates(plan))
         return EXIT_USAGE;
-    bool loaded = policy_files_load(&plan->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics,
-                                    &plan->set);
+    bool loaded =
+        policy_files_load(&plan->policies, policy_files_own_namespace(), &diagnostics, &plan->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
     if (!loaded || !facts_option_discover(&plan->facts, &plan->policies, &plan->set))
