@@ -384,7 +384,9 @@ static void judge(const struct decider *d, struct decision *decision)
             policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
                  undiscovered ? "which registries Harbor proxies is not known yet" : NULL, verdict);
-    } else if (facts) { /* else nobody was asked: there is nothing to say */
+    } else if (!facts) {
+        verdict->unasked = true;
+    } else {
         enum harbor_health health = facts->health(facts, policy->harbor);
         struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
         if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
@@ -502,6 +504,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         if (gate)
             judge(&d, decision);
         ret->judged += decision->verdict.judged;
+        ret->unasked += decision->verdict.unasked;
         ret->outcomes[decision->verdict.outcome] += decision->verdict.judged;
     }
 }
