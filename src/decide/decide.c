@@ -370,11 +370,36 @@ static void judge(const struct decider *d, struct decision *decision)
 
 /* --- which images --- */
 
-/* What tells an image of the old object from others: of ephemeral containers the name, since nobody
- * can change one, of a workload and of a Pod the image, wherever it stands. */
-static struct slice identity(const struct decide_request *request, const struct image_field *field)
+/* What Harbor would serve for the image, as a text that no image is; the image where it is nothing.
+ */
+static struct slice served_text(const struct decider *d, const struct image_field *field)
 {
-    return request->subject == REVIEW_EPHEMERAL_CONTAINERS ? field->name : field->image;
+    struct decision decision = {.field = field};
+    struct artifact_key key;
+    char text[ARTIFACT_KEY_MAX];
+    if (d->ret->policy)
+        find_registry(d, &decision);
+    struct slice served = judged_key(&decision, &key) ? artifact_key_text(&key, text) : SLICE("");
+    return served.len ? arena_join(d->arena, (struct slice[]){SLICE("served "), served}, 2)
+                      : arena_join(d->arena, (struct slice[]){SLICE("image "), field->image}, 2);
+}
+
+/* What tells an image of the old object from others: of ephemeral containers the name, since nobody
+ * can change one, of a workload the image, wherever it stands. A running Pod's may go from Harbor's
+ * name to its own and back: that is the same. */
+static struct slice identity(const struct decider *d, const struct image_field *field)
+{
+    switch (d->request->subject) {
+    case REVIEW_EPHEMERAL_CONTAINERS:
+        return field->name;
+    case REVIEW_POD_UPDATE:
+        return served_text(d, field);
+    case REVIEW_OTHER:
+    case REVIEW_POD_CREATE:
+    case REVIEW_WORKLOAD:
+        break;
+    }
+    return field->image;
 }
 
 struct known_images {
@@ -403,7 +428,7 @@ static struct known_images find_known_images(const struct decider *d)
     known.names = arena_allocate(d->arena, old->image_count * sizeof(*known.names));
     for (size_t i = 0; i < old->image_count; i++)
         if (!ephemeral || old->images[i].kind == IMAGE_EPHEMERAL_CONTAINER)
-            known.names[known.count++] = identity(request, &old->images[i]);
+            known.names[known.count++] = identity(d, &old->images[i]);
     if (known.count)
         qsort(known.names, known.count, sizeof(*known.names), compare_names);
     return known;
@@ -411,16 +436,18 @@ static struct known_images find_known_images(const struct decider *d)
 
 /* Whether the request is about this image: of ephemeral containers only those that are new, of a
  * changed workload or Pod only images that the old one has nowhere. */
-static bool is_asked(const struct decide_request *request, const struct known_images *known,
+static bool is_asked(const struct decider *d, const struct known_images *known,
                      const struct image_field *field)
 {
+    const struct decide_request *request = d->request;
     if (request->subject == REVIEW_OTHER)
         return false;
     if (request->subject == REVIEW_EPHEMERAL_CONTAINERS && field->kind != IMAGE_EPHEMERAL_CONTAINER)
         return false;
-    struct slice name = identity(request, field);
-    return known->count == 0 ||
-           !bsearch(&name, known->names, known->count, sizeof(name), compare_names);
+    if (known->count == 0)
+        return true;
+    struct slice name = identity(d, field);
+    return !bsearch(&name, known->names, known->count, sizeof(name), compare_names);
 }
 
 void decide(const struct policies *policies, const struct decide_request *request,
@@ -443,7 +470,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
-        if (!is_asked(request, &known, &pod->images[i]))
+        if (!is_asked(&d, &known, &pod->images[i]))
             continue;
         struct decision *decision = &ret->items[ret->count++];
         *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};
