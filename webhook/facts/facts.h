@@ -8,6 +8,10 @@
 
 struct facts;
 
+enum {
+    FACTS_ASKED_AT_ONCE = 32
+}; /* artifacts, by one request each; the others wait for their turn */
+
 /* Starts the threads that ask and that watch the time. NULL on failure. */
 MUST_CHECK struct facts *facts_start(struct error *reterr);
 
