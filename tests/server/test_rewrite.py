@@ -58,7 +58,7 @@ CASES = [
     ("unparseable", "white space", review(pod(" nginx"))),
     ("unparseable", "an empty tag", review(pod("nginx:"))),
     ("unparseable", "a short digest", review(pod("nginx@sha256:abc"))),
-    ("unparseable", "64 hexadecimal digits", review(pod("a" * 64))),
+    ("image-id", "64 hexadecimal digits", review(pod("a" * 64))),
     ("unparseable", "control characters", review(pod("ngi\nnx\u2028"))),
     ("already-in-harbor", "", review(pod(f"{HUB}/library/nginx:1"))),
     ("already-in-harbor", "in a project of another kind", review(pod(f"{HARBOR}/mine/app@sha256:" + "a" * 64))),
