@@ -489,9 +489,11 @@ bool connections_hold(struct connections *connections, struct MHD_Connection *co
 void connections_handshake_done(struct connections *connections, int socket)
 {
     pthread_mutex_lock(&connections->lock);
-    for (struct connection *c = connections->first; c; c = c->next)
-        if (c->socket == socket && !c->ended)
-            c->deadline = now() + CONNECTION_FRESH_SECONDS * 1000;
+    struct connection *c = connections->first; /* the newest, which it mostly is */
+    while (c && (c->socket != socket || c->ended))
+        c = c->next;
+    if (c)
+        c->deadline = now() + CONNECTION_FRESH_SECONDS * 1000;
     pthread_mutex_unlock(&connections->lock);
 }
 
