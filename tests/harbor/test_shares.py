@@ -136,7 +136,7 @@ def test_who_waits_with_large_bodies_leaves_memory_for_others(places, fake, star
 
 def test_many_namespaces_of_a_few_callers_keep_nobody_else_waiting(places, fake, start):
     """A namespace is what a review says, and many can be made up; an address is not."""
-    fake.answers["artifact"] = lambda talk: (f.PRESENT if "victim" in talk.request.path else f.ABSENT)(talk)
+    fake.answers["artifact"] = lambda talk: (f.PRESENT if "victim" in talk.request.target else f.ABSENT)(talk)
     server = start(places.write_policies(fake.url, more=EVERYWHERE)).await_ready()
 
     def crowd_of(i):
