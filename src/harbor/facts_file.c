@@ -524,7 +524,7 @@ static void write_registries(struct json_writer *w, const struct harbor *harbor)
     json_key(w, "registries");
     json_begin_object(w);
     for (size_t i = 0; i < harbor->registry_count; i++) {
-        json_key_slice(w, harbor->registries[i].domain);
+        json_key_slice(w, harbor->registries[i].upstream.text);
         json_slice(w, harbor->registries[i].project);
     }
     json_end_object(w);

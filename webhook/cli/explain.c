@@ -173,7 +173,7 @@ static struct slice advise(struct explain *e)
     case REASON_REGISTRY_NOT_PROXIED:
         if (d->registry)
             return arena_format(arena, "To move it: add `%.*s` to `registries` of Policy `%.*s`.",
-                                SLICE_ARGS(d->registry->domain), SLICE_ARGS(policy->name));
+                                SLICE_ARGS(d->registry->upstream.text), SLICE_ARGS(policy->name));
         return arena_format(arena,
                             "To move it: make a proxy-cache project for its registry in Harbor "
                             "and add both to `registries` of Harbor `%.*s`.",

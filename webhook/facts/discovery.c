@@ -107,7 +107,7 @@ struct registry *discovery_registries(const struct discovery *discovery, struct 
             continue;
         if (reference_is_domain(upstream->domain))
             registries[count++] =
-                (struct registry){.domain = arena_copy(arena, upstream->domain),
+                (struct registry){.upstream.domain = arena_copy(arena, upstream->domain),
                                   .project = arena_copy(arena, upstream->project)};
     }
     *ret_count = count;

@@ -22,7 +22,7 @@ struct fact_waiter {
     unsigned missing, references;
     bool woken;
     struct turn_review turns; /* what of it waits to be asked */
-    char *namespace_;
+    char *caller, *namespace_;
     void (*wake)(void *context);
     void *context;
 };
@@ -144,6 +144,7 @@ const struct fact_source *facts_source(const struct facts *facts)
 static void unreference(struct fact_waiter *waiter)
 {
     if (--waiter->references == 0) {
+        free(waiter->caller);
         free(waiter->namespace_);
         free(waiter);
     }
@@ -276,6 +277,8 @@ struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *aske
     struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
     *waiter = (struct fact_waiter){
         .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    waiter->caller = memory_copy_slice(asker->caller);
+    waiter->turns.caller = slice_of(waiter->caller, asker->caller.len);
     waiter->namespace_ = memory_copy_slice(asker->namespace_);
     waiter->turns.namespace_ = slice_of(waiter->namespace_, asker->namespace_.len);
     waiter->turns.last_of_all = asker->dry_run;
