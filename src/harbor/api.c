@@ -308,6 +308,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
                     registry.base[0] != '0' && registry.base[0] != 'n',
         .filter = json_find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
         .filter_kind = json_find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+        .local_on_not_found =
+            metadata_flag(reply->body, "/metadata/proxy_cache_local_on_not_found", false),
         .prevent_vul = metadata_flag(reply->body, "/metadata/prevent_vul", false),
         .auto_scan = metadata_flag(reply->body, "/metadata/auto_scan", false),
         .reuse_system_allowlist =

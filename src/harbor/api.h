@@ -97,6 +97,8 @@ enum harbor_answer harbor_read_existence(const struct harbor_reply *reply);
 struct harbor_project {
     enum truth public_;
     bool is_proxy;
+    bool
+        local_on_not_found; /* it serves its copy of a tag that its upstream has not got any more */
     struct slice filter,
         filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
     bool prevent_vul, auto_scan;

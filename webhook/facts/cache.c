@@ -246,7 +246,8 @@ long long *fact_entry_scan_again(struct fact_entry *entry)
 
 static bool former_stands(const struct fact_entry *entry, const struct artifact_fact *fact)
 {
-    return fact->scan.status == SCAN_RUNNING && entry->scan &&
+    bool hidden = fact->scan.status == SCAN_RUNNING || fact->scan.status == SCAN_UNKNOWN;
+    return hidden && entry->scan &&
            entry->scan->scan.status == SCAN_DONE && slice_equal(entry->scan->digest, fact->digest);
 }
 

@@ -25,7 +25,9 @@ struct fact_entry {
     struct fact_waiter_link *waiters;
     uint32_t hash;
     uint32_t expires;                   /* monotonic, in tenths of a second: see fact_entry_lives */
-    unsigned present : 2, servable : 2; /* enum truth */
+    uint32_t upstream_until;            /* the same of what its upstream said of a stored tag: */
+    unsigned upstream_has : 2;          /* enum truth, like */
+    unsigned present : 2, servable : 2; /* these */
     unsigned unauthorized : 1, outside_filter : 1, refused_by_pull_gate : 1;
     unsigned known : 1, failed : 1; /* failed: asked a moment ago, without an answer */
     unsigned started : 1;           /* Harbor is being asked */
@@ -49,6 +51,18 @@ static inline void fact_entry_live_until(struct fact_entry *entry, long long ms)
     entry->expires = (uint32_t)((ms + 99) / 100);
 }
 
+/* What an upstream said of a tag outlives what else is known of it: it is seldom asked. */
+static inline void fact_entry_keep_upstream(struct fact_entry *entry, enum truth has, long long ms)
+{
+    entry->upstream_has = has & 3;
+    entry->upstream_until = (uint32_t)(ms / 100);
+}
+
+static inline long long fact_entry_upstream_ms(const struct fact_entry *entry)
+{
+    return 100LL * entry->upstream_until;
+}
+
 struct fact_cache {
     struct fact_entry **buckets;
     struct fact_entry **repositories; /* by the hash of the repository, as many */
@@ -68,8 +82,8 @@ struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key);
 struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key);
 
 /* Keeps a fact; `knows` says what of it is known. Its scan is copied where `knows` has FACT_SCAN. A
- * scan that is under way hides the verdict before it, which stands until the new one is there
- * (docs/contracts.md#scan): then the former scan of the same digest is kept. */
+ * scan that is under way, or a scanner that is away, hides the verdict before it, which stands
+ * until there is a new one (docs/contracts.md#scan): the former scan of the same digest is kept. */
 void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
                     const struct artifact_fact *fact);
 

@@ -588,9 +588,9 @@ static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
     static const char *const kinds[REQUEST_COUNT] = {
-        "health", "account", "project",  "artifact",  "manifest",
-        "token",  "child",   "report",   "pull-gate", "allowlist",
-        "scan",   "filter",  "projects", "summary",   "existence"};
+        "health", "account",  "project",   "artifact",   "manifest",  "token",
+        "child",  "report",   "pull-gate", "stored-tag", "allowlist", "scan",
+        "filter", "projects", "summary",   "existence"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *

@@ -552,6 +552,7 @@ static enum harbor_answer take_poll_answer(struct request *request,
     case REQUEST_CHILD:
     case REQUEST_REPORT:
     case REQUEST_PULL_GATE:
+    case REQUEST_STORED_TAG:
     case REQUEST_COUNT:
         break;
     }

@@ -35,6 +35,7 @@ struct project_state {
     bool missing; /* Harbor has no such project */
     long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
+    long long copy_until_ms;  /* it said nothing: none before for what there is a copy of */
 };
 
 struct facts;
