@@ -253,7 +253,10 @@ static void ask_one(struct facts *facts, const struct missing_fact *question,
     long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = artifact_key_text(&question->key, text);
-    struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
+    struct fact_entry *entry = NULL;
+    if (session && key.len)
+        entry = fact_cache_add(&session->cache,
+                               fact_cache_share(&session->cache, waiter->turns.caller), key);
     if (!entry || is_known(entry, question->needs, now))
         return;
     if (session_misses_project(session, question->key.project))
