@@ -258,6 +258,23 @@ struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct aren
     return parts;
 }
 
+bool harbor_lacks_redis(const struct harbor_reply *reply)
+{
+    struct slice components, component;
+    struct json_scanner s;
+    bool ill = false;
+    if (reply->status != 200 || !is_whole_json(reply->body) ||
+        !json_find(reply->body, SLICE("/components"), &components))
+        return false;
+    json_scanner_init(&s, components);
+    if (json_peek(&s) != SCAN_ARRAY)
+        return false;
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &component))
+        ill |= text_is(component, "/name", "redis") && !text_is(component, "/status", "healthy");
+    return ill;
+}
+
 enum harbor_answer harbor_read_existence(const struct harbor_reply *reply)
 {
     if (reply->status == 200)

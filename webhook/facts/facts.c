@@ -637,6 +637,7 @@ void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_f
         struct harbor_figures *harbor = &ret->harbors[ret->harbor_count++];
         *harbor = (struct harbor_figures){.name = arena_copy(arena, s->name),
                                           .up = session_health(s) == HEALTH_UP,
+                                          .redis_up = !s->redis_away,
                                           .cached = s->cache.count};
         read_requests(s, arena, harbor);
         read_upstreams(&s->discovery, arena, harbor);

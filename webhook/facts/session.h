@@ -53,6 +53,7 @@ struct session {
     char *authorization;         /* "Basic …", or NULL: no account */
     char account_digest[65];
     struct health health;
+    bool redis_away;             /* Harbor says so */
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account, */

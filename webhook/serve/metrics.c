@@ -385,12 +385,20 @@ static size_t cached(const struct harbor_figures *harbor)
     return harbor->cached;
 }
 
+static size_t redis_up(const struct harbor_figures *harbor)
+{
+    return harbor->redis_up;
+}
+
 static void write_facts(struct page *p, const struct facts_figures *facts)
 {
     write_requests(p, facts);
     write_per_harbor(p, facts, "harborpilot_harbor_up",
                      "1 when Harbor can serve pulls and knows the account, as far as is known.",
                      up);
+    write_per_harbor(p, facts, "harborpilot_harbor_redis_up",
+                     "0 while Harbor says that its redis is ill: it answers slowly then.",
+                     redis_up);
     write_upstreams(p, facts);
     write_per_harbor(p, facts, "harborpilot_facts_cached", "Artifacts that something is known of.",
                      cached);
