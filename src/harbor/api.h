@@ -85,7 +85,7 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 /* Which of them are not, of a report: "database and registry". In the arena. */
 struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena);
 
-/* Whether a report says that its redis is ill: pulls go all the same, and slowly (1100). */
+/* Whether a report says that its redis is ill: pulls go all the same, and slowly. */
 bool harbor_lacks_redis(const struct harbor_reply *reply);
 
 /* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
