@@ -62,7 +62,7 @@ static void log_map(const struct session *session)
 {
     const struct discovery *d = &session->discovery;
     struct log_line line;
-    log_begin(&line, LOG_INFO, "harbor-projects", "Harbor's proxy-cache projects are known");
+    log_begin(&line, LOG_INFO, EVENT_HARBOR_PROJECTS, "Harbor's proxy-cache projects are known");
     json_member(&line.w, "harbor", session->name);
     json_key(&line.w, "registries");
     json_begin_object(&line.w);
@@ -75,7 +75,7 @@ static void log_map(const struct session *session)
     log_end(&line);
     for (size_t i = 1; i < d->count; i++)
         if (slice_equal(d->upstreams[i].domain, d->upstreams[i - 1].domain))
-            log_message(LOG_WARNING, "harbor-projects",
+            log_message(LOG_WARNING, EVENT_HARBOR_PROJECTS,
                         "projects `%.*s` and `%.*s` both proxy `%.*s`: the first by name is used",
                         SLICE_ARGS(d->upstreams[i - 1].project),
                         SLICE_ARGS(d->upstreams[i].project), SLICE_ARGS(d->upstreams[i].domain));

@@ -34,7 +34,7 @@ static void say_without_authorities(const struct session *session)
     const char *path;
     if (slice_starts_with(session->url, SLICE("https:")) &&
         !http_client_knows_authorities(session->ca_file.len ? session->ca_file.base : NULL, &path))
-        log_message(LOG_ERROR, "harbor-authorities",
+        log_message(LOG_ERROR, EVENT_HARBOR_AUTHORITIES,
                     "no authority is known: `%s` is not there, so Harbor `%s` cannot be trusted; "
                     "`api.caFile` names a file with its authority",
                     path ? path : "/etc/ssl/certs", session->name.base);
@@ -148,7 +148,7 @@ static bool read_credential(const struct session *session, const char *name, str
     struct error error;
     bool read = file_read_regular(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
     if (!read && !session->account_unreadable) /* said once */
-        log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
+        log_message(LOG_WARNING, EVENT_HARBOR_ACCOUNT, "%s: %s", path.base, error.text);
     while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))
         ret->len--;
     buffer_done(&path);
@@ -236,7 +236,7 @@ static void log_health(const struct session *session, const char *why)
 {
     bool up = session->health.state == HEALTH_UP;
     struct log_line line;
-    log_begin(&line, up ? LOG_INFO : LOG_WARNING, "harbor-health",
+    log_begin(&line, up ? LOG_INFO : LOG_WARNING, EVENT_HARBOR_HEALTH,
               up ? "Harbor can serve pulls"
                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
     json_member(&line.w, "harbor", session->name);
@@ -309,7 +309,7 @@ static enum harbor_answer take_account(struct request *request, const struct har
         session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
     if (refused != session->account_refused) {
         struct log_line line;
-        log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
+        log_begin(&line, refused ? LOG_ERROR : LOG_INFO, EVENT_HARBOR_ACCOUNT,
                   refused
                       ? "Harbor does not know the account any more: its secret is wrong, or it is "
                         "disabled or expired"

@@ -67,7 +67,7 @@ struct session {
     unsigned scans_in_minute;
     char *realm, *service; /* of the token service, once a challenge named it */
     struct fact_cache cache;
-    unsigned long long requests[REQUEST_COUNT][ANSWER_FAILED + 1];
+    unsigned long long requests[REQUEST_COUNT][ANSWER_COUNT];
 };
 
 struct session *session_new(struct facts *facts, const struct harbor *harbor);

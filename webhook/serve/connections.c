@@ -454,7 +454,7 @@ static void log_closed(const struct connections *connections, unsigned long long
     char from[INET6_ADDRSTRLEN] = "";
     struct log_line line;
     format_address(last->bytes, from);
-    log_begin(&line, LOG_WARNING, "connections-closed",
+    log_begin(&line, LOG_WARNING, EVENT_CONNECTIONS_CLOSED,
               "connections were closed for others: more came than may be open, or they held too "
               "much");
     json_member_text(&line.w, "port", connections->port);

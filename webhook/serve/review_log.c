@@ -100,7 +100,7 @@ static void write_line(const struct admission *admission, double seconds, unsign
     const struct review *review = &admission->review;
     const struct decisions *decisions = &admission->decisions;
     struct log_line line;
-    log_begin(&line, LOG_INFO, "review", message_of(admission));
+    log_begin(&line, LOG_INFO, EVENT_REVIEW, message_of(admission));
     struct json_writer *w = &line.w;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
@@ -143,7 +143,7 @@ static void write_failed(const struct admission *admission, const char *message,
 {
     const struct review *review = &admission->review;
     struct log_line line;
-    log_begin(&line, LOG_WARNING, "review", message);
+    log_begin(&line, LOG_WARNING, EVENT_REVIEW, message);
     struct json_writer *w = &line.w;
     struct slice pod = review->pod.name.len ? review->pod.name : review->pod.generate_name;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));

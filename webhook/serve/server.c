@@ -118,7 +118,7 @@ static bool is_verified(struct server *server, struct MHD_Connection *connection
     static struct log_limit limit;
     unsigned long suppressed;
     if (!good && log_limit_take(&limit, &suppressed))
-        log_message(LOG_WARNING, "client-refused",
+        log_message(LOG_WARNING, EVENT_CLIENT_REFUSED,
                     "a call was refused, since %s; expected a client certificate that "
                     "--client-ca-file vouches for%s",
                     reason, suppressed ? " (and others like it)" : "");
