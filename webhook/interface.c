@@ -2,6 +2,7 @@
 #include "webhook/interface.h"
 
 #include "decide/decide.h"
+#include "decide/operators.h"
 #include "harbor/inquiry.h"
 #include "policy/fields.h"
 #include "webhook/common/log.h"
@@ -88,6 +89,11 @@ static const char *connection_end(int index)
     return connection_end_name((enum connection_end)index);
 }
 
+static const char *operator_name(int index)
+{
+    return compared_by[index].operator_name;
+}
+
 /* Texts up to NULL. */
 static json_t *describe_texts(const char *const *texts)
 {
@@ -142,7 +148,7 @@ static json_t *describe_events(void)
 int interface_dump(const struct command *commands, size_t count)
 {
     json_t *all = json_pack(
-        "{s:o, s:[i,i,i,i], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "commands",
+        "{s:o, s:[i,i,i,i], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "commands",
         describe_commands(commands, count), "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER, EXIT_USAGE,
         EXIT_UNKNOWN, "reasons", describe_words(reason, REASON_COUNT), "gateReasons",
         describe_words(gate_reason, GATE_REASONS), "gateOutcomes",
@@ -150,7 +156,8 @@ int interface_dump(const struct command *commands, size_t count)
         "policyFields", describe_kind(&policy_fields), "metrics", describe_metrics(), "events",
         describe_events(), "questionKinds", describe_words(question, REQUEST_COUNT),
         "questionAnswers", describe_words(answer, ANSWER_COUNT), "connectionEnds",
-        describe_words(connection_end, CONNECTION_ENDS));
+        describe_words(connection_end, CONNECTION_ENDS), "comparedBy",
+        describe_words(operator_name, (int)compared_by_count));
     bool written = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     json_decref(all);
     if (!written)

@@ -80,7 +80,8 @@ static const struct slice *find_entry(const struct entries *entries, struct slic
     return entry ? &entry->image : NULL;
 }
 
-/* Whether rewriting `original` gives the image that is there now. */
+/* Whether rewriting `original` gives the image that is there now, or that without a digest: others
+ * in the admission chain pin what we have moved (k8s-digester). */
 static bool explains(const struct harbor *harbor, struct slice original, struct slice image,
                      struct arena *arena)
 {
@@ -88,8 +89,11 @@ static bool explains(const struct harbor *harbor, struct slice original, struct 
     if (!reference_parse(original, arena, &reference))
         return false;
     size_t index = harbor_find_registry(harbor, reference.domain);
-    return index < harbor->registry_count &&
-           slice_equal(harbor_rewrite(harbor, &harbor->registries[index], &reference, arena),
+    if (index == harbor->registry_count)
+        return false;
+    if (reference.digest.len == 0)
+        image = slice_head(image, slice_find(image, '@'));
+    return slice_equal(harbor_rewrite(harbor, &harbor->registries[index], &reference, arena),
                        image);
 }
 

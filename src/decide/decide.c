@@ -1,6 +1,7 @@
 /* decide(): which images of a Pod are rewritten, and why the others are not. */
 #include "decide/decide.h"
 
+#include "decide/operators.h"
 #include "decide/workload.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ const char *decide_reason_name(enum rewrite_reason reason)
         [REASON_OWNED_BY_OPERATOR] = "owned-by-operator",
         [REASON_PULL_POLICY_NEVER] = "pull-policy-never",
         [REASON_PLACEHOLDER] = "placeholder",
+        [REASON_IMAGE_ID] = "image-id",
         [REASON_UNPARSEABLE] = "unparseable",
         [REASON_ALREADY_IN_HARBOR] = "already-in-harbor",
         [REASON_REGISTRY_NOT_PROXIED] = "registry-not-proxied",
@@ -85,7 +87,16 @@ static enum rewrite_reason whole_reason(const struct decider *d)
     if (request->pod->has_controller &&
         !workload_may_rewrite_owner(ret->policy, &request->pod->controller))
         return REASON_OWNED_BY_OPERATOR;
-    return REASON_REWRITTEN;
+    ret->operator_ = operators_find(ret->policy, request->pod);
+    return ret->operator_ ? REASON_OWNED_BY_OPERATOR : REASON_REWRITTEN;
+}
+
+static const char *operator_detail(const struct decider *d)
+{
+    const struct compared_by *row = d->ret->operator_;
+    return arena_format(d->arena, "%s compares the images of its Pods with what it asked for: %s",
+                        row->operator_name, row->consequence)
+        .base;
 }
 
 /* --- one image --- */
@@ -205,7 +216,9 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
 static void find_registry(const struct decider *d, struct decision *decision)
 {
     const struct harbor *harbor = d->ret->policy->harbor;
-    decision->parsed = reference_parse(decision->field->image, d->arena, &decision->reference);
+    struct slice image = decision->field->image;
+    decision->parsed =
+        !reference_is_image_id(image) && reference_parse(image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
     size_t index = harbor_find_registry(harbor, decision->reference.domain);
@@ -229,6 +242,8 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
         return REASON_PULL_POLICY_NEVER;
     if (is_placeholder(field))
         return REASON_PLACEHOLDER;
+    if (reference_is_image_id(field->image))
+        return REASON_IMAGE_ID;
     if (!decision->parsed)
         return REASON_UNPARSEABLE;
     if (decision->at_harbor)
@@ -434,6 +449,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
         if (ret->policy)
             find_registry(&d, decision);
         decision->reason = ret->whole ? whole : image_reason(&d, decision);
+        if (ret->operator_)
+            decision->detail = operator_detail(&d);
         ret->rewrites += decision->reason == REASON_REWRITTEN;
         if (gate)
             judge(&d, decision);

@@ -23,6 +23,7 @@ enum rewrite_reason {
     REASON_OWNED_BY_OPERATOR,
     REASON_PULL_POLICY_NEVER,
     REASON_PLACEHOLDER,
+    REASON_IMAGE_ID,
     REASON_UNPARSEABLE,
     REASON_ALREADY_IN_HARBOR,
     REASON_REGISTRY_NOT_PROXIED,
@@ -97,8 +98,10 @@ struct decisions {
     const struct policy *policy; /* NULL where none was looked up or none matched */
     unsigned bucket;             /* of the workload, 0 to 99; meaningful with a policy */
     bool whole;                  /* one reason for the Pod as a whole: it is left alone */
-    struct slice workload;       /* "namespace/Kind/name": what the bucket is made of */
-    struct decision *items;      /* for each image that the request is about */
+    const struct compared_by
+        *operator_;         /* that compares its images, for REASON_OWNED_BY_OPERATOR */
+    struct slice workload;  /* "namespace/Kind/name": what the bucket is made of */
+    struct decision *items; /* for each image that the request is about */
     size_t count;
     size_t rewrites; /* how many of them have REASON_REWRITTEN */
     bool gated;      /* the gate judges the object's images, */

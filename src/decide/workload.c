@@ -43,6 +43,9 @@ struct slice workload_name(const struct pod *pod, struct slice namespace_, struc
         if (is_owner(owner, SLICE("apps"), SLICE("ReplicaSet")) &&
             without_hash(owner->name, pod->template_hash, &name))
             kind = SLICE("Deployment");
+        else if (is_owner(owner, SLICE("apps"), SLICE("ReplicaSet")) &&
+                 without_hash(owner->name, pod->rollout_hash, &name))
+            kind = SLICE("Rollout");
         else if (is_owner(owner, SLICE("batch"), SLICE("Job")) &&
                  without_schedule(owner->name, &name))
             kind = SLICE("CronJob");

@@ -199,6 +199,14 @@ static bool split_suffix(struct slice text, struct reference *r, struct slice *r
     return true;
 }
 
+bool reference_is_image_id(struct slice text)
+{
+    struct slice prefix = SLICE("sha256:");
+    if (slice_starts_with(text, prefix))
+        text = slice_from_index(text, prefix.len);
+    return text.len == IDENTIFIER_LENGTH && all(text, is_lower_hex);
+}
+
 bool reference_parse(struct slice text, struct arena *arena, struct reference *ret)
 {
     struct reference r = {0};

@@ -20,8 +20,14 @@ struct reference {
     struct slice suffix; /* ":tag", "@digest" or both, byte for byte as written */
 };
 
+/* Whether nodes take it for the ID of an image that they have, in place of a reference: 64
+ * lower-case hexadecimal digits, also behind `sha256:` (containerd 2: LocalResolve parses a digest
+ * first). */
+bool reference_is_image_id(struct slice text);
+
 /* Reads a reference. Slices point into `text` or, where "library/" had to be added, into the arena.
- * False where containerd would refuse the text; `ret` is then untouched. */
+ * False where containerd's parser would refuse the text; `ret` is then untouched. `sha256:` and 64
+ * digits it reads as a tag: ask reference_is_image_id first. */
 bool reference_parse(struct slice text, struct arena *arena, struct reference *ret);
 
 /* domain/path. */

@@ -26,7 +26,7 @@ struct pod_reader {
     struct pod *pod;
     struct image_list lists[IMAGE_KINDS];
     size_t list_count; /* how many came, also those that came again */
-    size_t secret_capacity, annotation_capacity;
+    size_t secret_capacity, annotation_capacity, label_capacity;
 };
 
 typedef void member_reader(struct pod_reader *r, struct json_string key, void *context);
@@ -65,10 +65,19 @@ static bool read_truth(struct pod_reader *r)
 static void read_label(struct pod_reader *r, struct json_string key, void *context)
 {
     (void)context;
-    if (json_string_is(key, SLICE("pod-template-hash")))
-        read_text(r, &r->pod->template_hash);
-    else
-        json_skip(r->s);
+    struct pod *pod = r->pod;
+    struct label label = {.name = json_string_decode(key, r->arena)};
+    if (read_text(r, &label.value) != PRESENCE_HERE)
+        return; /* the API server takes texts alone */
+    if (slice_equal(label.name, SLICE("pod-template-hash")))
+        pod->template_hash = label.value;
+    else if (slice_equal(label.name, SLICE("rollouts-pod-template-hash")))
+        pod->rollout_hash = label.value;
+    if (pod->label_count == POD_MAX_LABELS)
+        return;
+    pod->labels = arena_grow(r->arena, pod->labels, pod->label_count, &r->label_capacity,
+                             sizeof(*pod->labels));
+    pod->labels[pod->label_count++] = label;
 }
 
 static void add_annotation(struct pod_reader *r, struct slice name, size_t value_size)
@@ -128,14 +137,17 @@ static void read_owner_member(struct pod_reader *r, struct json_string key, void
 static void read_owners(struct pod_reader *r)
 {
     r->pod->has_controller = false;
+    r->pod->first_owner = (struct owner){0};
     if (json_peek(r->s) != SCAN_ARRAY) {
         json_skip(r->s);
         return;
     }
     json_array_begin(r->s);
-    while (json_array_next(r->s)) {
+    for (bool first = true; json_array_next(r->s); first = false) {
         struct owner_reference reference = {0};
         read_object(r, read_owner_member, &reference);
+        if (first)
+            r->pod->first_owner = reference.owner;
         if (reference.controller && !r->pod->has_controller) {
             r->pod->has_controller = true;
             r->pod->controller = reference.owner;
@@ -154,7 +166,8 @@ static void read_metadata_member(struct pod_reader *r, struct json_string key, v
     } else if (json_string_is(key, SLICE("namespace"))) {
         read_text(r, &pod->namespace_);
     } else if (json_string_is(key, SLICE("labels"))) {
-        pod->template_hash = (struct slice){0};
+        pod->template_hash = pod->rollout_hash = (struct slice){0};
+        pod->label_count = 0;
         read_object(r, read_label, NULL);
     } else if (json_string_is(key, SLICE("annotations"))) {
         pod->annotation_count = 0;
@@ -309,6 +322,7 @@ static void read_pod_member(struct pod_reader *r, struct json_string key, void *
                               .pull_secrets = pod->pull_secrets,
                               .pull_secret_count = pod->pull_secret_count,
                               .annotations = pod->annotations, /* its memory */
+                              .labels = pod->labels,
                               .too_many_images = pod->too_many_images};
         *pod = without;
         pod->has_metadata = read_object(r, read_metadata_member, NULL);
@@ -330,6 +344,14 @@ void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret)
     struct pod_reader r = {.s = s, .arena = arena, .pod = ret};
     read_object(&r, read_pod_member, NULL);
     join_lists(&r);
+}
+
+const struct slice *pod_label(const struct pod *pod, struct slice name)
+{
+    for (size_t i = pod->label_count; i-- > 0;)
+        if (slice_equal(pod->labels[i].name, name))
+            return &pod->labels[i].value;
+    return NULL;
 }
 
 static int compare_annotations(const void *x, const void *y)

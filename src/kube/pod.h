@@ -10,9 +10,14 @@
 #include <stddef.h>
 
 /* More than any real Pod has. A Pod with more images is left alone as a whole; one with more
- * annotations counts as having more bytes of them than Kubernetes takes; of pull secrets only the
- * first are known. */
-enum { POD_MAX_IMAGES = 4096, POD_MAX_ANNOTATIONS = 8192, POD_MAX_PULL_SECRETS = 1024 };
+ * annotations counts as having more bytes of them than Kubernetes takes; of pull secrets and labels
+ * only the first are known. */
+enum {
+    POD_MAX_IMAGES = 4096,
+    POD_MAX_ANNOTATIONS = 8192,
+    POD_MAX_PULL_SECRETS = 1024,
+    POD_MAX_LABELS = 1024,
+};
 
 /* The fields of a Pod that name images (Kubernetes 1.36: PodSpec, EphemeralContainerCommon,
  * ImageVolumeSource). `volumes[].rbd.image` is a Ceph image and none of them. */
@@ -56,6 +61,10 @@ struct owner {
     struct slice group, kind, name; /* group is empty for the core group */
 };
 
+struct label {
+    struct slice name, value;
+};
+
 struct annotation {
     struct slice name;
     size_t value_size; /* bytes, decoded */
@@ -70,11 +79,15 @@ struct pod {
     bool too_many_annotations;
     enum presence has_original_images; /* the annotation of ours */
     struct slice original_images;
-    bool opted_out;             /* harbor-pilot.io/mode: disabled */
-    bool mirror;                /* kubernetes.io/config.mirror, whatever its value */
+    bool opted_out;       /* harbor-pilot.io/mode: disabled */
+    bool mirror;          /* kubernetes.io/config.mirror, whatever its value */
+    struct label *labels; /* in the order of the JSON, also those that come again */
+    size_t label_count;
     struct slice template_hash; /* label pod-template-hash; empty: none */
+    struct slice rollout_hash;  /* rollouts-pod-template-hash, of Argo Rollouts; empty: none */
     bool has_controller;
     struct owner controller;        /* the ownerReference with controller: true */
+    struct owner first_owner;       /* the first ownerReference, whatever it is */
     enum presence has_pull_secrets; /* spec.imagePullSecrets */
     struct slice *pull_secrets;
     size_t pull_secret_count;
@@ -90,6 +103,9 @@ struct pod {
  * over as if absent; what is not an object is a Pod with nothing in it. Of a key that stands twice
  * the last counts. Errors of JSON itself stay in the scanner. */
 void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret);
+
+/* The value of a label, or NULL. Of a key that stands twice the last counts. */
+const struct slice *pod_label(const struct pod *pod, struct slice name);
 
 /* Bytes of all annotations, keys and values: Kubernetes limits the sum. Of a key that stands twice
  * the last counts, as Go reads it. More than any limit where there are too many. */

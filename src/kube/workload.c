@@ -151,7 +151,9 @@ static void set_controller(const struct object *object, struct arena *arena, str
     } else if (slice_equal(object->group, SLICE("argoproj.io")) &&
                slice_equal(object->kind, SLICE("Rollout"))) {
         /* Argo Rollouts makes ReplicaSets, with a hash label of its own name */
-        pod->controller = (struct owner){SLICE("apps"), SLICE("ReplicaSet"), object->name};
+        pod->controller = (struct owner){SLICE("apps"), SLICE("ReplicaSet"),
+                                         append(arena, object->name, "-" ANY_HASH)};
+        pod->rollout_hash = SLICE(ANY_HASH);
     }
 }
 
@@ -175,6 +177,7 @@ bool workload_read(const struct object *object, const struct template_path *more
         /* a template's own name and owners are not the Pod's */
         ret->pod.name = ret->pod.generate_name = (struct slice){0};
         ret->pod.has_controller = false;
+        ret->pod.first_owner = (struct owner){0};
         set_controller(object, arena, &ret->pod);
     }
     return true;

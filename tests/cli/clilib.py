@@ -120,6 +120,7 @@ REASONS = [
     "owned-by-operator",
     "pull-policy-never",
     "placeholder",
+    "image-id",
     "unparseable",
     "already-in-harbor",
     "registry-not-proxied",

@@ -134,9 +134,7 @@ VERSIONS = {
     "Rollout": "argoproj.io/v1alpha1",
     "CloneSet": "apps.kruise.io/v1alpha1",
 }
-# An Argo Rollout's ReplicaSets have a hash of their own in their names; a PodTemplate makes no Pods
-# by itself
-WITHOUT_BUCKET = ("Rollout", "PodTemplate")
+WITHOUT_BUCKET = ("PodTemplate",)  # it makes no Pods by itself
 TEMPLATES = ["Rollout.argoproj.io=/spec/template", "CloneSet.apps.kruise.io=/spec/template"]
 
 

@@ -104,6 +104,13 @@ def test_reasons_are_those_of_the_program(program):
     assert said["exitStatuses"] == [0, 1, 2, 3]
 
 
+def test_operators_md_lists_the_operators_of_the_program(program):
+    text = (ROOT / "docs" / "operators.md").read_text()
+    section = re.search(r"^### Above a built-in controller.*?(?=^## )", text, re.M | re.S)[0]
+    listed = re.findall(r"^\| ([^|`]+?) \| `", section, re.M)
+    assert listed[1:] == list(dict.fromkeys(interface(program)["comparedBy"]))
+
+
 def rows_of_policies_md(heading, above=""):
     """{field: row} of the tables in a section, each field with the names of those above it."""
     text = (ROOT / "docs" / "policies.md").read_text()

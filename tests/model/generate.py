@@ -58,10 +58,11 @@ BUILT_IN_OWNERS = [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("apps
 OTHER_OWNERS = [("tekton.dev/v1", "TaskRun"), ("postgresql.cnpg.io/v1", "Cluster"), ("v1", "Node"),
                 ("apps.kruise.io/v1beta1", "StatefulSet"), ("batch.volcano.sh/v1alpha1", "Job"),
                 ("v1", "ReplicaSet"), ("v1", "ReplicaSet"), ("apps/v1", "Job"),
-                ("apps/v1", "replicaset"),
+                ("apps/v1", "replicaset"), ("v1", "Service"),
                 ("extensions/v1beta1", "ReplicaSet"), ("apps/v1beta2", "Deployment")]
 OWNERS_INCLUDE = ["tekton.dev/TaskRun", "core/Node", "batch.volcano.sh/Job", "core/ReplicaSet",
-                  "postgresql.cnpg.io/Cluster", "apps/Deployment"]
+                  "postgresql.cnpg.io/Cluster", "apps/Deployment", "core/Service", "longhorn.io/Manager",
+                  "acid.zalan.do/postgresql", "apps/StatefulSet"]
 
 HEX = "0123456789abcdef"
 NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -251,6 +252,8 @@ def odd_reference(rng, harbor):
         lambda: "Nginx", lambda: "docker.io/Library/nginx", lambda: "nginx:" + "t" * 129,
         lambda: "example.com:5000", lambda: "example.com", lambda: "localhost", lambda: "a:b/c",
         lambda: "example.com:5000/", lambda: "/nginx", lambda: "docker.io//nginx",
+        lambda: "sha256:" + "a" * 64, lambda: "sha256:" + "A" * 64, lambda: "sha256:" + "a" * 63,
+        lambda: "sha256:" + "a" * 65, lambda: "a" * 64 + ":1", lambda: "sha512:" + "a" * 64,
         lambda: "nginx:", lambda: "nginx@", lambda: "nginx:1@", lambda: "nginx@sha256:" + "A" * 64,
         lambda: "nginx@sha256:" + "a" * 63, lambda: "nginx@sha256:" + "a" * 65,
         lambda: "nginx@sha512:" + "a" * 64, lambda: "nginx@md5:" + "a" * 32,
@@ -311,7 +314,7 @@ def generate_image(rng, harbor, harbors):
     if kind < 0.73:
         return harbor_image(rng, rng.choice(harbors))
     if kind < 0.76:
-        return "auto"
+        return "auto" if maybe(rng, 0.6) else rng.choice(["", "sha256:"]) + rng.choice(HEX) * 64
     if kind < 0.86:
         return odd_reference(rng, harbor)
     if kind < 0.92:
@@ -372,6 +375,16 @@ def generate_volume(rng, name, harbor, harbors):
     return {"name": name, "emptyDir": {}}
 
 
+OPERATORS_LABELS = [
+    {"vcluster.loft.sh/managed-by": "vc"}, {"vcluster.loft.sh/managed-by": ""},
+    {"application": "spilo"}, {"application": "spilo2"},
+    {"app": "aerospike-cluster"}, {"app": "aerospike-cluster", "aerospike.com/cr": "a"},
+    {"app.kubernetes.io/managed-by": "redpanda-operator"},
+    {"app.kubernetes.io/managed-by": "redpanda-operator", "app.kubernetes.io/name": "redpanda"},
+    {"app.kubernetes.io/managed-by": "cockroach-operator"},
+]
+
+
 def generate_owners(rng, hash_label):
     """(ownerReferences, nearly always of one controller or none)."""
     kind = rng.random()
@@ -380,7 +393,8 @@ def generate_owners(rng, hash_label):
     if kind < 0.2:
         return []
     api_version, owner_kind = rng.choice(BUILT_IN_OWNERS if kind < 0.87 else OTHER_OWNERS)
-    name = rng.choice(["grafana", "web", "backup", "db", "a", "node-1", "grafana-x", "db-x"])
+    name = rng.choice(["grafana", "web", "backup", "db", "a", "node-1", "grafana-x", "db-x",
+                       "longhorn-manager"])
     if "ReplicaSet" in owner_kind or maybe(rng, 0.1):
         name += rng.choice(["-" + (hash_label or "5d4f"), "-5d4f", "", "-7488ccf7cb", "5d4f"])
     elif "Job" in owner_kind or maybe(rng, 0.1):
@@ -437,7 +451,8 @@ def forged_originals(rng, pod, harbor):
             original = plain_image(rng, harbor)
             mapped = model.mechanical_mapping(harbor, model.parse_reference(original))
             if mapped and maybe(rng, 0.8):
-                image.holder[image.key] = str(mapped)
+                pinned = "@sha256:" + rng.choice(HEX) * 64
+                image.holder[image.key] = str(mapped) + (pinned if maybe(rng, 0.2) else "")
             entries[key] = original
         elif kind < 0.5:
             entries[key] = generate_image(rng, harbor, [harbor])
@@ -461,9 +476,12 @@ def generate_pod(rng, namespace, harbor, harbors, ephemeral):
     if maybe(rng, 0.5) or "name" not in metadata:
         metadata["generateName"] = rng.choice(["grafana-5d4f-", "job-", "x-"])
     if hash_label is not None:
-        metadata["labels"] = {"app": "x", "pod-template-hash": hash_label}
+        which = "pod-template-hash" if maybe(rng, 0.8) else "rollouts-pod-template-hash"
+        metadata["labels"] = {"app": "x", which: hash_label}
     elif maybe(rng, 0.3):
         metadata["labels"] = None
+    if maybe(rng, 0.1):
+        metadata["labels"] = {**(metadata.get("labels") or {}), **rng.choice(OPERATORS_LABELS)}
     owners = generate_owners(rng, hash_label)
     if owners is not None or maybe(rng, 0.3):
         metadata["ownerReferences"] = owners

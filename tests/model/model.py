@@ -38,7 +38,7 @@ ANNOTATIONS_SIZE_MAX = 256 * 1024
 # When several reasons would do, the first of this order is given.
 REASONS = [
     "policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out",
-    "owned-by-operator", "pull-policy-never", "placeholder", "unparseable", "already-in-harbor",
+    "owned-by-operator", "pull-policy-never", "placeholder", "image-id", "unparseable", "already-in-harbor",
     "registry-not-proxied", "excluded", "not-in-rollout", "too-long", "pull-secret-missing",
     "rewritten",
 ]
@@ -112,6 +112,9 @@ def split_docker_domain(name):
     if domain == "docker.io" and "/" not in remainder:
         remainder = "library/" + remainder
     return domain, remainder
+
+
+IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")  # of an image that the node has
 
 
 def parse_reference(text):
@@ -294,7 +297,47 @@ def controller_of(pod):
     return None
 
 
-def may_touch(policy, controller):
+# Above a built-in controller, and yet comparing the images of Pods: name, what owners.include may
+# say, the owner (group, kind, name or None: any), the labels (value None: any).
+COMPARED_BY = [
+    ("longhorn.io/Manager", ("apps", "DaemonSet", "longhorn-manager"), {}),
+    ("core/Service", None, {"vcluster.loft.sh/managed-by": None}),
+    ("core/Service", ("", "Service", None), {}),
+    ("acid.zalan.do/postgresql", ("apps", "StatefulSet", None), {"application": "spilo"}),
+    ("asdb.aerospike.com/AerospikeCluster", ("apps", "StatefulSet", None),
+     {"app": "aerospike-cluster", "aerospike.com/cr": None}),
+    ("redpanda.vectorized.io/Cluster", ("apps", "StatefulSet", None),
+     {"app.kubernetes.io/name": "redpanda", "app.kubernetes.io/managed-by": "redpanda-operator"}),
+    ("crdb.cockroachlabs.com/CrdbCluster", ("apps", "StatefulSet", None),
+     {"app.kubernetes.io/managed-by": "cockroach-operator"}),
+]
+
+
+def is_compared(policy, pod):
+    """Whether an operator compares the Pod's images that no owner tells."""
+    controller = owner = controller_of(pod)
+    for reference in (pod["metadata"].get("ownerReferences") or [])[:0 if controller else 1]:
+        group, slash, _ = reference["apiVersion"].partition("/")
+        owner = (group if slash else "", reference["kind"], reference["name"])
+    labels = pod["metadata"].get("labels") or {}
+    for included, wanted, wanted_labels in COMPARED_BY:
+        if wanted and (owner is None or wanted[:2] != owner[:2] or wanted[2] not in (None, owner[2])):
+            continue
+        if any(name not in labels or value not in (None, labels[name])
+               for name, value in wanted_labels.items()):
+            continue
+        names = [included]
+        if controller:
+            names.append(f"{controller[0] or 'core'}/{controller[1]}")
+        return not any(name in policy.owners_include for name in names)
+    return False
+
+
+def may_touch(policy, pod):
+    return may_touch_controller(policy, controller_of(pod)) and not is_compared(policy, pod)
+
+
+def may_touch_controller(policy, controller):
     if controller is None:
         return True
     group, kind, _ = controller
@@ -314,6 +357,9 @@ def workload_of(namespace, pod):
         template_hash = (metadata.get("labels") or {}).get("pod-template-hash")
         if template_hash and name.endswith("-" + template_hash):
             kind, name = "Deployment", name[:-len("-" + template_hash)]
+        rollout_hash = (metadata.get("labels") or {}).get("rollouts-pod-template-hash")
+        if kind == "ReplicaSet" and rollout_hash and name.endswith("-" + rollout_hash):
+            kind, name = "Rollout", name[:-len("-" + rollout_hash)]
     if (group, kind) == ("batch", "Job"):
         match = re.fullmatch(r"(.+)-[0-9]{8,}", name)
         if match:
@@ -478,7 +524,7 @@ def reason_for_whole_pod(policies, policy, namespace, pod, mirror):
         return "mirror-pod"
     if annotations_of(pod).get(MODE_ANNOTATION) == "disabled":
         return "opted-out"
-    if not may_touch(policy, controller_of(pod)):
+    if not may_touch(policy, pod):
         return "owned-by-operator"
     return None
 
@@ -490,6 +536,8 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
         return "pull-policy-never", image.text
     if image.text == "auto":
         return "placeholder", image.text
+    if IMAGE_ID.fullmatch(image.text):
+        return "image-id", image.text
     reference = parse_reference(image.text)
     if reference is None:
         return "unparseable", image.text
@@ -546,7 +594,10 @@ def write_originals(policy, pod, images, moved):
     for key, text in read_originals(annotations_of(pod).get(ORIGINALS_ANNOTATION)).items():
         reference = parse_reference(text)
         mapped = mechanical_mapping(policy.harbor, reference) if reference else None
-        if mapped is not None and present.get(key) == str(mapped):
+        now = present.get(key)
+        if now and reference and not reference.digest:
+            now = now.partition("@")[0]  # somebody may have pinned it since
+        if mapped is not None and now == str(mapped):
             originals[key] = text
     for image, _ in moved:
         originals[image.original_key] = image.text
@@ -808,7 +859,7 @@ def judge(policy, image, controlled, facts):
     if image == "auto":
         return None
     rules, harbor = Rules(policy.findings), policy.harbor
-    reference = parse_reference(image)
+    reference = None if IMAGE_ID.fullmatch(image) else parse_reference(image)
     key = artifact_key(harbor, reference) if reference else None
     artifact, bad = None, []
     if key is None:

@@ -1,5 +1,6 @@
 /* `explain`: one image, which Policy decides about it, what, and how to get the other decision. */
 #include "admit/refusal.h"
+#include "decide/operators.h"
 #include "image/glob.h"
 #include "webhook/cli/facts_option.h"
 #include "webhook/cli/live_facts.h"
@@ -139,6 +140,13 @@ static struct slice advise(struct explain *e)
     case REASON_OPTED_OUT:
         return SLICE("To move it: take the annotation " ANNOTATION_MODE ": disabled off the Pod.");
     case REASON_OWNED_BY_OPERATOR:
+        if (e->decisions.operator_)
+            return arena_format(arena,
+                                "If your version is known not to, add `%.*s/%.*s` to "
+                                "`owners.include` of Policy `%.*s`; see docs/operators.md.",
+                                SLICE_ARGS(e->decisions.operator_->kind.group),
+                                SLICE_ARGS(e->decisions.operator_->kind.kind),
+                                SLICE_ARGS(policy->name));
         return arena_format(
             arena,
             "This controller may compare its Pods with what it asked for, and "
@@ -152,6 +160,10 @@ static struct slice advise(struct explain *e)
             "imagePullPolicy is Never: the image has to be on the node under this very name.");
     case REASON_PLACEHOLDER:
         return SLICE("`auto` is a placeholder that Istio fills in later.");
+    case REASON_IMAGE_ID:
+        return SLICE(
+            "It names an image that the node already has, by its ID: no registry is asked. "
+            "To move it, write a repository and a tag or digest.");
     case REASON_UNPARSEABLE:
         return SLICE(
             "Nodes refuse such a reference, or (names longer than 255 characters) some do: the Pod "
@@ -228,6 +240,13 @@ static void write_reference(struct json_writer *w, const struct reference *refer
     json_end_object(w);
 }
 
+/* Also without a Policy, where decide() reads none. */
+static bool read_reference(struct explain *e, struct reference *ret)
+{
+    struct slice image = slice_from(e->images.items[0]);
+    return !reference_is_image_id(image) && reference_parse(image, &e->arena, ret);
+}
+
 static void print_json(struct explain *e)
 {
     struct buffer out = {0};
@@ -239,7 +258,7 @@ static void print_json(struct explain *e)
     decision_write_members(&w, &e->decisions, &e->decisions.items[0],
                            SLICE("/spec/containers/0/image"));
     json_member_text(&w, "mode", mode_name(e->decisions.mode));
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         write_reference(&w, &reference);
     json_key(&w, "considered");
     json_begin_array(&w);
@@ -291,7 +310,7 @@ static void print_text(struct explain *e)
     struct considered *considered;
     size_t count = consider(e, &considered);
     printf("image      %s\n", e->images.items[0]);
-    if (reference_parse(slice_from(e->images.items[0]), &e->arena, &reference))
+    if (read_reference(e, &reference))
         printf("read as    %.*s\n", SLICE_ARGS(reference_format(&reference, &e->arena)));
     printf("namespace  %s (mode %s)\n", e->namespace_, mode_name(e->decisions.mode));
     if (d->reason == REASON_REWRITTEN)

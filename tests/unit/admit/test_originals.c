@@ -16,6 +16,9 @@ static const char set_text[] = "apiVersion: harbor-pilot.io/v1alpha1\n"
 
 #define C(name, image) "{\"name\":\"" name "\",\"image\":\"" image "\"}"
 #define V(name, image) "{\"name\":\"" name "\",\"image\":{\"reference\":\"" image "\"}}"
+#define D8             "dddddddd"
+#define D64            D8 D8 D8 D8 D8 D8 D8 D8
+#define E64            "eeeeeeee" D8 D8 D8 D8 D8 D8 D8
 #define KEY            "harbor-pilot.io/original-images"
 /* `before` is the annotation's value, escaped for JSON. */
 #define POD(before, containers)                                                                    \
@@ -77,6 +80,16 @@ static void test_values(void **state)
         {"explained by a registry that this Policy does not move",
          POD("{\\\"a\\\":\\\"quay.io/x\\\"}", C("a", "h.io/quay/x") "," C("b", "y")),
          "{\"a\":\"quay.io/x\",\"b\":\"y\"}"},
+        {"explained, and pinned by somebody since",
+         POD("{\\\"a\\\":\\\"x:1\\\"}", C("a", "h.io/hub/library/x:1@sha256:" D64) "," C("b", "y")),
+         "{\"a\":\"x:1\",\"b\":\"y\"}"},
+        {"pinned by another digest than its own",
+         POD("{\\\"a\\\":\\\"x@sha256:" D64 "\\\"}",
+             C("a", "h.io/hub/library/x@sha256:" E64) "," C("b", "y")),
+         "{\"b\":\"y\"}"},
+        {"pinned, and another tag",
+         POD("{\\\"a\\\":\\\"x:2\\\"}", C("a", "h.io/hub/library/x:1@sha256:" D64) "," C("b", "y")),
+         "{\"b\":\"y\"}"},
         {"a forged entry",
          POD("{\\\"a\\\":\\\"evil/x:1\\\"}", C("a", "h.io/hub/library/x:1") "," C("b", "y")),
          "{\"b\":\"y\"}"},

@@ -143,6 +143,12 @@ static const struct {
      REVIEW_POD_CREATE},
     {REASON_OWNED_BY_OPERATOR, "apps", POD_WITH(OWNER("tekton.dev/v1", "TaskRun"), IMAGE("x")),
      NULL, THE_SET, REVIEW_POD_CREATE},
+    {REASON_IMAGE_ID, "apps", POD(IMAGE("sha256:" ZEROS ZEROS)), NULL, THE_SET, REVIEW_POD_CREATE},
+    {REASON_IMAGE_ID, "apps", POD(IMAGE(ZEROS ZEROS)), NULL, THE_SET, REVIEW_POD_CREATE},
+    {REASON_REWRITTEN, "apps", POD(IMAGE("sha256:0" ZEROS ZEROS)),
+     "harbor.example.com/hub/library/sha256:0" ZEROS ZEROS, THE_SET, REVIEW_POD_CREATE},
+    {REASON_REWRITTEN, "apps", POD(IMAGE("x@sha256:" ZEROS ZEROS)),
+     "harbor.example.com/hub/library/x@sha256:" ZEROS ZEROS, THE_SET, REVIEW_POD_CREATE},
     {REASON_PULL_POLICY_NEVER, "apps", POD(IMAGE("x") ",\"imagePullPolicy\":\"Never\""), NULL,
      THE_SET, REVIEW_POD_CREATE},
     {REASON_PULL_POLICY_NEVER, "apps",
@@ -153,7 +159,6 @@ static const struct {
     {REASON_UNPARSEABLE, "apps", POD(IMAGE("UPPER")), NULL, THE_SET, REVIEW_POD_CREATE},
     {REASON_UNPARSEABLE, "apps", POD(IMAGE("x:")), NULL, THE_SET, REVIEW_POD_CREATE},
     {REASON_UNPARSEABLE, "apps", POD(IMAGE(" x")), NULL, THE_SET, REVIEW_POD_CREATE},
-    {REASON_UNPARSEABLE, "apps", POD(IMAGE(ZEROS ZEROS)), NULL, THE_SET, REVIEW_POD_CREATE},
     {REASON_ALREADY_IN_HARBOR, "apps", POD(IMAGE("harbor.example.com/hub/library/x:1")), NULL,
      THE_SET, REVIEW_POD_CREATE},
     {REASON_ALREADY_IN_HARBOR, "apps", POD(IMAGE("harbor.example.com/private/x")), NULL, THE_SET,
@@ -452,12 +457,12 @@ static void test_reason_names(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "policy-invalid", "protected",         "no-policy",         "policy-disabled",
-        "mirror-pod",     "opted-out",         "owned-by-operator", "pull-policy-never",
-        "placeholder",    "unparseable",       "already-in-harbor", "registry-not-proxied",
-        "excluded",       "not-in-rollout",    "too-long",          "pull-secret-missing",
-        "harbor-down",    "harbor-auth",       "refused-by-harbor", "outside-proxy-filter",
-        "not-in-harbor",  "not-known-in-time", "rewritten"};
+        "policy-invalid",       "protected",     "no-policy",         "policy-disabled",
+        "mirror-pod",           "opted-out",     "owned-by-operator", "pull-policy-never",
+        "placeholder",          "image-id",      "unparseable",       "already-in-harbor",
+        "registry-not-proxied", "excluded",      "not-in-rollout",    "too-long",
+        "pull-secret-missing",  "harbor-down",   "harbor-auth",       "refused-by-harbor",
+        "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten"};
     assert_int_equal(COUNT(names), REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++)
         assert_string_equal(decide_reason_name((enum rewrite_reason)i), names[i]);
@@ -493,6 +498,7 @@ static enum rewrite_reason reason_of(unsigned bits)
         HAS(REASON_OWNED_BY_OPERATOR) ? "," OWNER("example.com/v1", "Foo") : "",
         HAS(REASON_PULL_SECRET_MISSING) ? "ephemeralContainers" : "containers",
         HAS(REASON_PLACEHOLDER)         ? "auto"
+        : HAS(REASON_IMAGE_ID)          ? "sha256:" A50 "aaaaaaaaaaaaaa"
         : HAS(REASON_UNPARSEABLE)       ? "UPPER"
         : HAS(REASON_ALREADY_IN_HARBOR) ? "harbor.example.com/x"
                                         : "x",
@@ -516,8 +522,8 @@ static enum rewrite_reason reason_of(unsigned bits)
 /* One image cannot be two of these. */
 static bool is_possible(unsigned bits)
 {
-    unsigned images = bits & (1u << REASON_PLACEHOLDER | 1u << REASON_UNPARSEABLE |
-                              1u << REASON_ALREADY_IN_HARBOR);
+    unsigned images = bits & (1u << REASON_PLACEHOLDER | 1u << REASON_IMAGE_ID |
+                              1u << REASON_UNPARSEABLE | 1u << REASON_ALREADY_IN_HARBOR);
     return (images & (images - 1)) == 0;
 }
 
@@ -558,7 +564,8 @@ static void test_the_earlier_reason_wins(void **state)
     "{\"metadata\":{\"name\":\"pod-1\",\"labels\":{" labels "},\"ownerReferences\":["              \
     "{\"apiVersion\":\"" version "\",\"kind\":\"" kind "\",\"name\":\"" name                       \
     "\",\"controller\":true}]},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"x\"}]}}"
-#define HASH "\"pod-template-hash\":\"7488ccf7cb\""
+#define HASH         "\"pod-template-hash\":\"7488ccf7cb\""
+#define ROLLOUT_HASH "\"rollouts-pod-template-hash\":\"7488ccf7cb\""
 
 static void test_workloads(void **state)
 {
@@ -573,6 +580,15 @@ static void test_workloads(void **state)
         {"apps", CONTROLLED("", "apps/v1", "StatefulSet", "postgres"), "apps/StatefulSet/postgres",
          30},
         {"apps", CONTROLLED("", "batch/v1", "Job", "backup-29380000"), "apps/CronJob/backup", 24},
+        /* Argo Rollouts has a hash of its own */
+        {"monitoring", CONTROLLED(ROLLOUT_HASH, "apps/v1", "ReplicaSet", "grafana-7488ccf7cb"),
+         "monitoring/Rollout/grafana", -1},
+        {"apps", CONTROLLED(ROLLOUT_HASH, "apps/v1", "ReplicaSet", "grafana-7488ccf7cc"),
+         "apps/ReplicaSet/grafana-7488ccf7cc", -1},
+        {"apps", CONTROLLED(HASH "," ROLLOUT_HASH, "apps/v1", "ReplicaSet", "grafana-7488ccf7cb"),
+         "apps/Deployment/grafana", -1},
+        {"apps", CONTROLLED(ROLLOUT_HASH, "apps/v1", "StatefulSet", "web-7488ccf7cb"),
+         "apps/StatefulSet/web-7488ccf7cb", -1},
         /* a ReplicaSet of nobody, and names that only look like it */
         {"apps", CONTROLLED("", "apps/v1", "ReplicaSet", "web-7488ccf7cb"),
          "apps/ReplicaSet/web-7488ccf7cb", -1},

@@ -286,7 +286,7 @@ static void test_more_kinds(void **state)
         const char *group, *kind, *json, *owner;
     } cases[] = {
         {"argoproj.io", "Rollout", "{\"spec\":{\"template\":" POD_OF("x") "}}",
-         "apps/ReplicaSet/o"},
+         "apps/ReplicaSet/o-0000000000"},
         {"apps", "Deployment", "{\"spec\":{\"template\":" POD_OF("x") "},\"elsewhere\":{}}",
          "apps/ReplicaSet/o-0000000000"},
         {"x.io", "Y", "{\"a\":{\"b\":" POD_OF("x") "}}", "x.io/Y/o"},
