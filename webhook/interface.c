@@ -161,7 +161,7 @@ int interface_dump(const struct command *commands, size_t count)
     bool written = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     json_decref(all);
     if (!written)
-        return usage_error("cannot write what the program knows of itself");
+        return usage_error("cannot write the interface");
     putchar('\n');
     return EXIT_FINE;
 }

@@ -165,8 +165,8 @@ static void append_advice(struct buffer *out, const struct verdict *verdict)
                                 "`findings.unproxied` of the Policy to `warn`");
         break;
     case GATE_TOO_MANY:
-        buffer_append_text(out, "try again, which finds more of the images known; or divide the "
-                                "object");
+        buffer_append_text(out,
+                           "try again, when more of the images are known; or split the object");
         break;
     case GATE_UNAVAILABLE:
         buffer_append_text(out, "try again when Harbor answers; or set `findings.unavailable` "

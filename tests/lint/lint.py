@@ -49,7 +49,7 @@ THIRD_PARTY = {
     "microhttpd": ["webhook/serve/connections.h", "webhook/serve/http.h", "webhook/version.c"],
     "gnutls": ["webhook/serve/clients.c", "webhook/serve/tls.c", "webhook/version.c"],
     "openssl": ["certs/authority.c", "certs/inspect.c", "certs/openssl.c", "certs/openssl.h",
-                "src/base/digest.c", "webhook/version.c"],
+                "src/base/base64.c", "src/base/digest.c", "webhook/version.c"],
     "yaml": ["src/yaml/yaml.c", "webhook/version.c"],
     "jansson": ["webhook/interface.c", "webhook/version.c"],
     "curl": ["webhook/facts/http_client.c"],

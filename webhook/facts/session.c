@@ -310,10 +310,9 @@ static enum harbor_answer take_account(struct request *request, const struct har
     if (refused != session->account_refused) {
         struct log_line line;
         log_begin(&line, refused ? LOG_ERROR : LOG_INFO, EVENT_HARBOR_ACCOUNT,
-                  refused
-                      ? "Harbor does not know the account any more: its secret is wrong, or it is "
-                        "disabled or expired"
-                      : "Harbor knows the account");
+                  refused ? "Harbor no longer accepts the account: its secret is wrong, or it is "
+                            "disabled or expired"
+                          : "Harbor accepts the account");
         json_member(&line.w, "harbor", session->name);
         json_member(&line.w, "version", version);
         log_end(&line);
@@ -502,7 +501,7 @@ void session_take_reply(void *context, const struct http_reply *reply)
     session->requests[kind][answer]++;
     if (feeds_breaker(kind))
         tell_health(session, answer == ANSWER_FAILED ? HEALTH_NOT_ANSWERED : HEALTH_ANSWERED,
-                    reply->failure ? reply->failure : "questions are not answered");
+                    reply->failure ? reply->failure : "requests are not answered");
     if (!on) {
         if (request->entry)
             facts_entry_done(session->facts, request->entry);

@@ -182,5 +182,5 @@ void review_log_invalid(const struct admission *admission, const struct error *e
     static struct log_limit limit;
     unsigned long suppressed;
     if (log_limit_take(&limit, &suppressed)) /* anybody may send nonsense: not a line for each */
-        write_failed(admission, "a call was no AdmissionReview", error->text, suppressed);
+        write_failed(admission, "a call was not an AdmissionReview", error->text, suppressed);
 }

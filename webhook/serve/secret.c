@@ -104,7 +104,7 @@ bool secret_is(struct secret *secret, const char *given)
     pthread_mutex_unlock(&secret->lock);
     if (tell)
         log_message(LOG_WARNING, EVENT_WRONG_SECRET,
-                    "a caller did not show what %s holds (%llu times since the start)",
+                    "a caller sent something else than what %s holds (%llu times since the start)",
                     secret->file, wrong);
     return same;
 }

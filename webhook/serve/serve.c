@@ -88,7 +88,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .target = &serve->certificate_file,
          .value = "FILE",
          .required = true,
-         .help = "The serving certificate, PEM, followed by its chain where it has one."},
+         .help = "The serving certificate, PEM, followed by its chain if it has one."},
         {.name = "tls-private-key-file",
          .kind = OPTION_TEXT,
          .target = &serve->key_file,
@@ -99,7 +99,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &serve->bind_address,
          .value = "ADDR:PORT",
-         .preset = "[::]:8443, or 0.0.0.0:8443 where there is no IPv6",
+         .preset = "[::]:8443, or 0.0.0.0:8443 without IPv6",
          .help = "Admission, TLS."},
         {.name = "admin-bind-address",
          .kind = OPTION_TEXT,
@@ -151,7 +151,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .value = "DURATION",
          .least = LEAST_WATCH_MS,
          .preset = "10s",
-         .help = "How often policies and certificates are compared by content."},
+         .help = "How often to look for changed policies and certificates."},
         {.name = "strict",
          .kind = OPTION_FLAG,
          .target = &serve->strict,
@@ -238,7 +238,7 @@ static bool load_policies(struct serve *serve)
         log_message(LOG_ERROR, EVENT_POLICIES_INVALID, "the policies have %zu errors; %s",
                     diagnostics.errors,
                     serve->state.policies ? "the last good ones stay in use"
-                                          : "every image is kept until they are mended");
+                                          : "every image is kept until they are fixed");
     }
     return loaded;
 }
@@ -468,7 +468,7 @@ static void drain(struct serve *serve, const sigset_t *signals)
     long long deadline = clock_monotonic_ms() + serve->shutdown_ms;
     say_who_is_waited_for(serve);
     atomic_store(&serve->state.draining, true);
-    state_set_not_ready(&serve->state, "draining: the server was told to end");
+    state_set_not_ready(&serve->state, "draining: the server was told to stop");
     long long next_word = clock_monotonic_ms() + DRAIN_WORD_MS;
     while (server_connections(serve->server) && clock_monotonic_ms() < deadline) {
         if (clock_monotonic_ms() >= next_word) {
@@ -518,9 +518,10 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         if (serve->strict)
             return EXIT_USAGE;
         serve->invalid_until = clock_monotonic_ms() + INVALID_HOLD_MS;
-        state_set_not_ready(&serve->state,
-                            "the policies are invalid: see the log; ready in spite of "
-                            "it 30 s after the start, keeping every image");
+        state_set_not_ready(
+            &serve->state,
+            "the policies are invalid: see the log; it is ready 30 s after the start all the "
+            "same, and keeps every image");
     }
     serve->max_connections = raise_file_limit(serve->max_connections, serve->threads);
     if (!start_ports(serve, &error)) {

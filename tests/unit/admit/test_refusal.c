@@ -229,7 +229,7 @@ static void check_golden(const struct golden *cases, size_t count)
     "\\\"openssl\\\",\\\"fix\\\":\\\"3.0.22\\\"}"
 #define BAD_HIGH     BAD_COUNTS OPENSSL "," CVE("CVE-2026-2", "High", "zlib") "]"
 #define BAD_CRITICAL BAD_COUNTS OPENSSL "]"
-#define NOT_THERE    "Harbor has not got it yet: it is scanned after the first pull"
+#define NOT_THERE    "Harbor does not have it yet: it is scanned after the first pull"
 
 #define PAGES          "\\n  https://harbor.example.com/harbor/projects/7/repositories/"
 #define BAD_LINE(cves) ": bad:1: " cves PAGES "library%2Fbad/artifacts-tab/artifacts/sha256:b1"
