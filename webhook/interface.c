@@ -6,6 +6,7 @@
 #include "harbor/inquiry.h"
 #include "policy/fields.h"
 #include "webhook/common/log.h"
+#include "webhook/memory_shares.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/metrics.h"
 
@@ -158,6 +159,10 @@ int interface_dump(const struct command *commands, size_t count)
         "questionAnswers", describe_words(answer, ANSWER_COUNT), "connectionEnds",
         describe_words(connection_end, CONNECTION_ENDS), "comparedBy",
         describe_words(operator_name, (int)compared_by_count));
+    json_t *memory = json_object();
+    for (int i = 0; i < memory_share_count; i++)
+        json_object_set_new(memory, memory_shares[i].key, json_integer(memory_shares[i].bytes));
+    json_object_set_new(all, "memory", memory);
     bool written = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     json_decref(all);
     if (!written)

@@ -94,11 +94,30 @@ static void append_query(struct buffer *out, struct slice text)
     }
 }
 
-void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
-                      struct buffer *out)
+/* Path and query of a realm. */
+static void append_realm_path(struct buffer *out, struct slice realm)
 {
-    buffer_append(out, realm);
-    buffer_append_text(out, "?service=");
+    const char *end_of_scheme = memmem(realm.base, realm.len, "://", 3);
+    if (end_of_scheme)
+        realm = slice_from_index(realm, (size_t)(end_of_scheme - realm.base) + 3);
+    realm = slice_from_index(realm, slice_find(realm, '/'));
+    if (realm.len == 0)
+        buffer_append_char(out, '/');
+    for (size_t i = 0; i < realm.len; i++) {
+        unsigned char c = (unsigned char)realm.base[i];
+        if (c <= ' ' || c >= 0x7f || c == '#')
+            buffer_append_format(out, "%%%02X", (unsigned)c);
+        else
+            buffer_append_char(out, (char)c);
+    }
+}
+
+void harbor_token_path(struct slice realm, struct slice service, const struct artifact_key *key,
+                       struct buffer *out)
+{
+    append_realm_path(out, realm);
+    bool has_query = slice_find(buffer_slice(out), '?') < out->len;
+    buffer_append_text(out, has_query ? "&service=" : "?service=");
     append_query(out, service);
     buffer_append_text(out, "&scope=repository%3A");
     append_query(out, key->project);
@@ -397,27 +416,79 @@ bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret
     return true;
 }
 
-/* The value of a parameter, name="value", of a challenge (RFC 9110 11.2). */
-static struct slice find_parameter(struct slice header, const char *name, struct arena *arena)
+/* --- challenges (RFC 9110 11.2 and 11.6.1) --- */
+
+/* Takes the next item of a list off its head: up to a comma that stands in no quoted string. */
+static struct slice take_item(struct slice *list)
 {
-    struct slice wanted = arena_format(arena, "%s=\"", name);
-    const char *at = memmem(header.base, header.len, wanted.base, wanted.len);
-    if (!at)
-        return (struct slice){0};
-    struct slice rest = slice_from_index(header, (size_t)(at - header.base) + wanted.len);
-    return slice_head(rest, slice_find(rest, '"'));
+    bool quoted = false;
+    size_t end = 0;
+    for (; end < list->len && (quoted || list->base[end] != ','); end++) {
+        if (quoted && list->base[end] == '\\' && end + 1 < list->len)
+            end++;
+        else if (list->base[end] == '"')
+            quoted = !quoted;
+    }
+    struct slice item = slice_head(*list, end);
+    *list = slice_from_index(*list, end < list->len ? end + 1 : end);
+    while (item.len && (item.base[0] == ' ' || item.base[0] == '\t'))
+        item = slice_from_index(item, 1);
+    return item;
+}
+
+/* Takes the scheme off an item that begins a challenge: a word with no '=' after it. */
+static bool take_scheme(struct slice *item, struct slice *ret)
+{
+    size_t end = slice_find(*item, ' ');
+    if (slice_find(*item, '=') < end)
+        return false;
+    *ret = slice_head(*item, end);
+    while (end < item->len && item->base[end] == ' ')
+        end++;
+    *item = slice_from_index(*item, end);
+    return true;
+}
+
+static bool is_name(struct slice text, const char *name)
+{
+    return text.len == strlen(name) && strncasecmp(text.base, name, text.len) == 0;
+}
+
+/* The value of name="value". */
+static bool read_parameter(struct slice item, const char *name, struct arena *arena,
+                           struct slice *ret)
+{
+    size_t equals = slice_find(item, '=');
+    if (equals == item.len || !is_name(slice_head(item, equals), name))
+        return false;
+    struct slice value = slice_from_index(item, equals + 1);
+    if (value.len == 0 || value.base[0] != '"')
+        return false;
+    value = slice_from_index(value, 1);
+    *ret = arena_copy(arena, slice_head(value, slice_find(value, '"')));
+    return true;
 }
 
 bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
                            struct slice *ret_service)
 {
-    if (header.len < 7 || strncasecmp(header.base, "Bearer ", 7) != 0)
-        return false;
-    struct slice realm = find_parameter(header, "realm", arena);
+    struct slice scheme, realm = {0}, service = {0};
+    bool bearer = false;
+    while (header.len) {
+        struct slice item = take_item(&header);
+        if (take_scheme(&item, &scheme)) {
+            if (realm.len)
+                break; /* the next challenge */
+            bearer = is_name(scheme, "Bearer");
+            service = (struct slice){0};
+        }
+        if (bearer && !read_parameter(item, "realm", arena, &realm))
+            read_parameter(item, "service", arena, &service);
+    }
     if (realm.len == 0)
         return false;
-    *ret_realm = arena_copy(arena, realm);
-    *ret_service = arena_copy(arena, find_parameter(header, "service", arena));
+    *ret_realm = realm;
+    *ret_service = service;
     return true;
 }
 

@@ -29,9 +29,11 @@ void harbor_scan_path(const struct artifact_key *key, struct buffer *out);
 /* /v2/P/R/manifests/REF. */
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out);
 
-/* A token service's URL for pulling from the key's repository. */
-void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
-                      struct buffer *out);
+/* The path, on Harbor's own host, of a token for pulling from the key's repository. The host that a
+ * realm names is not believed: it follows what Harbor was told to call itself, or whoever stands
+ * between, and a token is not asked for anywhere else than where the policy says Harbor is. */
+void harbor_token_path(struct slice realm, struct slice service, const struct artifact_key *key,
+                       struct buffer *out);
 
 /* /api/v2.0/projects/P */
 void harbor_project_path(struct slice project, struct buffer *out);
@@ -53,7 +55,7 @@ struct harbor_reply {
     long status;            /* 0: none came */
     bool json;              /* Content-Type is JSON */
     bool manifest;          /* Content-Type is application/vnd.…: a manifest's or an index's */
-    struct slice challenge; /* Www-Authenticate */
+    struct slice challenge; /* Www-Authenticate; several are joined by commas (RFC 9110 5.3) */
     long retry_after;       /* seconds; 0: it does not say */
     struct slice body;
 };
@@ -144,7 +146,8 @@ bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *aren
  * again, never an answer. False where the body is none. */
 bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);
 
-/* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */
+/* The first Bearer challenge with a realm, of however many: realm and service. False where there is
+ * none, also for the empty challenge. */
 bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
                            struct slice *ret_service);
 

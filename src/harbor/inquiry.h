@@ -71,9 +71,9 @@ enum inquiry_end {
 
 struct inquiry_step {
     enum inquiry_end end;
-    enum harbor_answer answer; /* what the reply meant, for the metrics and the breaker */
-    struct buffer path;        /* of the request, the caller's: of the token service, a whole URL */
-    struct slice token;        /* that it goes out with; empty: none */
+    enum harbor_answer answer;        /* what the reply meant, for the metrics and the breaker */
+    struct buffer path;               /* of the request, the caller's */
+    struct slice token;               /* that it goes out with; empty: none */
     struct slice realm, service;      /* as a challenge has named them; empty: none did */
     const struct artifact_fact *fact; /* where it is known, */
     fact_needs knows;                 /* as far as this says */

@@ -197,6 +197,29 @@ def test_retry_after(places, fake, start):
     wait(lambda: reason_of(server, f"docker.io/team/free:{next(tags)}") == "rewritten", "Harbor is asked again", 6)
 
 
+@pytest.mark.background
+@pytest.mark.parametrize("wait_for", ["315360000", "99999999999999999999999", "-5", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_retry_after_of_years_is_a_minute_at_most_and_health_goes_on(places, fake, start, wait_for):
+    fake.answers["artifact"] = f.times(1, f.play(f.recording(5088).and_header("Retry-After", wait_for)), f.PRESENT)
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/limited:1") == "not-known-in-time"
+    began, polls = time.monotonic(), len(fake.asked("health"))
+    fake.answers["health"] = f.play(1105)
+    wait(lambda: server.events("harbor-health")[-1]["healthy"] is False, "its illness is seen meanwhile", 15)
+    assert time.monotonic() - began < 30 and len(fake.asked("health")) > polls
+    fake.answers["health"] = f.HEALTHY
+    wait(lambda: reason_of(server, f"docker.io/team/free:{next(tags)}") == "rewritten", "Harbor is asked again", 70)
+
+
+def test_reviews_that_wait_take_a_quarter_of_the_connections_for_one_address(places, fake, start):
+    """The others of that address are answered at once, with what is known; somebody else's may still wait."""
+    fake.answers["artifact"] = f.hang
+    server = start(places.write_policies(fake.url), "--max-connections", "256").await_ready()
+    seconds = in_parallel(lambda i: ask(server, f"docker.io/team/app:{i}", timeout="6s").seconds, 80)
+    assert sum(one > 3 for one in seconds) == 256 // 4
+    assert server.metric("harborpilot_reviews_suspended") == 0
+
+
 # --- one question for all ---
 
 CONNECTIONS, PER_CONNECTION = 200, 5

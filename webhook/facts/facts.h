@@ -11,6 +11,10 @@ struct facts;
 /* Starts the threads that ask and that watch the time. NULL on failure. */
 MUST_CHECK struct facts *facts_start(struct error *reterr);
 
+/* To be called before facts_configure where nobody verifies who asks (no --client-ca-file): anybody
+ * can have Harbor asked then, so it is asked half as much. */
+void facts_expect_strangers(struct facts *facts);
+
 /* Learns which Harbors, projects and accounts the policies name; to be called at each load. What is
  * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
 void facts_configure(struct facts *facts, const struct policies *policies);
@@ -79,8 +83,7 @@ struct upstream_figures {
 
 struct harbor_figures {
     struct slice name;
-    bool in_use; /* a Policy names it; else only its requests are told */
-    bool up;     /* it can serve pulls and knows the account, as far as is known */
+    bool up; /* it can serve pulls and knows the account, as far as is known */
     size_t cached;
     struct request_figures *requests; /* of those that were made */
     size_t request_count;

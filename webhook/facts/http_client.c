@@ -76,7 +76,8 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
         buffer_clear(&t->content_type);
         buffer_append(&t->content_type, value);
     } else if (header_value(line, SLICE("Www-Authenticate"), &value)) {
-        buffer_clear(&t->challenge);
+        if (t->challenge.len && value.len)
+            buffer_append_text(&t->challenge, ", ");
         buffer_append(&t->challenge, value);
     } else if (header_value(line, SLICE("Retry-After"), &value)) {
         char *text = memory_copy_slice(value);

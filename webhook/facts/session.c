@@ -105,7 +105,7 @@ void session_set_projects(struct session *session, const struct harbor *harbor)
 void session_set_gate(struct session *session, bool gated, enum severity from)
 {
     if (gated && (!session->gated || from < session->scan_from)) {
-        fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
+        fact_cache_expire_all(&session->cache); /* what is kept is not enough */
         session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
     }
     session->gated = gated;
@@ -210,7 +210,7 @@ static bool may_scan(struct session *session, long long now)
         session->scans_minute_ms = now;
         session->scans_in_minute = 0;
     }
-    return session->scans_in_minute++ < SCANS_PER_MINUTE;
+    return session->scans_in_minute++ < SCANS_PER_MINUTE / facts_share(session->facts);
 }
 
 void session_request_scan(struct session *session, struct fact_entry *entry,

@@ -43,8 +43,10 @@ struct session {
     struct arena arena;
     struct slice name, url, ca_file, credentials_directory; /* NUL-terminated, in the arena */
     bool in_use;                                            /* by the policies of now */
-    struct map projects;                                    /* name → struct project_state * */
-    char *authorization;                                    /* "Basic …", or NULL: no account */
+    long long used_ms;                                      /* monotonic; when it was last in use */
+    unsigned in_flight, waiting; /* requests, and who waits for an entry */
+    struct map projects;         /* name → struct project_state * */
+    char *authorization;         /* "Basic …", or NULL: no account */
     char account_digest[65];
     struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
@@ -119,6 +121,8 @@ struct fact_entry *facts_find_entry(struct session *session, const struct artifa
 /* Of facts.c: the entry has been answered or has failed; everybody who waits is told. With the lock
  * held. */
 void facts_entry_done(struct facts *facts, struct fact_entry *entry);
+/* Of facts.c: Harbor is asked one in so many times what it might be. */
+unsigned facts_share(const struct facts *facts);
 struct http_client *facts_client(struct facts *facts);
 void facts_lock(struct facts *facts);
 void facts_unlock(struct facts *facts);

@@ -27,6 +27,7 @@ enum metric_id {
     REVIEWS,
     IMAGES,
     GATE,
+    UNJUDGED,
     DURATION,
     GENERATION,
     RELOAD_SUCCESSFUL,
@@ -51,6 +52,7 @@ enum metric_id {
     SUSPENDED,
     PENDING,
     CLOSED,
+    WRONG_SECRETS,
     METRIC_COUNT,
 };
 
@@ -67,6 +69,10 @@ const struct metric metric_table[METRIC_COUNT + 1] = {
               "counter",
               "Images that the gate judged, by what it said and why.",
               {"policy", "outcome", "reason", "mode"}},
+    [UNJUDGED] = {"harborpilot_unjudged_total",
+                  "counter",
+                  "Images that the gate let in without a verdict, by why there was none.",
+                  {"mode", "reason"}},
     [DURATION] = {"harborpilot_review_duration_seconds",
                   "histogram",
                   "From the whole request read to the answer made.",
@@ -122,6 +128,10 @@ const struct metric metric_table[METRIC_COUNT + 1] = {
                 "counter",
                 "Connections that were closed before their clients did, by port and reason.",
                 {"port", "reason"}},
+    [WRONG_SECRETS] = {"harborpilot_wrong_secrets_total",
+                       "counter",
+                       "Callers that did not show the secret, by the option that names its file.",
+                       {"option"}},
 };
 
 /* One series of harborpilot_images_total or harborpilot_gate_decisions_total: what was decided of
@@ -144,6 +154,7 @@ struct metrics {
     atomic_ullong reviews[WEBHOOKS][MODES][ADMIT_RESULT_COUNT];
     atomic_ullong durations[WEBHOOKS][BUCKETS + 1];
     atomic_ullong duration_nanoseconds[WEBHOOKS];
+    atomic_ullong unjudged[MODES][GATE_REASONS];
     atomic_ullong generation;
     atomic_llong last_success, certificate_expiry;
     atomic_bool last_successful;
@@ -252,6 +263,20 @@ static void add(atomic_ullong *counter, unsigned long long n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* What the gate let in without a verdict. An object with more images than are looked at is one. */
+static void count_unjudged(struct metrics *metrics, const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    atomic_ullong *counters = metrics->unjudged[decisions->mode];
+    if (admission->webhook != ADMIT_VALIDATE)
+        return;
+    if (admission->too_many_images && decisions->gated && !admission->denied)
+        add(&counters[GATE_TOO_MANY], 1);
+    for (size_t i = 0; i < decisions->count; i++)
+        if (gate_is_unjudged(&decisions->items[i].verdict))
+            add(&counters[decisions->items[i].verdict.reason], 1);
+}
+
 void metrics_count(struct metrics *metrics, const struct admission *admission, double seconds)
 {
     enum admit_webhook webhook = admission->webhook;
@@ -263,6 +288,7 @@ void metrics_count(struct metrics *metrics, const struct admission *admission, d
     add(&metrics->duration_nanoseconds[webhook], (unsigned long long)(seconds * 1e9));
     if (admission->decided && admission->decisions.count)
         count_decisions(metrics, admission);
+    count_unjudged(metrics, admission);
 }
 
 void metrics_set_reload(struct metrics *metrics, bool successful, time_t now)
@@ -343,6 +369,17 @@ static void write_series(struct metrics *metrics, struct page *p, enum metric_id
     pthread_mutex_unlock(&metrics->lock);
 }
 
+static void write_unjudged(struct metrics *metrics, struct page *p)
+{
+    family(p, UNJUDGED);
+    for (int mode = MODE_AUDIT; mode < MODES; mode++)
+        for (int reason = 0; reason < GATE_REASONS; reason++)
+            if (reason == GATE_UNAVAILABLE || reason == GATE_TOO_MANY)
+                SAMPLE(p, UNJUDGED, atomic_load(&metrics->unjudged[mode][reason]),
+                       slice_from(mode_name((enum mode)mode)),
+                       slice_from(gate_reason_name((enum gate_reason)reason)));
+}
+
 static void write_durations(struct metrics *metrics, struct page *p)
 {
     const char *name = metric_table[DURATION].name, *label = metric_table[DURATION].labels[0];
@@ -397,7 +434,7 @@ static void write_harbor(struct page *p, enum metric_id id, const struct harbor_
     else if (id == UPSTREAM_UP)
         for (size_t i = 0; i < harbor->upstream_count; i++)
             SAMPLE(p, id, harbor->upstreams[i].healthy, harbor->name, harbor->upstreams[i].project);
-    else if (harbor->in_use)
+    else
         SAMPLE(p, id, id == HARBOR_UP ? harbor->up : harbor->cached, harbor->name);
 }
 
@@ -423,6 +460,7 @@ void metrics_write(struct metrics *metrics, unsigned connections, const struct f
     write_reviews(metrics, &p);
     write_series(metrics, &p, IMAGES, &metrics->images);
     write_series(metrics, &p, GATE, &metrics->gate);
+    write_unjudged(metrics, &p);
     write_durations(metrics, &p);
     write_state(metrics, &p, connections);
     write_process(&p);
@@ -437,4 +475,14 @@ void metrics_write_closed(const struct closed_figures *figures, size_t count, bo
     for (size_t i = 0; i < count; i++)
         SAMPLE(&p, CLOSED, figures[i].count, slice_from(figures[i].port),
                slice_from(figures[i].reason));
+}
+
+void metrics_write_secrets(const struct secret_figures *figures, size_t count, bool open_metrics,
+                           struct buffer *out)
+{
+    struct page p = {out, open_metrics};
+    family(&p, WRONG_SECRETS);
+    for (size_t i = 0; i < count; i++)
+        if (figures[i].there)
+            SAMPLE(&p, WRONG_SECRETS, figures[i].wrong, slice_from(figures[i].option));
 }

@@ -486,6 +486,15 @@ static void test_challenges(void **state)
         {"Bearer realm=\"\"", NULL, NULL},
         {"Bearer realm=h", NULL, NULL},
         {"Basic realm=\"harbor\"", NULL, NULL},
+        /* of several, in one header or joined */
+        {"Basic realm=\"x\", Bearer realm=\"https://h/t\",service=\"s\"", "https://h/t", "s"},
+        {"Bearer realm=\"https://h/t\",service=\"s\", Basic realm=\"x\"", "https://h/t", "s"},
+        {"Negotiate, Bearer  realm=\"https://h/t\" , Basic realm=\"x\"", "https://h/t", ""},
+        {"Bearer service=\"a\", Bearer realm=\"https://h/t\", service=\"b\"", "https://h/t", "b"},
+        {"Bearer realm=\"\", Bearer realm=\"https://h/t\"", "https://h/t", ""},
+        {"Basic realm=\"a, Bearer realm=\\\"https://evil/t\\\"\"", NULL, NULL},
+        {"Bearer service=\"s\", Basic realm=\"x\"", NULL, NULL},
+        {",, ,Bearer realm=\"https://h/t\"", "https://h/t", ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
@@ -510,6 +519,38 @@ static void test_challenges(void **state)
     assert_false(harbor_read_challenge(challenge, &arena, &realm, &service));
     done(&reply);
     arena_done(&arena);
+}
+
+static void test_token_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *realm, *path; /* without what is asked for */
+    } cases[] = {
+        {"https://harbor.test/service/token", "/service/token?"},
+        {"http://other.test:8080/service/token", "/service/token?"},
+        {"https://other.test/token?account=x", "/token?account=x&"},
+        {"https://other.test", "/?"},
+        {"https://harbor.test@evil.test/token", "/token?"},
+        {"file:///etc/passwd", "/etc/passwd?"},
+        {"/service/token", "/service/token?"},
+        {"not a url", "/?"},
+        {"https://h/a b#c\x80", "/a%20b%23c%80?"},
+    };
+    const struct artifact_key key = {SLICE("p"), SLICE("team/app"), SLICE("1")};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct buffer path = {0};
+        struct slice realm = copy_exact(slice_from(cases[i].realm));
+        harbor_token_path(realm, SLICE("s"), &key, &path);
+        check_text(cases[i].realm, "the path", buffer_slice(&path),
+                   arena_format(&arena, "%sservice=s&scope=repository%%3Ap/team/app%%3Apull",
+                                cases[i].path)
+                       .base);
+        free((char *)realm.base);
+        buffer_done(&path);
+        arena_done(&arena);
+    }
 }
 
 static void test_tokens(void **state)
@@ -639,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_scan_requests),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_challenges),
+        cmocka_unit_test(test_token_paths),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_paths),
     };

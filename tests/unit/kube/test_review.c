@@ -123,6 +123,11 @@ static void test_refused(void **state)
         {TOP(V1 "\"request\":{\"uid\":\"u\"},\"request\":null"),
          "the AdmissionReview has no `request` object: expected the call of an API server, not an "
          "answer"},
+        {REQUEST("\"uid\":\"u\",\"object\":{},\"oldObject\":{},\"object\":{}"),
+         "there are 3 objects, expected `request.object` and `request.oldObject` once"},
+        {TOP(V1 "\"request\":{\"object\":{}},\"request\":null,\"request\":{\"object\":{}},"
+                "\"request\":{\"uid\":\"u\",\"object\":{}}"),
+         "there are 3 objects, expected `request.object` and `request.oldObject` once"},
         {REQUEST(""), "`request.uid` is missing: expected a text to answer with"},
         {REQUEST("\"uid\":null"), "`request.uid` is missing: expected a text to answer with"},
         {REQUEST("\"uid\":7"), "`request.uid` is missing: expected a text to answer with"},
