@@ -400,7 +400,7 @@ static void test_goldens(void **state)
 
 #define IN_LOG "what was found is in harbor-pilot's log only: the project is private"
 #define DETAIL_PROJECT                                                                             \
-    DETAIL("whether its project is public is not known (does the account have project:read?)")
+    DETAIL("it is not known whether its project is public (does the account have project:read?)")
 #define SEE_LOG                                                                                    \
     "\\n- see harbor-pilot's log, event `review`, for what is not told here: nobody has verified " \
     "who asks (--client-ca-file)"
