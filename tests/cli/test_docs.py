@@ -51,6 +51,18 @@ def test_the_deployment_is_hardened():
     assert all(mount["readOnly"] for mount in container["volumeMounts"])
 
 
+def test_the_architecture_is_that_of_the_tree():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for name in re.findall(r"`((?:src|webhook|certs|docs)(?:/[\w./-]+)?)`", text):
+        assert (ROOT / name).exists(), name
+    folders = set(re.findall(r"`((?:src/\w+|webhook(?:/\w+)?|certs))`", text.split("## Three")[0]))
+    found = {p.parent.relative_to(ROOT) for d in ("src", "webhook", "certs") for p in (ROOT / d).rglob("*.c")}
+    assert folders == set(map(str, found))
+    code = "".join(p.read_text() for d in ("src", "webhook") for p in (ROOT / d).rglob("*.[ch]"))
+    for name in re.findall(r"`(?:struct )?(\w+_\w+)`", text):
+        assert re.search(rf"\b{name}\b", code), name
+
+
 @pytest.mark.parametrize("page", ["README.md", "deploy/README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
 def test_links_lead_somewhere(page):
     """To a file, and to a heading in it."""
