@@ -5,8 +5,6 @@
 #include "base/buffer.h"
 #include "base/rfc3339.h"
 
-#include <stdio.h>
-
 enum { NAME_MAX_SHOWN = 200, WARNING_NAME_SHOWN = 100, TEXT_MAX_SHOWN = 60, CVES_SHOWN = 5 };
 
 static void append_clean(struct buffer *out, struct slice text, size_t most)

@@ -1,8 +1,6 @@
 /* The log: lines are made by whoever logs, and written by one thread. */
 #include "webhook/common/log.h"
 
-#include "base/memory.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>

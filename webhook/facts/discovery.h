@@ -4,7 +4,6 @@
 #pragma once
 
 #include "harbor/api.h"
-#include "policy/policy.h"
 
 enum { DISCOVERY_MAX_PROJECTS = 1000 };
 

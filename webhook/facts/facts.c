@@ -5,7 +5,7 @@
 #include "webhook/facts/session.h"
 #include "webhook/facts/turns.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 

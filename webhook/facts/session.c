@@ -11,7 +11,6 @@
 #include "webhook/facts/facts.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { CREDENTIAL_MAX_SIZE = 4096 };

@@ -12,8 +12,6 @@
 #include "webhook/facts/discovery.h"
 #include "webhook/facts/http_client.h"
 
-#include <pthread.h>
-
 enum {
     SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
     SCAN_RETRY_MS = 300000,  /* where Harbor could not */

@@ -9,7 +9,6 @@
 #include "webhook/serve/tls.h"
 #include "webhook/version.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>

@@ -4,7 +4,6 @@
 #include "base/duration.h"
 #include "webhook/common/clock.h"
 #include "webhook/common/log.h"
-#include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
 #include "webhook/serve/review_log.h"
