@@ -11,6 +11,7 @@ const char *const request_kind_names[REQUEST_COUNT] = {
     [REQUEST_PULL_GATE] = "pull-gate", [REQUEST_ALLOWLIST] = "allowlist",
     [REQUEST_SCAN] = "scan",           [REQUEST_FILTER] = "filter",
     [REQUEST_PROJECTS] = "projects",   [REQUEST_SUMMARY] = "summary",
+    [REQUEST_EXISTENCE] = "existence",
 };
 
 /* Texts are in the inquiry's arena. */
@@ -445,6 +446,7 @@ static struct inquiry_step take(struct inquiry *q, const struct inquiry_view *vi
     case REQUEST_SCAN:
     case REQUEST_PROJECTS:
     case REQUEST_SUMMARY:
+    case REQUEST_EXISTENCE:
     case REQUEST_COUNT:
         break;
     }
