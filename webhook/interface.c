@@ -11,6 +11,7 @@
 #include "webhook/serve/metrics.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 
 static const char *const kinds[] = {
@@ -70,21 +71,6 @@ static const char *gate_reason(int index)
     return gate_reason_name((enum gate_reason)index);
 }
 
-static const char *gate_outcome(int index)
-{
-    return gate_outcome_name((enum gate_outcome)index);
-}
-
-static const char *question(int index)
-{
-    return request_kind_names[index];
-}
-
-static const char *answer(int index)
-{
-    return harbor_answer_names[index];
-}
-
 static const char *connection_end(int index)
 {
     return connection_end_name((enum connection_end)index);
@@ -95,12 +81,12 @@ static const char *operator_name(int index)
     return compared_by[index].operator_name;
 }
 
-/* Texts up to NULL. */
-static json_t *describe_texts(const char *const *texts)
+/* Texts up to NULL, at most `most`. */
+static json_t *describe_texts(const char *const *texts, int most)
 {
     json_t *list = json_array();
-    for (; *texts; texts++)
-        json_array_append_new(list, json_string(*texts));
+    for (int i = 0; i < most && texts[i]; i++)
+        json_array_append_new(list, json_string(texts[i]));
     return list;
 }
 
@@ -131,9 +117,9 @@ static json_t *describe_metrics(void)
 {
     json_t *list = json_array();
     for (const struct metric *m = metric_table; m->name; m++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:o}", "name", m->name, "type", m->type,
-                                        "help", m->help, "labels", describe_texts(m->labels)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", m->name, "type",
+                                              m->type, "help", m->help, "labels",
+                                              describe_texts(m->labels, INT_MAX)));
     return list;
 }
 
@@ -142,7 +128,7 @@ static json_t *describe_events(void)
     json_t *list = json_array();
     for (int i = 0; i < EVENT_COUNT; i++)
         json_array_append_new(list, json_pack("{s:s, s:o}", "name", log_events[i].name, "members",
-                                              describe_texts(log_events[i].members)));
+                                              describe_texts(log_events[i].members, INT_MAX)));
     return list;
 }
 
@@ -153,10 +139,11 @@ int interface_dump(const struct command *commands, size_t count)
         describe_commands(commands, count), "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER, EXIT_USAGE,
         EXIT_UNKNOWN, "reasons", describe_words(reason, REASON_COUNT), "gateReasons",
         describe_words(gate_reason, GATE_REASONS), "gateOutcomes",
-        describe_words(gate_outcome, GATE_OUTCOMES), "harborFields", describe_kind(&harbor_fields),
-        "policyFields", describe_kind(&policy_fields), "metrics", describe_metrics(), "events",
-        describe_events(), "questionKinds", describe_words(question, REQUEST_COUNT),
-        "questionAnswers", describe_words(answer, ANSWER_COUNT), "connectionEnds",
+        describe_texts(gate_outcome_names, GATE_OUTCOMES), "harborFields",
+        describe_kind(&harbor_fields), "policyFields", describe_kind(&policy_fields), "metrics",
+        describe_metrics(), "events", describe_events(), "questionKinds",
+        describe_texts(request_kind_names, REQUEST_COUNT), "questionAnswers",
+        describe_texts(harbor_answer_names, ANSWER_COUNT), "connectionEnds",
         describe_words(connection_end, CONNECTION_ENDS), "comparedBy",
         describe_words(operator_name, (int)compared_by_count));
     json_t *memory = json_object();
