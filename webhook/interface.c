@@ -4,6 +4,7 @@
 #include "decide/decide.h"
 #include "decide/operators.h"
 #include "harbor/inquiry.h"
+#include "kube/pod_kinds.h"
 #include "policy/fields.h"
 #include "webhook/common/log.h"
 #include "webhook/memory_shares.h"
@@ -81,6 +82,27 @@ static const char *operator_name(int index)
     return compared_by[index].operator_name;
 }
 
+static const char *pod_kind(int index)
+{
+    return pod_kinds[index].kind;
+}
+
+static const char *pod_kind_group(int index)
+{
+    return pod_kinds[index].group;
+}
+
+static const char *pod_kind_pointer(int index)
+{
+    return pod_kinds[index].pointer;
+}
+
+/* "" stands for the object itself. */
+static const char *pod_kind_owner(int index)
+{
+    return pod_kinds[index].owner ? pod_kinds[index].owner : "";
+}
+
 /* Texts up to NULL, at most `most`. */
 static json_t *describe_texts(const char *const *texts, int most)
 {
@@ -135,9 +157,10 @@ static json_t *describe_events(void)
 int interface_dump(const struct command *commands, size_t count)
 {
     json_t *all = json_pack(
-        "{s:o, s:[i,i,i,i], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "commands",
-        describe_commands(commands, count), "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER, EXIT_USAGE,
-        EXIT_UNKNOWN, "reasons", describe_words(reason, REASON_COUNT), "gateReasons",
+        "{s:o, s:[i,i,i,i], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o}",
+        "commands", describe_commands(commands, count), "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER,
+        EXIT_USAGE, EXIT_UNKNOWN, "reasons", describe_words(reason, REASON_COUNT), "gateReasons",
         describe_words(gate_reason, GATE_REASONS), "gateOutcomes",
         describe_texts(gate_outcome_names, GATE_OUTCOMES), "harborFields",
         describe_kind(&harbor_fields), "policyFields", describe_kind(&policy_fields), "metrics",
@@ -145,7 +168,11 @@ int interface_dump(const struct command *commands, size_t count)
         describe_texts(request_kind_names, REQUEST_COUNT), "questionAnswers",
         describe_texts(harbor_answer_names, ANSWER_COUNT), "connectionEnds",
         describe_words(connection_end, CONNECTION_ENDS), "comparedBy",
-        describe_words(operator_name, (int)compared_by_count));
+        describe_words(operator_name, (int)compared_by_count), "podKinds",
+        describe_words(pod_kind, (int)pod_kinds_count), "podKindGroups",
+        describe_words(pod_kind_group, (int)pod_kinds_count), "podKindPointers",
+        describe_words(pod_kind_pointer, (int)pod_kinds_count), "podKindOwners",
+        describe_words(pod_kind_owner, (int)pod_kinds_count));
     json_t *memory = json_object();
     for (int i = 0; i < memory_share_count; i++)
         json_object_set_new(memory, memory_shares[i].key, json_integer(memory_shares[i].bytes));

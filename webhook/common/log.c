@@ -29,6 +29,7 @@ const struct log_event_spec log_events[EVENT_COUNT] = {
     [EVENT_HARBOR_PROJECT] = {"harbor-project", {"harbor", "project"}},
     [EVENT_HARBOR_PROJECTS] = {"harbor-projects", {"harbor", "registries"}},
     [EVENT_HARBOR_AUTHORITIES] = {.name = "harbor-authorities"},
+    [EVENT_UNKNOWN_VARIABLE] = {.name = "unknown-variable"},
     [EVENT_FILE_LIMIT] = {.name = "file-limit"},
     [EVENT_HTTP] = {.name = "http"},
     [EVENT_LOG_DROPPED] = {"log-dropped", {"lines"}},
