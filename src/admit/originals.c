@@ -88,12 +88,12 @@ static bool explains(const struct harbor *harbor, struct slice original, struct 
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
         return false;
-    const struct registry *registry = harbor_find_registry(harbor, &reference);
-    if (!registry)
+    struct mapping mapping = harbor_map(harbor, &reference, arena);
+    if (!mapping.registry)
         return false;
     if (reference.digest.len == 0)
         image = slice_head(image, slice_find(image, '@'));
-    return slice_equal(harbor_rewrite(harbor, registry, &reference, arena), image);
+    return slice_equal(harbor_rewrite(harbor, mapping.registry, &mapping.reference, arena), image);
 }
 
 bool originals_value(const struct decide_request *request, const struct decisions *decisions,
