@@ -71,6 +71,7 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' >$@
+.PHONY: FORCE
 FORCE:
 
 $(LIB): $(call object,$(LIB_SOURCES))
