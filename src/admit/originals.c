@@ -88,13 +88,12 @@ static bool explains(const struct harbor *harbor, struct slice original, struct 
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
         return false;
-    size_t index = harbor_find_registry(harbor, reference.domain);
-    if (index == harbor->registry_count)
+    const struct registry *registry = harbor_find_registry(harbor, &reference);
+    if (!registry)
         return false;
     if (reference.digest.len == 0)
         image = slice_head(image, slice_find(image, '@'));
-    return slice_equal(harbor_rewrite(harbor, &harbor->registries[index], &reference, arena),
-                       image);
+    return slice_equal(harbor_rewrite(harbor, registry, &reference, arena), image);
 }
 
 bool originals_value(const struct decide_request *request, const struct decisions *decisions,

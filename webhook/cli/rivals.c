@@ -190,15 +190,15 @@ static void check_registry(const struct object *object, const struct rival *riva
     json_find(object->json, SLICE("/spec"), &spec);
     json_scanner_init(&s, spec);
     look_at_patterns(&p, &s, false, &arena);
-    bool hub = p.docker_hub && slice_equal(registry->domain, SLICE("docker.io"));
-    if (p.cover || !(hub || names(object->json, registry->domain)))
+    bool hub = p.docker_hub && slice_equal(registry->upstream.domain, SLICE("docker.io"));
+    if (p.cover || !(hub || names(object->json, registry->upstream.domain)))
         return;
     diagnostics_warning(diagnostics, at,
                         "%.*s `%.*s` names `%.*s`, whose images move to `%.*s/%.*s`: it may refuse "
                         "the new names, or, worse, skip them where it checks signatures; name "
                         "`%.*s/%.*s` there first",
                         SLICE_ARGS(object->kind), SLICE_ARGS(object->name),
-                        SLICE_ARGS(registry->domain), SLICE_ARGS(harbor->host),
+                        SLICE_ARGS(registry->upstream.domain), SLICE_ARGS(harbor->host),
                         SLICE_ARGS(registry->project), SLICE_ARGS(harbor->host),
                         SLICE_ARGS(registry->project));
 }
@@ -211,8 +211,12 @@ void rivals_check(const struct object *object, const struct policies *policies, 
         const struct harbor *harbor = policies_harbor_at(policies, i);
         if (names(object->json, harbor->host))
             continue;
-        for (size_t j = 0; j < harbor->registry_count; j++)
-            if (moves(policies, harbor, j))
-                check_registry(object, rival, harbor, &harbor->registries[j], at, diagnostics);
+        for (size_t j = 0; j < harbor->registry_count; j++) {
+            const struct registry *registry = &harbor->registries[j];
+            bool again = j > 0 && moves(policies, harbor, j - 1) && /* parts of one */
+                         slice_equal(registry->upstream.domain, registry[-1].upstream.domain);
+            if (!again && moves(policies, harbor, j))
+                check_registry(object, rival, harbor, registry, at, diagnostics);
+        }
     }
 }
