@@ -5,8 +5,8 @@
 #include "webhook/options.h"
 #include "json/writer.h"
 
-/* The namespace that commands take for the one harbor-pilot runs in: HARBOR_PILOT_NAMESPACE, or as it
- * is installed. */
+/* The namespace that commands take for the one harbor-pilot runs in: HARBOR_PILOT_NAMESPACE, or as
+ * it is installed. */
 const char *policy_files_own_namespace(void);
 
 /* Reads every path (a file, or a directory's *.yaml and *.yml in name order) and loads the set.
