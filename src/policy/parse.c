@@ -80,6 +80,26 @@ static void read_registries(struct field_parser *p, const struct yaml_value *val
     }
 }
 
+static void read_renames(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    struct harbor *harbor = target;
+    if (!field_is_map(p, value, "`renames`"))
+        return;
+    harbor->renames = arena_allocate(p->arena, value->count * sizeof(*harbor->renames));
+    for (size_t i = 0; i < value->count; i++) {
+        const struct yaml_value *key = value->pairs[i].key;
+        struct rename rename = {.at = key->at};
+        if (!read_prefix(p, key, &rename.from) ||
+            !read_prefix(p, value->pairs[i].value, &rename.to))
+            continue;
+        if (field_has_key(value, i, rename.from.text))
+            FIELD_ERROR(p, key, "`%.*s` is here a second time, expected once",
+                        SLICE_ARGS(slice_head(rename.from.text, 200)));
+        else
+            harbor->renames[harbor->rename_count++] = rename;
+    }
+}
+
 static void read_discover(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     field_truth(p, value, "`discover`", &((struct harbor *)target)->discover);
@@ -171,6 +191,7 @@ static void read_api(struct field_parser *p, const struct yaml_value *value, voi
 static const struct field harbor_spec_fields[] = {
     {"host", read_host, true},
     {"registries", read_registries, false},
+    {"renames", read_renames, false},
     {"discover", read_discover, false},
     {"protected", read_protected, false},
     {"nodesHaveCredentials", read_nodes_have_credentials, false},

@@ -171,9 +171,10 @@ static struct slice advise(struct explain *e)
     case REASON_ALREADY_IN_HARBOR:
         return SLICE("There is nothing to do.");
     case REASON_REGISTRY_NOT_PROXIED:
-        if (d->registry)
+        if (d->mapping.registry)
             return arena_format(arena, "To move it: add `%.*s` to `registries` of Policy `%.*s`.",
-                                SLICE_ARGS(d->registry->upstream.text), SLICE_ARGS(policy->name));
+                                SLICE_ARGS(d->mapping.registry->upstream.text),
+                                SLICE_ARGS(policy->name));
         return arena_format(arena,
                             "To move it: make a proxy-cache project for its registry in Harbor "
                             "and add both to `registries` of Harbor `%.*s`.",
@@ -209,7 +210,7 @@ static struct slice advise(struct explain *e)
         return arena_format(arena,
                             "Harbor has no project `%.*s`; make it there, or mend the name in "
                             "`registries` of Harbor `%.*s`.",
-                            SLICE_ARGS(e->decisions.items[0].registry->project),
+                            SLICE_ARGS(e->decisions.items[0].mapping.registry->project),
                             SLICE_ARGS(policy->harbor->name));
     case REASON_REFUSED_BY_HARBOR:
         return SLICE(
@@ -322,6 +323,11 @@ static void print_text(struct explain *e)
     printf("image      %s\n", e->images.items[0]);
     if (read_reference(e, &reference))
         printf("read as    %.*s\n", SLICE_ARGS(reference_format(&reference, &e->arena)));
+    const struct rename *rename = decision_rename(d);
+    if (rename)
+        printf("renamed    %.*s (%.*s:%d)\n",
+               SLICE_ARGS(reference_format(&d->mapping.reference, &e->arena)),
+               SLICE_ARGS(rename->at.file), rename->at.line);
     printf("namespace  %s (mode %s)\n", e->namespace_, mode_name(e->decisions.mode));
     if (d->reason == REASON_REWRITTEN)
         printf("decision   rewrite to %.*s\n", SLICE_ARGS(d->result));

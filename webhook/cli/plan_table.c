@@ -69,6 +69,18 @@ static void append_outcome(const struct plan_table *t, const struct decisions *d
     buffer_append_char(t->out, '\n');
 }
 
+/* The rename that the image's new name comes from, on a line of its own. */
+static void append_rename(const struct plan_table *t, const struct decision *d)
+{
+    const struct rename *rename = decision_rename(d);
+    if (!rename)
+        return;
+    append_spaces(t, BROKEN_INDENT);
+    buffer_append_format(t->out, "renamed: %.*s is now %.*s (%.*s:%d)\n",
+                         SLICE_ARGS(rename->from.text), SLICE_ARGS(rename->to.text),
+                         SLICE_ARGS(rename->at.file), rename->at.line);
+}
+
 /* What the gate has against the image, on a line of its own. */
 static void append_gate(const struct plan_table *t, const struct decisions *decisions,
                         const struct decision *d)
@@ -128,6 +140,7 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
         append_spaces(table, 2);
         append_plain(table, image);
         append_outcome(table, decisions, &decisions->items[i], shown + 4, shown - image.len + 2);
+        append_rename(table, &decisions->items[i]);
         append_gate(table, decisions, &decisions->items[i]);
     }
 }

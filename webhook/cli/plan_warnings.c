@@ -102,7 +102,8 @@ static void warn_of_own_image(struct plan *plan, const struct planned *planned,
         !json_find(planned->json, planned->template_pointer, &spec))
         return;
     for (int kind = 0; kind < IMAGE_KINDS; kind++) {
-        struct slice pointer = arena_format(arena, "/spec/%s", image_kinds[kind].list);
+        struct slice pointer =
+            arena_format(arena, "/spec/%.*s", SLICE_ARGS(image_kinds[kind].list));
         if (kind != IMAGE_VOLUME && json_find(spec, pointer, &list))
             look_at_containers(list, decisions, arena, &own);
     }
