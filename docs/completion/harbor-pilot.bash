@@ -43,7 +43,8 @@ _harbor_pilot_value() {
             'serve --metrics-token-file')
             _harbor_pilot_files "$3" ;;
         'plan --template' | 'explain -n' | 'explain --namespace' | 'explain --owner' | \
-            'explain --pod-template-hash' | 'certs init --dns-name' | 'certs init --ip-address' | \
+            'explain --pod-template-hash' | 'explain --label' | \
+            'certs init --dns-name' | 'certs init --ip-address' | \
             'certs init --days' | 'certs init --ca-days' | 'serve --bind-address' | \
             'serve --admin-bind-address' | 'serve --threads' | 'serve --shutdown-timeout' | \
             'serve --max-connections' | 'serve --watch-interval') ;;
@@ -85,7 +86,7 @@ _harbor_pilot() {
             options='--policies -f --filename --assume-mode --template --facts --live --record
                 --expect-all-moved -o --output --help' ;;
         explain)
-            options='--policies -n --namespace --owner --pod-template-hash --pull-policy --mode
+            options='--policies -n --namespace --owner --pod-template-hash --label --pull-policy --mode
                 --facts --live -o --output --help' ;;
         check)
             options='--policies --cases --namespaces -o --output --help' ;;

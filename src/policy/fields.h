@@ -60,5 +60,8 @@ bool field_name(struct field_parser *p, const struct yaml_value *value, const ch
 void field_patterns(struct field_parser *p, const struct yaml_value *value, const char *what,
                     struct pattern_list *ret);
 
+/* `podSelector` of a Policy; the target is a struct policy_document. */
+field_reader selector_read;
+
 /* `findings` of a Policy; the target is a struct policy_document. */
 field_reader findings_read;

@@ -344,6 +344,7 @@ static const struct field policy_spec_fields[] = {
     {"rollout", read_rollout, false},
     {"registries", read_policy_registries, false},
     {"exclude", read_exclude, false},
+    {"podSelector", selector_read, false},
     {"owners", read_owners, false},
     {"requireInHarbor", read_require_in_harbor, false},
     {"onHarborUnavailable", read_unavailable, false},

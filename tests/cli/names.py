@@ -10,7 +10,7 @@ NAMES = {
         "harbor-pilot-tls", "ca.crt", "tls.crt", "tls.key", "zz-harbor-pilot",
         "HARBOR_PILOT_NAMESPACE", "host", "registries", "protected", "nodesHaveCredentials",
         "trustedControllers", "namespaces", "priority", "mode", "rollout", "exclude", "owners",
-        "requireInHarbor", "onHarborUnavailable", "discover", "renames", "findings", "severity", "action",
+        "requireInHarbor", "onHarborUnavailable", "discover", "renames", "podSelector", "matchLabels", "matchExpressions", "key", "operator", "In", "NotIn", "Exists", "DoesNotExist", "values", "findings", "severity", "action",
         "enforceOn", "workloads", "pods", "fixableOnly", "unscanned", "unproxied", "unavailable",
         "maxAge", "allow", "warn", "deny", "Low", "Medium", "High", "Critical", "id", "until", "api", "url", "credentialsDirectory", "caFile",
         "username", "password", "never", "cached", "servable", "pullSecret", "pullPolicy", "0",
@@ -60,7 +60,7 @@ NAMES = {
         "considered", "policy", "source", "matched", "reason"],
     "harbor-pilot-check.1": [
         "policies", "errors", "file", "line", "column", "message", "warnings", "cases", "passed",
-        "failed", "expected", "got", "owner=", "hash=", "facts=", "keep:", "deny:"],
+        "failed", "expected", "got", "owner=", "hash=", "labels=", "facts=", "keep:", "deny:"],
     "harbor-pilot-certs.1": [
         "ca.crt", "ca.key", "tls.crt", "tls.key"],
 }
