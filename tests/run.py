@@ -185,13 +185,6 @@ def threads_checked(totals):
     make(totals, *TSAN[0], "all")
 
 
-def hostile(totals):
-    """Attacks, each with the API server's own calls as the measure; alone, since it has bars for latency."""
-    run_pytest(totals, "hostile", "tests/hostile")
-    side_by_side(totals, [suite("asan/hostile", "tests/hostile", ASAN[1])],
-                 [suite("tsan/hostile", "tests/hostile", TSAN[1])])
-
-
 # name, what runs
 CHECKS = [
     ("lint", run_lint),
@@ -210,11 +203,16 @@ LINES = [
     [("end to end", suite("e2e", "tests/e2e"))],
     [*CHECKS, *((name, suite(name, f"tests/{name}")) for name in ("server", "cli", "harbor"))],
     [("sanitized units", sanitized_units), ("sanitized server", suite("asan/server", "tests/server", ASAN[1])),
-     ("sanitized server and Harbor", suite("asan/harbor", "tests/harbor", ASAN[1]))],
+     ("sanitized server and Harbor", suite("asan/harbor", "tests/harbor", ASAN[1])),
+     ("attacks on a sanitized server", suite("asan/hostile", "tests/hostile", ASAN[1]))],
     [("build for threads", threads_checked),
      ("threads of the server", suite("tsan/server", "tests/server/test_threads.py", TSAN[1])),
-     ("threads of the server and Harbor", suite("tsan/harbor", "tests/harbor", TSAN[1]))],
+     ("threads of the server and Harbor", suite("tsan/harbor", "tests/harbor", TSAN[1])),
+     ("attacks on a server whose threads are checked", suite("tsan/hostile", "tests/hostile", TSAN[1]))],
 ]
+
+# Alone, since it has bars for the latency of the API server's own calls.
+LAST = ("attacks", suite("hostile", "tests/hostile"))
 
 
 def timed(name, step):
@@ -250,7 +248,7 @@ def main():
     if make(totals, "all"):
         if everything:
             side_by_side(totals, *([timed(*step) for step in line] for line in LINES))
-            timed("attacks", hostile)(totals)
+            timed(*LAST)(totals)
         else:
             side_by_side(totals, [timed(*step) for step in CHECKS])
     totals.skipped = once(totals.skipped)

@@ -187,6 +187,12 @@ static void answer_validate(const struct decisions *told, struct arena *arena,
     response->warnings = warnings;
 }
 
+/* A workload's images are those of Pods to come; a running Pod's would be restarted. */
+static bool is_only_judged(enum review_subject subject)
+{
+    return subject == REVIEW_WORKLOAD || subject == REVIEW_POD_UPDATE;
+}
+
 /* More images than are looked at. It is left alone; but to be too large is no way round the gate.
  */
 static void answer_too_many(const struct admit_request *call, const struct decide_request *request,
@@ -197,7 +203,7 @@ static void answer_too_many(const struct admit_request *call, const struct decid
     decide(call->policies, request, arena, &ret->decisions);
     const struct decisions *decisions = &ret->decisions;
     ret->applied = decisions->mode == MODE_ENFORCE;
-    bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
+    bool had_them = is_only_judged(request->subject) && request->old_pod->too_many_images;
     ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
                   gate_may_deny(&decisions->policy->gate);
     response->allowed = !ret->denied;
@@ -233,7 +239,7 @@ static void answer(const struct admit_request *call, struct arena *arena, struct
         .last_chance = call->last_chance,
         .too_many = call->too_many,
     };
-    if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
+    if (request.subject == REVIEW_OTHER || (is_only_judged(request.subject) && !validate))
         return;
     if (request.subject == REVIEW_WORKLOAD) {
         review_templates(review, arena, &ret->template, &ret->old_template, &ret->pointer);

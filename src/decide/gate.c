@@ -187,6 +187,10 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
 {
     if (!fact)
         return GATE_UNAVAILABLE;
+    if (fact->no_project) {
+        ret->detail = "Harbor has no such project";
+        return GATE_UNAVAILABLE;
+    }
     if (fact->unauthorized) {
         ret->detail = "Harbor refuses our account";
         return GATE_UNAVAILABLE;

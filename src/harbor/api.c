@@ -89,6 +89,12 @@ static void append_query(struct buffer *out, struct slice text)
     }
 }
 
+void harbor_existence_path(struct slice project, struct buffer *out)
+{
+    buffer_append_text(out, "/api/v2.0/projects?project_name=");
+    append_query(out, project);
+}
+
 /* Path and query of a realm. */
 static void append_realm_path(struct buffer *out, struct slice realm)
 {
@@ -233,6 +239,34 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
     return true;
 }
 
+struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena)
+{
+    struct slice components, component, parts = {0};
+    struct json_scanner s;
+    if (!json_find(reply->body, SLICE("/components"), &components))
+        return parts;
+    json_scanner_init(&s, components);
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &component)) {
+        struct slice name = json_find_text(component, "/name", arena);
+        if (!is_needed(name) ||
+            slice_equal(json_find_text(component, "/status", arena), SLICE("healthy")))
+            continue;
+        parts =
+            arena_join(arena, (struct slice[]){parts, parts.len ? SLICE(" and ") : parts, name}, 3);
+    }
+    return parts;
+}
+
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply)
+{
+    if (reply->status == 200)
+        return ANSWER_YES;
+    if (reply->status == 404)
+        return reply->json ? ANSWER_NO : ANSWER_FAILED;
+    return harbor_read_failure(reply);
+}
+
 /* A flag of a project's metadata, all of which are strings (Harbor src/pkg/project/models
  * project.go: isTrue). */
 static bool metadata_flag(struct slice project, const char *pointer, bool absent)
@@ -337,6 +371,9 @@ bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
         struct slice name = json_find_text(project, "/name", arena);
         bool proxy = json_find(project, SLICE("/registry_id"), &registry) && registry.len &&
                      registry.base[0] >= '1' && registry.base[0] <= '9';
+        /* one that puts a path of its own before each image's is for a part of its registry */
+        struct slice base = json_find_text(project, "/metadata/proxy_cache_base_path", arena);
+        proxy = proxy && base.len == 0;
         on_page++;
         if (proxy && name.len && count < HARBOR_PROJECTS_PAGE)
             names[count++] = arena_copy(arena, name);
@@ -389,11 +426,14 @@ bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
     return true;
 }
 
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version)
 {
+    struct slice address;
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
+    *ret_known = json_find(reply->body, SLICE("/registry_url"), &address) ||
+                 json_find(reply->body, SLICE("/external_url"), &address);
     *ret_version = json_find_text(reply->body, "/harbor_version", arena);
     return true;
 }

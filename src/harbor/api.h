@@ -82,6 +82,17 @@ bool harbor_says_filtered(const struct harbor_reply *reply);
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
+/* Which of them are not, of a report: "database and registry". In the arena. */
+struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena);
+
+/* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
+ * projects that it may not read (src/server/v2.0/handler/project.go HeadProject, 2.11 to 2.16). */
+void harbor_existence_path(struct slice project, struct buffer *out);
+
+/* The answer to it. Like a manifest's it has no body: its type tells Harbor's own no from a page.
+ */
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply);
+
 /* What a project says of itself. */
 struct harbor_project {
     enum truth public_;
@@ -100,7 +111,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
 #define HARBOR_PROJECTS_PATH "/api/v2.0/projects?page_size=100&page="
 enum { HARBOR_PROJECTS_PAGE = 100 };
 
-/* Names of those on the page that are proxy-cache projects, in the arena; `ret_on_page` counts all.
+/* Names of those on the page that are proxy-cache projects for a whole registry, in the arena;
+ * `ret_on_page` counts all.
  * False for what is no such page. */
 bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
                           struct slice **ret_names, size_t *ret_count, size_t *ret_on_page);
@@ -133,9 +145,10 @@ enum scan_request_answer {
 /* Other answers than 202, 401 and 403 count only with an error of Harbor's own as their body. */
 enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply);
 
-/* GET /systeminfo: whether Harbor knows our account. `harbor_version` is there only for one that is
- * alive (4028, 4035), and not while the database is down (1107). */
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+/* GET /systeminfo: whether Harbor knows our account. Its own addresses are there only for one that
+ * is alive (4028, 4035), and not while the database is down (1107); the version, which may be
+ * empty, 2.11 and 2.12 show to everybody. */
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version);
 
 /* A notification of Harbor's (docs/contracts.md#notifications): "PROJECT/REPOSITORY" of what

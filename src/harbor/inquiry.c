@@ -435,6 +435,7 @@ static struct inquiry_step take(struct inquiry *q, const struct inquiry_view *vi
     case REQUEST_SCAN:
     case REQUEST_PROJECTS:
     case REQUEST_SUMMARY:
+    case REQUEST_EXISTENCE:
     case REQUEST_COUNT:
         break;
     }

@@ -38,6 +38,7 @@ enum request_kind {
     REQUEST_FILTER,    /* why a manifest is not there, where the project has a filter */
     REQUEST_PROJECTS,  /* which there are */
     REQUEST_SUMMARY,
+    REQUEST_EXISTENCE, /* of a project that the account may not read */
     REQUEST_COUNT
 };
 

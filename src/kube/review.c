@@ -194,6 +194,8 @@ enum review_subject review_subject(const struct review *review)
         return REVIEW_POD_CREATE;
     if (update && slice_equal(review->sub_resource, SLICE("ephemeralcontainers")))
         return REVIEW_EPHEMERAL_CONTAINERS;
+    if (update && review->sub_resource.len == 0)
+        return REVIEW_POD_UPDATE;
     return REVIEW_OTHER;
 }
 

@@ -1,5 +1,6 @@
 """Who we are to Harbor, and whom we believe that we talk to it."""
 
+import json
 import shutil
 import signal
 import threading
@@ -249,6 +250,52 @@ def test_the_database_going_down_is_not_a_dead_account(places, fake, start):
     assert not [line for line in server.events("harbor-account") if line["level"] == "error"]
 
 
+OF_211 = {"auth_mode": "db_auth", "banner_message": "", "harbor_version": "v2.11.1-6b7ecba1", "oidc_provider_name": "",
+          "primary_auth_mode": False, "self_registration": False}  # /systeminfo of 2.11.1 to anybody
+OWN_OF_211 = {"external_url": "https://localhost", "registry_url": "localhost", "has_ca_root": False, "read_only": False}
+
+
+def as_211(talk):
+    live = talk.fake.lives(talk.request)
+    return f.status("200 OK", json.dumps({**OF_211, **(OWN_OF_211 if live else {})}).encode())(talk)
+
+
+@pytest.mark.background
+def test_a_dead_account_of_an_old_harbor(places, fake, start):
+    """2.11 and 2.12 show their version to everybody."""
+    fake.answers.update(artifact=f.PRESENT, account=as_211)
+    fake.wrong_secret_seconds = 0
+    fake.account = ("robot$admission", "another")
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "harbor-auth"
+    assert "does not know the account" in server.event("harbor-account")["msg"]
+    fake.account = GOOD_ACCOUNT
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "it lives", 10)
+    assert server.event("harbor-account", count=2)["version"] == "v2.11.1-6b7ecba1"
+
+
+@pytest.mark.background
+def test_a_database_that_has_just_died_is_not_a_dead_account(places, fake, start):
+    """Harbor's health is up to 10 s old; until then it looks as if it had forgotten the account."""
+    fake.answers["artifact"] = f.PRESENT
+    server = start(places.write_policies(fake.url)).await_ready()
+    fake.answers["account"] = f.play(1107)
+    fake.images["private-proxy", "team/app"] = {"artifact": f.play(4034)}  # 401: the account is doubted
+    ask(server, "private.example.com/team/app:1", imagePullSecrets=[{"name": "x"}])
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "harbor-auth", "it is refused", 10)
+    time.sleep(6)
+    fake.answers["health"] = f.play(1105)
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "harbor-down", "it is ill", 15)
+    time.sleep(6)
+    fake.answers["health"] = f.HEALTHY  # for a moment, out of Harbor's own cache
+    wait(lambda: server.events("harbor-health")[-1]["healthy"], "it looks well", 15)
+    time.sleep(1)
+    fake.answers["health"] = f.play(1105)
+    wait(lambda: not server.events("harbor-health")[-1]["healthy"], "it is ill", 15)
+    time.sleep(1)
+    assert not server.events("harbor-account")
+
+
 def test_without_an_account_nothing_is_sent_for_one(places, fake, start):
     fake.answers["artifact"] = f.PRESENT
     server = start(places.write_policies(fake.url, account=None)).await_ready()
@@ -298,6 +345,38 @@ def test_secrets_are_in_no_log_and_no_metric(places, fake, start):
     ask(server, "docker.io/team/app:2")
     text = b"".join(server.lines).decode() + server.admin("/metrics").text
     assert "s3cr3t" not in text and "Bearer" not in text and "Basic" not in text
+
+
+# --- projects ---
+
+@pytest.mark.background
+def test_a_project_that_is_not_there(places, fake, start):
+    """Mistyped, or not made yet: found out once, said once, and nothing more is asked; it counts when it is there."""
+    fake.answers["artifact"] = f.PRESENT
+    path = places.write_policies(fake.url, registries={**REGISTRIES, "quay.io": "quay-prxoy"})
+    server = start(path).await_ready()
+    for how in ({}, {"imagePullSecrets": [{"name": "x"}]}):
+        assert reason_of(server, f"quay.io/team/app:{next(tags)}", **how) == "no-project"
+    (line,) = server.events("harbor-project")
+    assert (line["level"], line["harbor"], line["project"]) == ("error", "default", "quay-prxoy")
+    assert [r.method for r in fake.asked("existence")] == ["HEAD"]
+    assert not [r for r in fake.asked() if r.kind in ("artifact", "manifest") and r.project == "quay-prxoy"]
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.projects["quay-prxoy"] = f.play(4023)
+    wait(lambda: reason_of(server, f"quay.io/team/app:{next(tags)}") == "rewritten", "it is there", 75)
+    assert [line["level"] for line in server.events("harbor-project")] == ["error", "info"]
+
+
+@pytest.mark.parametrize("answer", [f.html("404 Not Found"), f.status("500 Internal Server Error"), f.play(6017),
+                                    f.status("200 OK")])
+def test_a_project_that_the_account_may_not_read_is_not_a_missing_one(places, fake, start, answer):
+    fake.projects["private-proxy"] = f.play(4025)
+    fake.images["private-proxy", "team/app"] = {"artifact": f.play(4025)}
+    fake.answers["existence"] = answer
+    server = start(places.write_policies(fake.url)).await_ready()
+    with_secret = {"imagePullSecrets": [{"name": "x"}]}
+    assert reason_of(server, "private.example.com/team/app:1", **with_secret) == "harbor-auth"
+    assert not server.events("harbor-project")
 
 
 # --- the policies name another Harbor, or the same one otherwise ---

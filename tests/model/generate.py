@@ -826,6 +826,8 @@ def generate_artifact(rng, now):
         artifact["servable"] = maybe(rng, 0.5)
     elif kind < 0.89:
         artifact["authorized"] = False
+    elif kind < 0.91:
+        artifact["noProject"] = maybe(rng, 0.8)
     elif kind < 0.93:
         artifact["inProxyFilter"] = False
     elif kind < 0.97:
@@ -901,9 +903,9 @@ def generate_gate_document(rng, policies):
         old["spec"]["ephemeralContainers"] = old["spec"]["ephemeralContainers"][
             :rng.choice([0, 0, 1, 1, 9])]
         request |= {"operation": "UPDATE", "subResource": "ephemeralcontainers", "oldObject": old}
-    elif kind != "Pod" and maybe(rng, 0.5):
+    elif maybe(rng, 0.5 if kind != "Pod" else 0.2):
         request["operation"] = "UPDATE"
-        request["oldObject"] = older(rng, thing, generate_image(rng, harbor, [harbor]))
+        request["oldObject"] = older(rng, thing, generate_image(rng, harbor, [harbor]), harbor)
     elif maybe(rng, 0.08):
         request |= rng.choice([{"operation": "DELETE"}, {"operation": "CONNECT"},
                                {"subResource": "scale"}, {"subResource": "status"}])
@@ -930,15 +932,29 @@ def generate_workload(rng, namespace, pod):
                            "metadata": metadata, "spec": spec}
 
 
-def older(rng, thing, image):
+def respelled(rng, harbor, text):
+    """Another name of the same artifact, where there is one."""
+    reference = model.parse_reference(text)
+    if reference is None:
+        return text
+    mapped = model.mechanical_mapping(harbor, reference)
+    return rng.choice([str(reference), str(mapped or reference),
+                       text.replace("docker.io/", "registry-1.docker.io/", 1),
+                       text.replace(reference.domain + "/", reference.domain.upper() + "/", 1)])
+
+
+def older(rng, thing, image, harbor):
     """The object before: some of its images were others, or in other containers."""
     old = json.loads(json.dumps(thing))
-    template = model.template_of(old, model.WORKLOADS[model.kind_of(old)])
+    path = model.WORKLOADS.get(model.kind_of(old), [])  # of a Pod: itself
+    template = model.template_of(old, path)
     images = model.container_images(template, ["initContainers", "containers",
                                                "ephemeralContainers"])
     for each in images + model.volume_images(template):
         if maybe(rng, 0.4):
             each.holder[each.key] = image
+        elif maybe(rng, 0.3):
+            each.holder[each.key] = respelled(rng, harbor, each.text)
     spec = template["spec"]
     if maybe(rng, 0.2):
         spec["initContainers"], spec["containers"] = spec.get("containers"), \

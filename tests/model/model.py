@@ -598,7 +598,7 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     harbor = policy.harbor
     if image.holder.get(image.pull_policy_key) == "Never":
         return "pull-policy-never", image.text
-    if image.text == "auto":
+    if is_placeholder(image.text):
         return "placeholder", image.text
     if IMAGE_ID.fullmatch(image.text):
         return "image-id", image.text
@@ -741,18 +741,53 @@ def artifact_key(harbor, reference, renames=True):
     return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"
 
 
+def dialled(host):
+    """A host without case and the default port; Docker Hub's names are one."""
+    host = "".join(c.lower() if "A" <= c <= "Z" else c for c in host).removesuffix(":443")
+    return "docker.io" if host in ("index.docker.io", "registry-1.docker.io") else host
+
+
+def judged_key(harbor, text, moves=False):
+    """The artifact that is pulled, by whatever name; None where the Harbor serves none. Only what
+    moves is renamed."""
+    reference = None if IMAGE_ID.fullmatch(text) else parse_reference(text)
+    if reference is None:
+        return None
+    if moves:
+        reference = rename(harbor, reference) or reference
+    domain, path = dialled(reference.domain), reference.path
+    if domain == dialled(harbor.host):
+        domain = harbor.host
+    elif domain == "docker.io" and "/" not in path:
+        path = "library/" + path
+    return artifact_key(harbor, replace(reference, domain=domain, path=path), renames=False)
+
+
+def is_placeholder(text):
+    return text == "auto" or text.strip(" ") == ""
+
+
+def identity(policy, text):
+    """What tells whether a changed object had the image before."""
+    return (policy and judged_key(policy.harbor, text)) or ("text", text)
+
+
 def reason_by_facts(policy, reference, pod, can_add_secret, facts):
     """Why an image that would be rewritten is kept all the same, or `rewritten`."""
-    if facts is None or policy.require_in_harbor == "never":
+    if facts is None or not policy.harbor.has_api:
         return "rewritten"
     health = facts.health(policy.harbor)
-    if health == "unauthorized":
-        return "harbor-auth"
     if health == "down":
         return "harbor-down" if policy.on_harbor_unavailable == "keep" else "rewritten"
+    if policy.require_in_harbor == "never":
+        return "rewritten"
+    if health == "unauthorized":
+        return "harbor-auth"
     artifact = facts.artifact(policy.harbor, artifact_key(policy.harbor, reference))
     if artifact is None:
         return "not-known-in-time"
+    if artifact.get("noProject"):
+        return "no-project"
     has_secret = bool(pod["spec"].get("imagePullSecrets")) or (policy.pull_secret and can_add_secret)
     public = artifact.get("public", True)       # null: nobody knew
     if public is not True and not policy.harbor.nodes_have_credentials and not has_secret:
@@ -859,7 +894,7 @@ class Rules:
 
 def gate_reason(rules, artifact, now):
     """(reason, what counts against the artifact) of what a Harbor that can be asked knows."""
-    if artifact is None or not artifact.get("authorized", True):
+    if artifact is None or artifact.get("noProject") or not artifact.get("authorized", True):
         return "unavailable", []
     if artifact.get("pullGate") == "refused":
         return "refused-by-harbor", []
@@ -926,11 +961,10 @@ def counts_of(scan):
 def judge(policy, image, controlled, facts, moves):
     """The gate's object for one image, but for `detail`; None where it is not judged. `moves`: it is
     rewritten, but for what facts say; else it stays under its old name."""
-    if image == "auto":
+    if is_placeholder(image):
         return None
     rules, harbor = Rules(policy.findings), policy.harbor
-    reference = None if IMAGE_ID.fullmatch(image) else parse_reference(image)
-    key = artifact_key(harbor, reference, moves) if reference else None
+    key = judged_key(harbor, image, moves)
     artifact, bad = None, []
     if key is None:
         reason = "unproxied"
@@ -1037,9 +1071,9 @@ def plan(policies, assumed_mode, document, facts):
         # what another Policy has judged, or none, has not been judged by this one
         if old_template and not (policy and (is_controlled(policy, old, user)
                                              or choose(old_template) is not policy)):
-            before = {i.text for i in container_images(old_template, all_lists)
+            before = {identity(policy, i.text) for i in container_images(old_template, all_lists)
                       + volume_images(old_template)}
-        images = [i for i in images if i.text not in before]
+        images = [i for i in images if identity(policy, i.text) not in before]
     elif kind == ("", "Pod") and (operation, sub) == ("CREATE", ""):
         pod = thing
         images = container_images(pod, all_lists) + volume_images(pod)

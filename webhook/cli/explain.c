@@ -218,6 +218,12 @@ static struct slice advise(struct explain *e)
         return SLICE(
             "Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
             "it rights on the project.");
+    case REASON_NO_PROJECT:
+        return arena_format(arena,
+                            "Harbor has no project `%.*s`; make it there, or mend the name in "
+                            "`registries` of Harbor `%.*s`.",
+                            SLICE_ARGS(e->decisions.items[0].mapping.registry->project),
+                            SLICE_ARGS(policy->harbor->name));
     case REASON_REFUSED_BY_HARBOR:
         return SLICE(
             "Harbor's own gate (prevent_vul) would answer the pull with 412. Allow the findings "

@@ -11,7 +11,6 @@
 
 enum {
     TICK_MAX_MS = 1000,
-    ASKED_AT_ONCE = 32,      /* artifacts; the others wait for their turn */
     STRANGERS_SHARE = 2,     /* of that, and of the rates: one in so many */
     SESSION_KEPT_MS = 35000, /* that no policy names any more: longer than any review takes */
 };
@@ -23,7 +22,7 @@ struct fact_waiter {
     unsigned missing, references;
     bool woken;
     struct turn_review turns; /* what of it waits to be asked */
-    char *namespace_;
+    char *caller, *namespace_;
     void (*wake)(void *context);
     void *context;
 };
@@ -118,7 +117,10 @@ static bool source_artifact(const struct fact_source *self, const struct harbor 
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
-    if (session) {
+    if (session && session_misses_project(session, key->project)) {
+        *ret = (struct artifact_fact){.no_project = true};
+        known = true;
+    } else if (session) {
         const struct fact_entry *entry = facts_find_entry(session, key);
         known = entry && is_known(entry, needs, clock_monotonic_ms());
         if (known) {
@@ -144,6 +146,7 @@ const struct fact_source *facts_source(const struct facts *facts)
 static void unreference(struct fact_waiter *waiter)
 {
     if (--waiter->references == 0) {
+        free(waiter->caller);
         free(waiter->namespace_);
         free(waiter);
     }
@@ -197,7 +200,7 @@ static struct artifact_key key_of(const struct fact_entry *entry)
 static void start_next(struct facts *facts)
 {
     struct turn *turn;
-    while (facts->asked < ASKED_AT_ONCE / facts_share(facts) &&
+    while (facts->asked < FACTS_ASKED_AT_ONCE / facts_share(facts) &&
            (turn = turns_take(&facts->turns))) {
         const struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
         struct fact_entry *entry = link->entry;
@@ -274,6 +277,8 @@ struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *aske
     struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
     *waiter = (struct fact_waiter){
         .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    waiter->caller = memory_copy_slice(asker->caller);
+    waiter->turns.caller = slice_of(waiter->caller, asker->caller.len);
     waiter->namespace_ = memory_copy_slice(asker->namespace_);
     waiter->turns.namespace_ = slice_of(waiter->namespace_, asker->namespace_.len);
     waiter->turns.last_of_all = asker->dry_run;
@@ -583,8 +588,9 @@ static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
     static const char *const kinds[REQUEST_COUNT] = {
-        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
-        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
+        "health", "account", "project",  "artifact",  "manifest",
+        "token",  "child",   "report",   "pull-gate", "allowlist",
+        "scan",   "filter",  "projects", "summary",   "existence"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *
@@ -599,12 +605,12 @@ static void read_requests(const struct session *session, struct arena *arena,
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,
                            struct harbor_figures *ret)
 {
-    ret->upstreams = arena_allocate(arena, discovery->count * sizeof(*ret->upstreams));
-    for (size_t i = 0; i < discovery->count; i++)
-        if (discovery->upstreams[i].healthy != TRUTH_UNKNOWN)
+    ret->upstreams = arena_allocate(arena, discovery->map.found_count * sizeof(*ret->upstreams));
+    for (size_t i = 0; i < discovery->map.found_count; i++)
+        if (discovery->map.found[i].healthy != TRUTH_UNKNOWN)
             ret->upstreams[ret->upstream_count++] =
-                (struct upstream_figures){arena_copy(arena, discovery->upstreams[i].project),
-                                          discovery->upstreams[i].healthy == TRUTH_YES};
+                (struct upstream_figures){arena_copy(arena, discovery->map.found[i].project),
+                                          discovery->map.found[i].healthy == TRUTH_YES};
 }
 
 void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret)

@@ -8,6 +8,10 @@
 
 struct facts;
 
+enum {
+    FACTS_ASKED_AT_ONCE = 32
+}; /* artifacts, by one request each; the others wait for their turn */
+
 /* Starts the threads that ask and that watch the time. NULL on failure. */
 MUST_CHECK struct facts *facts_start(struct error *reterr);
 
@@ -36,8 +40,10 @@ const struct fact_source *facts_source(const struct facts *facts);
 /* A review that waits. */
 struct fact_waiter;
 
-/* On whose behalf something is asked: shares of Harbor's time are by namespace, then by review. */
+/* On whose behalf something is asked: shares of Harbor's time are by caller, then by
+ * namespace, then by review. */
 struct fact_asker {
+    struct slice caller;     /* its address, as it may be compared; copied */
     struct slice namespace_; /* copied */
     bool dry_run;            /* all others come first */
 };

@@ -43,7 +43,9 @@ void request_free(struct request *request)
 static struct http_request describe(enum request_kind kind)
 {
     struct http_request http = {.headers = {ACCEPT_JSON}};
-    if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
+    if (kind == REQUEST_EXISTENCE) {
+        http.head = true;
+    } else if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
         http.head = true;
         http.headers[0] = ACCEPT_MANIFEST;
     } else if (kind == REQUEST_SCAN) {
@@ -79,7 +81,6 @@ static void send_to_harbor(struct request *request, const char *path, const char
     buffer_append_text(&url, path);
     http.url = url.base;
     http.authorization = authorization;
-    http.urgent = request->entry == NULL && request->kind != REQUEST_SCAN;
     http.ca_file = session->ca_file.len ? session->ca_file.base : NULL;
     http.delay_ms = request->kind == REQUEST_MANIFEST ? head_delay(session) : 0;
     http_client_send(facts_client(session->facts), &http, session_take_reply, request);

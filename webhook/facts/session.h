@@ -15,6 +15,8 @@
 #include <pthread.h>
 
 enum {
+    ACCOUNT_SURE_MS =
+        11000, /* Harbor's health is up to 10 s old, and an ill database knows nobody */
     SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
     SCAN_RETRY_MS = 300000,  /* where Harbor could not */
     SCANS_PER_MINUTE = 60,
@@ -30,6 +32,7 @@ struct project_state {
     struct arena arena; /* of its texts */
     bool named;         /* by the policies: it is polled; others are read when they are needed */
     bool known, tried;
+    bool missing; /* Harbor has no such project */
     long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
@@ -51,7 +54,9 @@ struct session {
     struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
-    bool account_refused;        /* Harbor does not know our account */
+    bool account_refused;        /* Harbor does not know our account, */
+    long long refused_since_ms;  /* since then, with a database that is well as far as is known, */
+    bool account_refused_said;   /* and the log says so */
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no request before */
     struct rounds rounds;
     long long next_head_ms;
@@ -88,6 +93,9 @@ void session_set_gate(struct session *session, bool gated, enum severity from);
  * with what was discovered. */
 bool session_is_found(const struct session *session);
 bool session_is_warm(const struct session *session);
+
+/* Whether Harbor has said that it has no such project. */
+bool session_misses_project(const struct session *session, struct slice project);
 
 /* Adds to a fact what its project says: whether it is public, which findings are accepted. */
 void session_add_project(const struct session *session, struct slice project, long long now,

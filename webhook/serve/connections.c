@@ -398,6 +398,14 @@ long long connections_verified(struct connections *connections, struct MHD_Conne
     return verified;
 }
 
+struct slice connections_caller(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct connection *c = info ? info->socket_context : NULL;
+    return c ? slice_of((const char *)c->address->bytes, ADDRESS_SIZE) : (struct slice){0};
+}
+
 /* Whether one more of an address may wait: half of all, and a quarter for one address; past that
  * half a few more of everybody's. */
 static bool has_share(unsigned all, unsigned mine, unsigned most)

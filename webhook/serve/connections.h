@@ -7,6 +7,8 @@
  * opens many closes his own, and an API server always gets in. */
 #pragma once
 
+#include "base/slice.h"
+
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,6 +75,9 @@ void connections_complete(struct connections *connections, struct MHD_Connection
 void connections_set_verified(struct connections *connections, struct MHD_Connection *connection,
                               long long at_ms);
 long long connections_verified(struct connections *connections, struct MHD_Connection *connection);
+
+/* The address that it comes from, in bytes that can be compared; lives as long as it does. */
+struct slice connections_caller(struct MHD_Connection *connection);
 
 /* Whether the connection may be suspended: libmicrohttpd does not close one that is, whatever its
  * peer does, and so not all may be, nor all of one address's; nor may they hold all memory. It is

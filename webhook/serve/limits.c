@@ -4,6 +4,7 @@
 #include "admit/admit.h"
 #include "webhook/common/log.h"
 #include "webhook/facts/cache.h"
+#include "webhook/facts/facts.h"
 #include "webhook/facts/session.h"
 #include "webhook/memory_shares.h"
 #include "webhook/serve/admin.h"
@@ -13,7 +14,7 @@ enum {
     CONNECTION_MEMORY = 48 * 1024, /* of libmicrohttpd and GnuTLS, measured */
     PROGRAM_MEMORY =
         32 * 1024 * 1024, /* the program, its libraries and policies: 13 MiB, measured */
-    FACT_BUCKET_MEMORY = 1024 * 1024,
+    FACT_BUCKET_MEMORY = 2 * 1024 * 1024,
 };
 
 const struct memory_share memory_shares[] = {
@@ -23,7 +24,7 @@ const struct memory_share memory_shares[] = {
     {"facts", (long long)FACT_CACHE_ENTRY_BYTES + FACT_CACHE_SCAN_BYTES + FACT_BUCKET_MEMORY},
     /* answers of a Harbor that says as much as it may */
     {"harbor",
-     (long long)REPORTS_AT_ONCE *REPORT_MAX_BODY + (long long)HTTP_MAX_IN_FLIGHT *HTTP_MAX_BODY},
+     (long long)REPORTS_AT_ONCE *REPORT_MAX_BODY + (long long)FACTS_ASKED_AT_ONCE *HTTP_MAX_BODY},
     {"log", 2 * LOG_MAX_PENDING},
     {"program", PROGRAM_MEMORY},
 };

@@ -261,7 +261,8 @@ static bool wait_for_facts(struct server *server, struct call *call,
                            const struct admission *admission)
 {
     const struct decisions *decisions = &admission->decisions;
-    const struct fact_asker asker = {admission->review.namespace_, admission->review.dry_run};
+    const struct fact_asker asker = {connections_caller(call->connection),
+                                     admission->review.namespace_, admission->review.dry_run};
     call->waited = true;
     call->too_many = decisions->too_many;
     if (!connections_suspend(server->connections, call->connection))
