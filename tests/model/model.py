@@ -958,7 +958,7 @@ def counts_of(scan):
     return counts
 
 
-def judge(policy, image, controlled, facts, moves):
+def judge(policy, image, controlled, facts, moves=True):
     """The gate's object for one image, but for `detail`; None where it is not judged. `moves`: it is
     rewritten, but for what facts say; else it stays under its old name."""
     if is_placeholder(image):
