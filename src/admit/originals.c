@@ -103,7 +103,7 @@ bool originals_value(const struct decide_request *request, const struct decision
     *ret_too_large = false;
     if (decisions->rewrites == 0 || request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return false;
-    CLEANUP_BUFFER struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     struct json_writer w = {.out = &out};
     CLEANUP_MAP struct map written = {0}; /* at most POD_MAX_IMAGES */
     struct entries before = read_entries(pod, arena);
@@ -126,7 +126,7 @@ bool originals_value(const struct decide_request *request, const struct decision
         json_slice(&w, *entry);
     }
     json_end_object(&w);
-    *ret = arena_copy(arena, buffer_slice(&out));
+    *ret = buffer_take(&out);
 
     size_t size = pod_annotations_size(pod, arena);
     if (pod->has_original_images != PRESENCE_ABSENT)

@@ -138,10 +138,12 @@ static bool needs_public_project(const struct decider *d)
 }
 
 /* Where the artifact would be in Harbor. */
-static struct artifact_key artifact_key(const struct registry *registry, const struct reference *r)
+static struct artifact_key artifact_key(const struct mapping *mapping)
 {
+    const struct reference *r = &mapping->reference;
     struct slice tag = r->tag.len ? r->tag : SLICE("latest");
-    return (struct artifact_key){registry->project, r->path, r->digest.len ? r->digest : tag};
+    return (struct artifact_key){mapping->registry->project, r->path,
+                                 r->digest.len ? r->digest : tag};
 }
 
 /* The fact, where all that is needed is known; else it is to be asked for, if `asks`. */
@@ -154,6 +156,8 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
         return true;
     if (!asks || request->last_chance)
         return false;
+    if (!d->ret->missing) /* of each image: for the rewrite, and for the gate */
+        d->ret->missing = arena_allocate(d->arena, DECIDE_MAX_MISSING * sizeof(*d->ret->missing));
     if (d->ret->missing_count < DECIDE_MAX_MISSING)
         d->ret->missing[d->ret->missing_count++] = (struct missing_fact){harbor, *key, needs};
     else
@@ -185,8 +189,7 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run && !validating;
     bool deep = policy->require == REQUIRE_SERVABLE;
     fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
-    struct artifact_key key =
-        artifact_key(decision->mapping.registry, &decision->mapping.reference);
+    struct artifact_key key = artifact_key(&decision->mapping);
     if (!find_fact(d, &key, needs, !validating, &fact)) {
         if (d->request->too_many)
             decision->detail = more_than_asked;
@@ -342,8 +345,7 @@ static struct slice dialled(struct slice domain, struct arena *arena)
 }
 
 /* The artifact that would be pulled, by whatever name; false where Harbor serves none. What is
- * rewritten is read as nodes read it; what is judged must not get by under another spelling. Only
- * what moves is renamed: what stays, stays under its old name. */
+ * rewritten is read as nodes read it; what is judged must not get by under another spelling. */
 static bool judged_key(const struct decider *d, struct slice image, bool moves,
                        struct artifact_key *ret)
 {
@@ -351,22 +353,24 @@ static bool judged_key(const struct decider *d, struct slice image, bool moves,
     struct reference r;
     if (reference_is_image_id(image) || !reference_parse(image, d->arena, &r))
         return false;
-    if (moves)
-        r = harbor_map(harbor, &r, d->arena).reference;
     r.domain = dialled(r.domain, d->arena);
     if (slice_equal(r.domain, dialled(harbor->host, d->arena))) {
         size_t slash = slice_find(r.path, '/');
         struct registry own = {.project = slice_head(r.path, slash)};
         r.path = slice_from_index(r.path, slash + 1);
-        *ret = artifact_key(&own, &r);
+        *ret = artifact_key(&(struct mapping){NULL, r, &own});
         return r.path.len > 0;
     }
     if (slice_equal(r.domain, SLICE("docker.io")) && slice_find(r.path, '/') == r.path.len)
         r.path = arena_join(d->arena, (struct slice[]){SLICE("library/"), r.path}, 2);
-    const struct registry *registry = harbor_find_registry(harbor, &r);
-    if (registry)
-        *ret = artifact_key(registry, &r);
-    return registry;
+    struct mapping mapping = {NULL, r, NULL};
+    if (moves)
+        mapping = harbor_map(harbor, &r, d->arena);
+    else /* what stays, stays under its old name */
+        mapping.registry = harbor_find_registry(harbor, &r);
+    if (mapping.registry)
+        *ret = artifact_key(&mapping);
+    return mapping.registry;
 }
 
 static void judge(const struct decider *d, struct decision *decision)
@@ -381,7 +385,9 @@ static void judge(const struct decider *d, struct decision *decision)
             policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
                  undiscovered ? "which registries Harbor proxies is not known yet" : NULL, verdict);
-    } else if (facts) { /* else nobody was asked: there is nothing to say */
+    } else if (!facts) {
+        verdict->unasked = true;
+    } else {
         enum harbor_health health = facts->health(facts, policy->harbor);
         struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
         if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
@@ -487,8 +493,6 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->doubted = request->user_name;
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
-    if (request->facts) /* of each image: for the rewrite, and for the gate */
-        ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_new(&d, &known, &pod->images[i]))
@@ -504,6 +508,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         if (gate)
             judge(&d, decision);
         ret->judged += decision->verdict.judged;
+        ret->unasked += decision->verdict.unasked;
         ret->outcomes[decision->verdict.outcome] += decision->verdict.judged;
     }
 }

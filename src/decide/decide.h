@@ -109,7 +109,8 @@ struct decisions {
     bool gated;      /* the gate judges the object's images, */
     bool spared;     /* but a controller made it: it is warned about where it would be refused */
     struct slice doubted; /* who says that a controller made it, and is not known to be one */
-    size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
+    size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how; */
+    size_t unasked; /* and how many it could not judge, since there are no facts */
     struct missing_fact
         *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;

@@ -29,7 +29,7 @@ void decision_write_members(struct json_writer *w, const struct decisions *decis
     if (decision->detail)
         json_member_text(w, "detail", decision->detail);
     json_end_object(w);
-    if (decision->verdict.judged)
+    if (decision->verdict.judged || decision->verdict.unasked)
         gate_write(w, &decision->verdict);
     if (!decisions->policy)
         return;

@@ -40,6 +40,7 @@ struct harbor {
     size_t rename_longest;
     struct pattern_list
         protected_; /* as written, or the default; policies_protects knows our own too */
+    bool protected_by_default;
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;

@@ -208,6 +208,8 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
     if (wanted.len == 0) {
         if (set->harbor_count == 1)
             return &set->harbors[0];
+        if (set->harbor_count == 0 && c->documents->unread)
+            return NULL; /* it may be in what could not be read */
         if (set->harbor_count == 0)
             ERROR(c, document->policy.at,
                   "there is no Harbor document, expected one with `host` "
@@ -222,6 +224,8 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
     for (size_t i = 0; i < set->harbor_count; i++)
         if (slice_equal(set->harbors[i].name, wanted))
             return &set->harbors[i];
+    if (c->documents->unread)
+        return NULL;
     ERROR(c, document->harbor_at,
           "there is no Harbor named `%.*s`, expected the `metadata.name` "
           "of one",
@@ -724,7 +728,8 @@ bool policies_load_discovered(const struct policy_source *sources, size_t count,
     compile_policies(&c);
     compile_claims(&c);
     for (size_t i = 0; i < set->policy_count; i++)
-        warn_of_dead_policy(&c, &set->policies[i]);
+        if (!documents.policies[set->policies[i].order].wrong)
+            warn_of_dead_policy(&c, &set->policies[i]);
 
     diagnostics_sort(diagnostics);
     if (diagnostics->errors > errors_before) {

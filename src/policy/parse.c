@@ -107,7 +107,9 @@ static void read_discover(struct field_parser *p, const struct yaml_value *value
 
 static void read_protected(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    field_patterns(p, value, "`protected`", &((struct harbor *)target)->protected_);
+    struct harbor *harbor = target;
+    harbor->protected_by_default = false;
+    field_patterns(p, value, "`protected`", &harbor->protected_);
 }
 
 static void read_nodes_have_credentials(struct field_parser *p, const struct yaml_value *value,
@@ -432,7 +434,7 @@ static void add_harbor(struct field_parser *p, const struct yaml_value *root,
                        const struct header *header)
 {
     struct documents *d = p->documents;
-    struct harbor harbor = {.name = header->name, .at = root->at};
+    struct harbor harbor = {.name = header->name, .at = root->at, .protected_by_default = true};
     static const char *const standard[] = {"kube-system", "kube-public", "kube-node-lease"};
     enum { STANDARD = sizeof(standard) / sizeof(*standard) };
     harbor.protected_.items = arena_allocate(p->arena, STANDARD * sizeof(struct pattern));
@@ -454,8 +456,10 @@ static void add_policy(struct field_parser *p, const struct yaml_value *root,
     struct documents *d = p->documents;
     struct policy_document document = {
         .policy = {.name = header->name, .at = root->at, .mode = MODE_ENFORCE, .rollout = 100}};
+    size_t errors = p->diagnostics->errors;
     fields_read(p, header->spec, "`spec`", policy_spec_fields,
                 sizeof(policy_spec_fields) / sizeof(*policy_spec_fields), &document);
+    document.wrong = p->diagnostics->errors > errors;
     document.policy.order = d->policy_count;
     d->policies = arena_grow(p->arena, d->policies, d->policy_count, &d->policy_capacity,
                              sizeof(*d->policies));
@@ -474,9 +478,10 @@ static void read_document(struct field_parser *p, const struct yaml_value *root)
     struct header header = {0};
     p->documents->count++;
     fields_read(p, root, "the document", fields, sizeof(fields) / sizeof(*fields), &header);
-    if (!header.kind || !header.spec)
+    int kind = header.kind ? field_word(p, header.kind, "`kind`", kinds, 2) : -1;
+    p->documents->unread |= header.kind && (kind < 0 || (kind == 0 && !header.spec));
+    if (!header.spec)
         return;
-    int kind = field_word(p, header.kind, "`kind`", kinds, 2);
     if (kind == 0)
         add_harbor(p, root, &header);
     else if (kind == 1)
@@ -491,11 +496,14 @@ void documents_read(struct documents *documents, const struct policy_source *sou
         diagnostics_error(p.diagnostics, (struct position){.file = file},
                           "the file has %zu bytes, expected at most %d", source->text.len,
                           POLICY_MAX_FILE_SIZE);
+        documents->unread = true;
         return;
     }
     struct yaml_reader *reader = yaml_reader_new(source->text, file, 1, p.arena);
     struct yaml_value *root;
-    while (yaml_next(reader, p.diagnostics, &root))
+    size_t errors = p.diagnostics->errors;
+    for (; yaml_next(reader, p.diagnostics, &root); errors = p.diagnostics->errors)
         read_document(&p, root);
+    documents->unread |= p.diagnostics->errors > errors;
     yaml_reader_free(reader);
 }

@@ -747,20 +747,17 @@ def dialled(host):
     return "docker.io" if host in ("index.docker.io", "registry-1.docker.io") else host
 
 
-def judged_key(harbor, text, moves=False):
-    """The artifact that is pulled, by whatever name; None where the Harbor serves none. Only what
-    moves is renamed."""
+def judged_key(harbor, text, renames=False):
+    """The artifact that is pulled, by whatever name; None where the Harbor serves none."""
     reference = None if IMAGE_ID.fullmatch(text) else parse_reference(text)
     if reference is None:
         return None
-    if moves:
-        reference = rename(harbor, reference) or reference
     domain, path = dialled(reference.domain), reference.path
     if domain == dialled(harbor.host):
         domain = harbor.host
     elif domain == "docker.io" and "/" not in path:
         path = "library/" + path
-    return artifact_key(harbor, replace(reference, domain=domain, path=path), renames=False)
+    return artifact_key(harbor, replace(reference, domain=domain, path=path), renames)
 
 
 def is_placeholder(text):

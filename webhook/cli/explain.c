@@ -18,7 +18,7 @@ struct explain {
     const char *facts_file;
     struct facts_option facts;
     struct live_facts asking;
-    bool live;
+    bool live, require_gate;
     int mode, output;
     struct arena arena;
     struct policies *set;
@@ -302,6 +302,10 @@ static void print_gate(struct explain *e)
 {
     const struct decision *d = &e->decisions.items[0];
     const struct verdict *verdict = &d->verdict;
+    if (verdict->unasked) {
+        puts("gate       " GATE_NOT_JUDGED);
+        return;
+    }
     printf("gate       %s: %s\n", gate_outcome_name(verdict->outcome),
            gate_reason_name(verdict->reason));
     if (verdict->key.project.len)
@@ -351,7 +355,7 @@ static void print_text(struct explain *e)
             "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
-    if (d->verdict.judged)
+    if (d->verdict.judged || d->verdict.unasked)
         print_gate(e);
     bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
@@ -395,7 +399,7 @@ static int run(struct explain *e)
     if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
-        policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
+        policy_files_load(&e->policies, policy_files_own_namespace(), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
     if (!loaded || !facts_option_discover(&e->facts, &e->policies, &e->set))
@@ -421,8 +425,9 @@ static int run(struct explain *e)
     else
         print_text(e);
     const struct decision *d = &e->decisions.items[0];
-    bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME ||
-                   (single.facts && d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE);
+    bool unavailable = d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE;
+    bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME || (single.facts && unavailable) ||
+                   (e->require_gate && (unavailable || d->verdict.unasked));
     bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     return unknown ? EXIT_UNKNOWN : denied ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
@@ -471,6 +476,7 @@ int command_explain(int argc, char **argv)
          .help = "The namespace's label."},
         OPTION_FACTS(&e.facts_file),
         OPTION_LIVE(&e.live),
+        OPTION_REQUIRE_GATE(&e.require_gate),
         OPTION_OUTPUT(&e.output, "text|json", outputs, "How the answer is written."),
     };
     const struct command_spec command = {

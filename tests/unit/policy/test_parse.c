@@ -294,25 +294,17 @@ static const struct field_case policy_fields[] = {
 static const struct field_case policy_specs[] = {
     {"  namespaces: [a, b-c, \"d*\", \"?e\"]\n", ""},
     {"  namespaces: []\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"},
-    {"  namespaces:\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                        "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
-    {"  mode: audit\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                        "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
-    {"  namespaces: a\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                          "p.yaml:5:15: `namespaces` is a single value, expected a list\n"},
-    {"  namespaces: {a: b}\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                               "p.yaml:5:15: `namespaces` is a map, expected a list\n"},
-    {"  namespaces: [1]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                            "p.yaml:5:16: `namespaces` is 1, which YAML reads as a number or truth "
+    {"  namespaces:\n", "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
+    {"  mode: audit\n", "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
+    {"  namespaces: a\n", "p.yaml:5:15: `namespaces` is a single value, expected a list\n"},
+    {"  namespaces: {a: b}\n", "p.yaml:5:15: `namespaces` is a map, expected a list\n"},
+    {"  namespaces: [1]\n", "p.yaml:5:16: `namespaces` is 1, which YAML reads as a number or truth "
                             "value; expected text: put it in quotes\n"},
     {"  namespaces: [\"1\"]\n", ""},
-    {"  namespaces: [true]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                               "p.yaml:5:16: `namespaces` is true, which YAML reads as a number or "
+    {"  namespaces: [true]\n", "p.yaml:5:16: `namespaces` is true, which YAML reads as a number or "
                                "truth value; expected text: put it in quotes\n"},
-    {"  namespaces: [~]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                            "p.yaml:5:16: `namespaces` is nothing, expected text\n"},
-    {"  namespaces: [[a]]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                              "p.yaml:5:16: `namespaces` is a list, expected text\n"},
+    {"  namespaces: [~]\n", "p.yaml:5:16: `namespaces` is nothing, expected text\n"},
+    {"  namespaces: [[a]]\n", "p.yaml:5:16: `namespaces` is a list, expected text\n"},
     {"  namespaces: [A]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
                             "p.yaml:5:16: warning: `A` can never match: namespaces have lower-case "
                             "letters, digits and `-`, at most 63\n"},
@@ -340,7 +332,6 @@ static const struct field_case policy_specs[] = {
      "p.yaml:5:16: warning: `" X100("a") "` can never match: namespaces have lower-case letters, "
                                          "digits and `-`, at most 63\n"},
     {"  namespaces: [\"" X100("a") X100("a") X100("a") X100("a") X100("a") X10("a") "aa*\"]\n",
-     "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
      "p.yaml:5:16: `namespaces`: a pattern has 513 characters, expected at most 512\n"},
     {"  namespaces: [kube-system]\n",
      "p.yaml:1:1: warning: Policy `p` only claims protected namespaces\n"
