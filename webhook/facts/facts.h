@@ -107,7 +107,7 @@ struct facts_figures {
 
 void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret);
 
-/* Questions that are not answered yet. */
+/* Requests to Harbor that are not answered yet. */
 unsigned facts_pending(struct facts *facts);
 
 /* Reviews that were woken or wait, and are not released yet. */
