@@ -121,9 +121,8 @@ bool originals_value(const struct decide_request *request, const struct decision
         const struct slice *entry = &decision->field->image;
         if (decision->reason != REASON_REWRITTEN) {
             entry = find_entry(&before, key);
-            if (!entry ||
-                !originals_explain(decisions->policy->harbor, *entry, decision->field->image,
-                                   arena))
+            if (!entry || !originals_explain(decisions->policy->harbor, *entry,
+                                             decision->field->image, arena))
                 continue;
         }
         void **slot = map_put(&written, key);

@@ -266,8 +266,8 @@ static void add_item(struct reading *r, struct rescue_item item)
         return;
     find_original(r, &reference, &item);
     item.obstacle = obstacle_of(r, &item);
-    r->ret->items = arena_grow(r->arena, r->ret->items, r->ret->count, &r->capacity,
-                               sizeof(*r->ret->items));
+    r->ret->items =
+        arena_grow(r->arena, r->ret->items, r->ret->count, &r->capacity, sizeof(*r->ret->items));
     r->ret->items[r->ret->count++] = item;
 }
 
@@ -315,6 +315,29 @@ static bool waits(const struct reading *r)
     return false;
 }
 
+/* Whether an init container's pull fails: then no other image of the Pod is being pulled. */
+static bool fails_at_the_beginning(const struct reading *r)
+{
+    for (size_t i = 0; i < r->ret->count; i++)
+        if (r->ret->items[i].field->kind == IMAGE_INIT_CONTAINER)
+            return true;
+    return false;
+}
+
+static void read_behind(struct reading *r)
+{
+    const struct pod *pod = &r->ret->pod;
+    for (size_t i = 0; i < pod->image_count; i++) {
+        const struct statuses *all = &r->statuses[pod->images[i].kind];
+        size_t at = find_status(all, pod->images[i].name);
+        if (at < all->count && is_beginning(all->items[at].reason))
+            add_item(r, (struct rescue_item){.field = &pod->images[i],
+                                             .wait = RESCUE_BEHIND,
+                                             .reason = all->items[at].reason,
+                                             .status = at});
+    }
+}
+
 static void read_pulling(struct reading *r)
 {
     enum image_kind kind;
@@ -350,7 +373,10 @@ void rescue_read(const struct policies *policies, struct slice json, struct aren
     ret->resource_version = json_find_text(json, "/metadata/resourceVersion", arena);
     for (size_t i = 0; i < ret->pod.image_count; i++)
         read_image(&r, &ret->pod.images[i]);
-    read_pulling(&r);
+    if (fails_at_the_beginning(&r))
+        read_behind(&r);
+    else
+        read_pulling(&r);
 }
 
 /* --- the patch --- */

@@ -14,6 +14,7 @@
 enum rescue_wait {
     RESCUE_FAILED,  /* the kubelet says that the pull fails: ErrImagePull, ImagePullBackOff */
     RESCUE_PULLING, /* nothing has come yet, and nothing else is to be done before it */
+    RESCUE_BEHIND,  /* an init container before it failed: its own pull has not begun */
 };
 
 /* What stands against putting an image back. */

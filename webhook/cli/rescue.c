@@ -2,12 +2,12 @@
 #include "webhook/cli/rescue.h"
 
 #include "base/map.h"
-#include "json/pointer.h"
 #include "webhook/cli/interrupt.h"
 #include "webhook/commands.h"
 #include "webhook/common/log.h"
 #include "webhook/common/policy_files.h"
 #include "webhook/kube/list.h"
+#include "json/pointer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,9 +57,8 @@ void rescue_pods_path(const char *namespace_, char ret[static RESCUE_PATH_SIZE])
 
 static void print_outcome(const struct rescue_outcome *o, FILE *out)
 {
-    fprintf(out, "%-9s %.*s/%.*s  %.*s: %.*s", rescue_results[o->result],
-            SLICE_ARGS(o->namespace_), SLICE_ARGS(o->name), SLICE_ARGS(o->container),
-            SLICE_ARGS(o->image));
+    fprintf(out, "%-9s %.*s/%.*s  %.*s: %.*s", rescue_results[o->result], SLICE_ARGS(o->namespace_),
+            SLICE_ARGS(o->name), SLICE_ARGS(o->container), SLICE_ARGS(o->image));
     if (o->result == RESCUE_RESTORED)
         fprintf(out, " -> %.*s", SLICE_ARGS(o->original));
     fprintf(out, "\n          %s: %.*s\n", o->reason, SLICE_ARGS(o->detail));

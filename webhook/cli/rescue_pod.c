@@ -2,9 +2,10 @@
 #include "webhook/cli/rescue_pod.h"
 
 #include "base/rfc3339.h"
-#include "json/writer.h"
 #include "webhook/common/clock.h"
 #include "webhook/common/log.h"
+#include "json/pointer.h"
+#include "json/writer.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -54,9 +55,8 @@ static void ask(struct rescuer *rescuer, const struct missing_fact *question,
 {
     atomic_bool answered = false;
     const struct fact_asker asker = {.namespace_ = namespace_};
-    struct fact_waiter *waiter =
-        facts_ask(rescuer->facts, &asker, question, 1, clock_monotonic_ms() + FACT_MS, set_flag,
-                  &answered);
+    struct fact_waiter *waiter = facts_ask(rescuer->facts, &asker, question, 1,
+                                           clock_monotonic_ms() + FACT_MS, set_flag, &answered);
     if (!waiter)
         return;
     while (!atomic_load(&answered))
@@ -68,11 +68,11 @@ static void ask(struct rescuer *rescuer, const struct missing_fact *question,
 static struct artifact_key key_of(const struct reference *reference)
 {
     size_t slash = slice_find(reference->path, '/');
-    return (struct artifact_key){
-        slice_head(reference->path, slash), slice_from_index(reference->path, slash + 1),
-        reference->digest.len ? reference->digest
-        : reference->tag.len  ? reference->tag
-                              : SLICE("latest")};
+    return (struct artifact_key){slice_head(reference->path, slash),
+                                 slice_from_index(reference->path, slash + 1),
+                                 reference->digest.len ? reference->digest
+                                 : reference->tag.len  ? reference->tag
+                                                       : SLICE("latest")};
 }
 
 /* The reason why Harbor would refuse a pull, or NULL. */
@@ -214,7 +214,8 @@ static struct judgement judge(struct work *work, const struct rescue_item *item)
     enum harbor_health health = source->health(source, item->harbor);
     bool down = health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED;
     const char *why = health == HEALTH_UNAUTHORIZED ? "harbor-auth" : "harbor-down";
-    if (item->obstacle == RESCUE_ENDING)
+    bool behind = item->wait == RESCUE_BEHIND; /* put back along with what fails, or not at all */
+    if (item->obstacle == RESCUE_ENDING || (behind && item->obstacle != RESCUE_FREE))
         return (struct judgement){.passed_over = true};
     bool hung = item->wait == RESCUE_PULLING &&
                 ((long long)time(NULL) - item->since) * 1000 >= work->rescuer->hung_after_ms;
@@ -234,6 +235,8 @@ static struct judgement judge(struct work *work, const struct rescue_item *item)
         return (struct judgement){.result = RESCUE_RESTORED,
                                   .reason = "even-if-healthy",
                                   .detail = SLICE("as --even-if-healthy says")};
+    if (behind)
+        return (struct judgement){.passed_over = true};
     if (health == HEALTH_UNKNOWN)
         return leave("harbor-unknown",
                      SLICE("whether Harbor is well is not known (has its document an `api`?); "
@@ -294,8 +297,9 @@ static void write_event(const struct work *work, size_t i, struct buffer *out)
     json_begin_object(&w);
     json_member(&w, "namespace", pod->namespace_);
     json_member(&w, "name",
-                arena_format(work->arena, "%.*s.%llx", (int)(pod->name.len < 200 ? pod->name.len : 200),
-                             pod->name.base, (unsigned long long)clock_monotonic_ms() << 8 | i));
+                arena_format(work->arena, "%.*s.%llx",
+                             (int)(pod->name.len < 200 ? pod->name.len : 200), pod->name.base,
+                             (unsigned long long)clock_monotonic_ms() << 8 | i));
     json_end_object(&w);
     json_key(&w, "involvedObject");
     json_begin_object(&w);
@@ -393,8 +397,7 @@ static bool ask_delete(const struct work *work, struct kube_reply *reply, struct
 static enum rescue_result judge_all(struct work *work)
 {
     enum rescue_result result = RESCUE_LEFT;
-    work->judgements =
-        arena_allocate(work->arena, work->rescue.count * sizeof(*work->judgements));
+    work->judgements = arena_allocate(work->arena, work->rescue.count * sizeof(*work->judgements));
     for (size_t i = 0; i < work->rescue.count; i++) {
         work->judgements[i] = judge(work, &work->rescue.items[i]);
         if (work->judgements[i].passed_over)
@@ -434,8 +437,7 @@ static enum rescue_end tell_refusal(struct work *work, const struct kube_reply *
     kube_refusal(reply, &error);
     for (size_t i = 0; i < work->rescue.count; i++)
         if (!work->judgements[i].passed_over && work->judgements[i].result != RESCUE_LEFT)
-            work->judgements[i] =
-                leave("refused", arena_format(work->arena, "%s", error.text));
+            work->judgements[i] = leave("refused", arena_format(work->arena, "%s", error.text));
     return tell_all(work);
 }
 
@@ -471,6 +473,23 @@ static enum attempt attempt(struct work *work, bool last, enum rescue_end *ret,
     return ATTEMPT_OVER;
 }
 
+/* The Pod as it is now, in `reply`; an empty `ret` where it is gone. By a list of one: so it needs
+ * no right but `list`, and the API server reads one key for it as for a `get`. */
+static MUST_CHECK bool read_pod(struct kube_client *kube, struct slice namespace_,
+                                struct slice name, struct kube_reply *reply, struct slice *ret,
+                                struct error *reterr)
+{
+    CLEANUP_ARENA struct arena arena = {0};
+    struct slice path =
+        arena_format(&arena, "/api/v1/namespaces/%.*s/pods?fieldSelector=metadata.name%%3D%.*s",
+                     SLICE_ARGS(namespace_), SLICE_ARGS(name));
+    if (!kube_do(kube, &(struct kube_request){.method = "GET", .path = path.base}, reply, reterr))
+        return false;
+    if (!json_find(buffer_slice(&reply->body), SLICE("/items/0"), ret))
+        *ret = (struct slice){0};
+    return true;
+}
+
 enum rescue_end rescue_pod(struct rescuer *rescuer, struct slice namespace_, struct slice name,
                            struct error *reterr)
 {
@@ -478,18 +497,11 @@ enum rescue_end rescue_pod(struct rescuer *rescuer, struct slice namespace_, str
         CLEANUP_ARENA struct arena arena = {0};
         CLEANUP_REPLY struct kube_reply reply = {0};
         struct work work = {.rescuer = rescuer, .arena = &arena};
+        struct slice json;
         enum rescue_end end;
-        struct slice path = pod_path(&arena, namespace_, name);
-        if (!kube_ask(rescuer->kube, &(struct kube_request){.method = "GET", .path = path.base},
-                      &reply, reterr))
+        if (!read_pod(rescuer->kube, namespace_, name, &reply, &json, reterr))
             return RESCUE_UNKNOWN;
-        if (reply.status == NOT_FOUND)
-            return RESCUE_NOTHING;
-        if (reply.status != 200) {
-            kube_refusal(&reply, reterr);
-            return RESCUE_UNKNOWN;
-        }
-        rescue_read(rescuer->set, buffer_slice(&reply.body), &arena, &work.rescue);
+        rescue_read(rescuer->set, json, &arena, &work.rescue);
         if (work.rescue.count == 0)
             return RESCUE_NOTHING;
         if (attempt(&work, tries == PATCH_TRIES, &end, reterr) == ATTEMPT_OVER)

@@ -2,10 +2,10 @@
 #include "webhook/kube/client.h"
 
 #include "base/memory.h"
-#include "json/pointer.h"
 #include "webhook/common/clock.h"
 #include "webhook/kube/way.h"
 #include "webhook/version.h"
+#include "json/pointer.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -137,9 +137,8 @@ static void set_request(struct kube_stream *stream, const struct kube_request *r
         buffer_append(&stream->request_body, request->body);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, stream->request_body.base);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)stream->request_body.len);
-        CLEANUP_FREE char *type =
-            header("Content-Type",
-                   request->content_type ? request->content_type : "application/json");
+        CLEANUP_FREE char *type = header(
+            "Content-Type", request->content_type ? request->content_type : "application/json");
         stream->headers = curl_slist_append(stream->headers, type);
     }
     stream->headers = curl_slist_append(stream->headers, "Accept: application/json");

@@ -13,5 +13,4 @@ typedef void kube_item(void *context, struct slice json);
  * forgotten the list in the middle (410), it begins again, and objects come again. On success
  * `ret_version` (may be NULL) has the list's resourceVersion, to be freed. */
 MUST_CHECK bool kube_list(struct kube_client *client, const char *path, const char *query,
-                          kube_item *take, void *context, char **ret_version,
-                          struct error *reterr);
+                          kube_item *take, void *context, char **ret_version, struct error *reterr);

@@ -3,9 +3,9 @@
 #include "webhook/kube/watch.h"
 
 #include "base/memory.h"
-#include "json/pointer.h"
 #include "webhook/common/clock.h"
 #include "webhook/kube/list.h"
+#include "json/pointer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,9 @@ struct kube_watch {
     struct kube_stream *stream; /* NULL: none goes on */
     char *version;              /* from where it goes on; NULL: from the beginning */
     bool pages;                 /* the API server has no initial events */
-    bool current, gone, came; /* gone: the version is too old; came: the stream said something */
-    struct buffer line;       /* an event that is not whole yet */
-    struct arena arena;       /* of one event */
+    bool current, gone, came;   /* gone: the version is too old; came: the stream said something */
+    struct buffer line;         /* an event that is not whole yet */
+    struct arena arena;         /* of one event */
     long pause_ms;
     long long next_ms, began_ms;
     unsigned long restarts;
@@ -76,8 +76,8 @@ static void keep_version(struct kube_watch *watch, struct slice object)
 
 static void take_bookmark(struct kube_watch *watch, struct slice object)
 {
-    struct slice end = json_find_text(object, "/metadata/annotations/k8s.io~1initial-events-end",
-                                      &watch->arena);
+    struct slice end =
+        json_find_text(object, "/metadata/annotations/k8s.io~1initial-events-end", &watch->arena);
     if (slice_equal(end, SLICE("true")))
         watch->current = true;
     keep_version(watch, object);
@@ -157,8 +157,8 @@ static void pause_longer(struct kube_watch *watch)
     watch->random = watch->random * 1103515245 + 12345;
     long jitter = (long)(watch->random >> 16) % (watch->pause_ms / 2 + 1);
     watch->next_ms = clock_monotonic_ms() + watch->pause_ms / 2 + jitter;
-    watch->pause_ms = watch->pause_ms * 2 < KUBE_PAUSE_MOST_MS ? watch->pause_ms * 2
-                                                               : (long)KUBE_PAUSE_MOST_MS;
+    watch->pause_ms =
+        watch->pause_ms * 2 < KUBE_PAUSE_MOST_MS ? watch->pause_ms * 2 : (long)KUBE_PAUSE_MOST_MS;
 }
 
 static void forget_version(struct kube_watch *watch)

@@ -21,8 +21,8 @@ struct kube_watch *kube_watch_new(struct kube_client *client, const char *path, 
                                   void *context);
 void kube_watch_free(struct kube_watch *watch); /* NULL is fine */
 
-/* Begins, and begins again, what is due; events come from kube_wait. False, once for each time, where
- * the API server could not be asked: `reterr` says why. */
+/* Begins, and begins again, what is due; events come from kube_wait. False, once for each time,
+ * where the API server could not be asked: `reterr` says why. */
 MUST_CHECK bool kube_watch_step(struct kube_watch *watch, struct error *reterr);
 
 /* Whether objects that were there at the beginning have been given, and it follows. */
