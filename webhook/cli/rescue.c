@@ -254,7 +254,10 @@ static MUST_CHECK bool load(struct rescue *r, struct error *reterr)
     CLEANUP_DIAGNOSTICS struct diagnostics diagnostics = {0};
     bool loaded =
         policy_files_load(&r->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &r->set);
-    diagnostics_print(&diagnostics);
+    if (r->watch && loaded)
+        diagnostics_log(&diagnostics);
+    else
+        diagnostics_print(&diagnostics);
     if (!loaded)
         return error_set(reterr, "the policies cannot be used");
     return live_facts_start(&r->live, r->set, reterr) &&

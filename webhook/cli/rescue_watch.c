@@ -231,11 +231,12 @@ static void load_policies(struct watching *w)
     struct policies *set = NULL;
     size_t count;
     const struct discovered *found = facts_discovered(w->rescuer->facts, &arena, &count);
-    if (!policy_files_load_discovered(w->given->policies, getenv("HARBOR_PILOT_NAMESPACE"), found,
-                                      count, &diagnostics, &set)) {
-        for (size_t i = 0; i < diagnostics.count; i++)
-            log_message(LOG_ERROR, "policies-invalid", "%.*s; the last good ones stay in use",
-                        SLICE_ARGS(diagnostic_format(&diagnostics.items[i], &arena)));
+    bool loaded = policy_files_load_discovered(
+        w->given->policies, getenv("HARBOR_PILOT_NAMESPACE"), found, count, &diagnostics, &set);
+    diagnostics_log(&diagnostics);
+    if (!loaded) {
+        log_message(LOG_ERROR, "policies-invalid",
+                    "the policies cannot be used: the last good ones stay in use");
         return;
     }
     facts_configure(w->rescuer->facts, set);
