@@ -80,6 +80,7 @@ def run_replays(totals, build, variant):
 
 
 def run_pytest(totals, name, folder, environment=None):
+    began = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         done = run([*PYTEST, f"--junit-xml={report.name}", folder],
                    env=dict(os.environ, **(environment or {})))
@@ -100,6 +101,9 @@ def run_pytest(totals, name, folder, environment=None):
             print(done.stdout)
         if not failed and done.returncode not in (0, 5):
             totals.fail(f"{name}: pytest ended with {done.returncode}")
+        cases = sorted(suite.iter("testcase"), key=lambda case: -float(case.get("time")))[:3]
+        slowest = ", ".join(f"{case.get('name')} {float(case.get('time')):.0f} s" for case in cases)
+        print(f"   {name}: {len(suite)} in {time.monotonic() - began:.0f} s; {slowest}", flush=True)
 
 
 def run_cases(totals):
@@ -175,43 +179,49 @@ def sanitized_units(totals):
     if make(totals, *ASAN[0], "unit", "fuzz-replays", "all"):
         run_unit(totals, "build-asan", "asan")
         run_replays(totals, "build-asan", "asan")
+
+
+def threads_checked(totals):
     make(totals, *TSAN[0], "all")
 
 
-def beside_the_cluster(totals):
-    """End to end is waiting for the most part; beside it what does not mind being slow."""
-    side_by_side(totals, [suite("e2e", "tests/e2e")],
-                 [suite("server", "tests/server"), suite("cli", "tests/cli"), suite("harbor", "tests/harbor"), sanitized_units])
-
-
-def sanitized_servers(totals):
-    """The server and its Harbor under both, and under ThreadSanitizer."""
-    side_by_side(totals,
-                 [suite("asan/server", "tests/server", ASAN[1]), suite("asan/harbor", "tests/harbor", ASAN[1])],
-                 [suite("tsan/server", "tests/server/test_threads.py", TSAN[1]), suite("tsan/harbor", "tests/harbor", TSAN[1])])
-
-
-def hostile(totals):
-    """Attacks, each with the API server's own calls as the measure; alone, since it has bars for latency."""
-    run_pytest(totals, "hostile", "tests/hostile")
-    side_by_side(totals, [suite("asan/hostile", "tests/hostile", ASAN[1])],
-                 [suite("tsan/hostile", "tests/hostile", TSAN[1])])
-
-
-STEPS = [
-    # name, in `check`, in `test`
-    ("lint", run_lint, True),
+# name, what runs
+CHECKS = [
+    ("lint", run_lint),
     ("lint's own and the bench's", lambda t: (run_pytest(t, "lint", "tests/lint"),
-                                                run_pytest(t, "bench", "tests/bench")), True),
-    ("the mutation script", lambda t: run_pytest(t, "mutation", "tests/mutation"), True),
-    ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc"), True),
-    ("cases of the example policies", run_cases, True),
-    ("make run", run_demo, True),
-    ("model", lambda t: run_pytest(t, "model", "tests/model"), True),
-    ("server, command line, harbor, sanitized units; beside them end to end", beside_the_cluster, False),
-    ("sanitized servers", sanitized_servers, False),
-    ("attacks", hostile, False),
+                                              run_pytest(t, "bench", "tests/bench"))),
+    ("the mutation script", lambda t: run_pytest(t, "mutation", "tests/mutation")),
+    ("unit tests", lambda t: make(t, "unit") and run_unit(t, BUILD, "gcc")),
+    ("cases of the example policies", run_cases),
+    ("make run", run_demo),
+    ("model", lambda t: run_pytest(t, "model", "tests/model")),
 ]
+
+# End to end is waiting for the most part, and longest; beside it whatever does not mind being slow:
+# the server and its Harbor too, as built, with AddressSanitizer, and with ThreadSanitizer.
+LINES = [
+    [("end to end", suite("e2e", "tests/e2e"))],
+    [*CHECKS, *((name, suite(name, f"tests/{name}")) for name in ("server", "cli", "harbor"))],
+    [("sanitized units", sanitized_units), ("sanitized server", suite("asan/server", "tests/server", ASAN[1])),
+     ("sanitized server and Harbor", suite("asan/harbor", "tests/harbor", ASAN[1])),
+     ("attacks on a sanitized server", suite("asan/hostile", "tests/hostile", ASAN[1]))],
+    [("build for threads", threads_checked),
+     ("threads of the server", suite("tsan/server", "tests/server/test_threads.py", TSAN[1])),
+     ("threads of the server and Harbor", suite("tsan/harbor", "tests/harbor", TSAN[1])),
+     ("attacks on a server whose threads are checked", suite("tsan/hostile", "tests/hostile", TSAN[1]))],
+]
+
+# Alone, since it has bars for the latency of the API server's own calls.
+LAST = ("attacks", suite("hostile", "tests/hostile"))
+
+
+def timed(name, step):
+    """The step, which says what it is and how long it took."""
+    def run_step(totals):
+        began, before = time.monotonic(), totals.passed
+        step(totals)
+        print(f"== {name}: {totals.passed - before} passed in {time.monotonic() - began:.0f} s", flush=True)
+    return run_step
 
 
 def once(skipped):
@@ -236,13 +246,11 @@ def main():
         return 2
     totals = Totals()
     if make(totals, "all"):
-        for name, step, quick in STEPS:
-            if not (everything or quick):
-                continue
-            began, before = time.monotonic(), totals.passed
-            print(f"== {name}", flush=True)
-            step(totals)
-            print(f"   {totals.passed - before} passed in {time.monotonic() - began:.0f} s", flush=True)
+        if everything:
+            side_by_side(totals, *([timed(*step) for step in line] for line in LINES))
+            timed(*LAST)(totals)
+        else:
+            side_by_side(totals, [timed(*step) for step in CHECKS])
     totals.skipped = once(totals.skipped)
     show_skipped(totals.skipped)
     for name in totals.failures:

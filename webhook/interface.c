@@ -1,6 +1,7 @@
 /* The program's own tables as JSON. */
 #include "webhook/interface.h"
 
+#include "webhook/memory_shares.h"
 #include "webhook/names.h"
 
 #include <jansson.h>
@@ -55,6 +56,10 @@ int interface_dump(const struct command *commands, size_t count)
             json_array_append_new(list, json_string(name));
         json_object_set_new(all, name_tables[i].key, list);
     }
+    json_t *memory = json_object();
+    for (int i = 0; i < memory_share_count; i++)
+        json_object_set_new(memory, memory_shares[i].key, json_integer(memory_shares[i].bytes));
+    json_object_set_new(all, "memory", memory);
     bool written = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     json_decref(all);
     if (!written)

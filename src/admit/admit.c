@@ -92,13 +92,18 @@ static struct slice annotation_key(const struct image_field *field, struct arena
 }
 
 static struct slice annotation_value(const struct admission *admission,
-                                     const struct decision *decision, struct arena *arena)
+                                     const struct decisions *told, const struct decision *whole,
+                                     size_t image_most, struct arena *arena)
 {
+    struct image_field field = *whole->field;
+    struct decision cut = *whole, *decision = &cut;
+    field.image = slice_head(field.image, image_most);
+    decision->field = &field;
+    decision->result = slice_head(decision->result, image_most);
     struct buffer out = {0};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
-    decision_write_members(&w, &admission->decisions, decision,
-                           admission_field(admission, decision, arena));
+    decision_write_members(&w, told, decision, admission_field(admission, decision, arena));
     json_end_object(&w);
     struct slice value = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);
@@ -116,23 +121,28 @@ static bool is_noted(enum admit_webhook webhook, const struct decision *decision
                : decision->verdict.judged && decision->verdict.outcome != GATE_ALLOW;
 }
 
-/* The Policy, and each image that there is something to tell of. */
-static size_t annotate(const struct admission *admission, struct arena *arena,
-                       struct audit_annotation **ret)
+/* The Policy, and each image that there is something to tell of; where that is very much, images
+ * are cut short, so that the answer stays bounded. */
+static size_t annotate(const struct admission *admission, const struct decisions *decisions,
+                       struct arena *arena, struct audit_annotation **ret)
 {
-    size_t count = 0;
+    enum { WHOLE_MOST = 1024 * 1024, CUT_IMAGE = 64 };
+    size_t count = 0, size = 0;
     const enum admit_webhook webhook = admission->webhook;
-    const struct decisions *decisions = &admission->decisions;
     struct audit_annotation *annotations =
         arena_allocate(arena, (decisions->count + 1) * sizeof(*annotations));
     if (decisions->policy && (webhook == ADMIT_MUTATE || decisions->judged))
         annotations[count++] = (struct audit_annotation){SLICE("policy"), decisions->policy->name};
     for (size_t i = 0; i < decisions->count; i++) {
         const struct decision *decision = &decisions->items[i];
-        if (is_noted(webhook, decision) && is_label(decision->field->name))
-            annotations[count++] =
-                (struct audit_annotation){annotation_key(decision->field, arena),
-                                          annotation_value(admission, decision, arena)};
+        if (!is_noted(webhook, decision) || !is_label(decision->field->name))
+            continue;
+        struct slice value =
+            annotation_value(admission, decisions, decision,
+                             size < WHOLE_MOST ? DECISION_MAX_IMAGE : CUT_IMAGE, arena);
+        annotations[count++] =
+            (struct audit_annotation){annotation_key(decision->field, arena), value};
+        size += value.len;
     }
     *ret = annotations;
     return count;
@@ -148,7 +158,23 @@ static void answer_mutate(const struct decide_request *request, struct arena *ar
         response->patch = admit_patch(request, &ret->decisions, arena, &ret->originals_too_large);
 }
 
-static void answer_validate(struct arena *arena, struct admission *ret, struct response *response)
+/* The decisions as the answer tells them; the log tells all. */
+static struct decisions told_to(bool stranger, const struct decisions *decisions,
+                                struct arena *arena)
+{
+    struct decisions told = *decisions;
+    if (!stranger)
+        return told;
+    told.items = arena_allocate(arena, told.count * sizeof(*told.items));
+    for (size_t i = 0; i < told.count; i++) {
+        told.items[i] = decisions->items[i];
+        gate_hide(&told.items[i].verdict);
+    }
+    return told;
+}
+
+static void answer_validate(const struct decisions *told, struct arena *arena,
+                            struct admission *ret, struct response *response)
 {
     struct slice *warnings;
     if (!ret->applied)
@@ -156,9 +182,15 @@ static void answer_validate(struct arena *arena, struct admission *ret, struct r
     ret->denied = ret->decisions.outcomes[GATE_DENY] > 0;
     response->allowed = !ret->denied;
     if (ret->denied)
-        response->message = refusal_message(&ret->decisions, arena);
-    response->warning_count = refusal_warnings(&ret->decisions, arena, &warnings);
+        response->message = refusal_message(told, arena);
+    response->warning_count = refusal_warnings(told, arena, &warnings);
     response->warnings = warnings;
+}
+
+/* A workload's images are those of Pods to come; a running Pod's would be restarted. */
+static bool is_only_judged(enum review_subject subject)
+{
+    return subject == REVIEW_WORKLOAD || subject == REVIEW_POD_UPDATE;
 }
 
 /* More images than are looked at. It is left alone; but to be too large is no way round the gate.
@@ -171,7 +203,7 @@ static void answer_too_many(const struct admit_request *call, const struct decid
     decide(call->policies, request, arena, &ret->decisions);
     const struct decisions *decisions = &ret->decisions;
     ret->applied = decisions->mode == MODE_ENFORCE;
-    bool had_them = request->subject == REVIEW_WORKLOAD && request->old_pod->too_many_images;
+    bool had_them = is_only_judged(request->subject) && request->old_pod->too_many_images;
     ret->denied = ret->applied && decisions->gated && !decisions->spared && !had_them &&
                   gate_may_deny(&decisions->policy->gate);
     response->allowed = !ret->denied;
@@ -207,7 +239,7 @@ static void answer(const struct admit_request *call, struct arena *arena, struct
         .last_chance = call->last_chance,
         .too_many = call->too_many,
     };
-    if (request.subject == REVIEW_OTHER || (request.subject == REVIEW_WORKLOAD && !validate))
+    if (request.subject == REVIEW_OTHER || (is_only_judged(request.subject) && !validate))
         return;
     if (request.subject == REVIEW_WORKLOAD) {
         review_templates(review, arena, &ret->template, &ret->old_template, &ret->pointer);
@@ -225,11 +257,12 @@ static void answer(const struct admit_request *call, struct arena *arena, struct
         return;
     ret->decided = true;
     ret->applied = ret->decisions.mode == MODE_ENFORCE;
+    struct decisions told = told_to(call->stranger, &ret->decisions, arena);
     if (validate)
-        answer_validate(arena, ret, response);
+        answer_validate(&told, arena, ret, response);
     else
         answer_mutate(&request, arena, ret, response);
-    response->annotation_count = annotate(ret, arena, &annotations);
+    response->annotation_count = annotate(ret, &told, arena, &annotations);
     response->annotations = annotations;
 }
 

@@ -21,6 +21,10 @@ enum admit_result {
     ADMIT_RESULT_COUNT,
 };
 
+/* All memory that admit() takes, its answer's included, is at most ADMIT_MEMORY_TIMES its body and
+ * ADMIT_MEMORY_FIXED besides: every list has its bound. */
+enum { ADMIT_MEMORY_TIMES = 2, ADMIT_MEMORY_FIXED = 16 * 1024 * 1024 };
+
 /* What is asked of admit(). */
 struct admit_request {
     const struct policies *policies; /* NULL: none could be loaded */
@@ -30,6 +34,7 @@ struct admit_request {
     const struct fact_source *facts; /* as in struct decide_request */
     long long now;                   /* Unix seconds */
     bool last_chance, too_many;      /* as in struct decide_request */
+    bool stranger; /* nobody has verified who asks: the answer hides what private projects hold */
 };
 
 /* What happened, for the log and the metrics. All of it lives in the arena, the body and the

@@ -86,13 +86,12 @@ bool originals_explain(const struct harbor *harbor, struct slice original, struc
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
         return false;
-    size_t index = harbor_find_registry(harbor, reference.domain);
-    if (index == harbor->registry_count)
+    const struct registry *registry = harbor_find_registry(harbor, &reference);
+    if (!registry)
         return false;
     if (reference.digest.len == 0)
         image = slice_head(image, slice_find(image, '@'));
-    return slice_equal(harbor_rewrite(harbor, &harbor->registries[index], &reference, arena),
-                       image);
+    return slice_equal(harbor_rewrite(harbor, registry, &reference, arena), image);
 }
 
 struct slice originals_entry(const struct pod *pod, const struct image_field *field,

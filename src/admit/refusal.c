@@ -56,14 +56,26 @@ static void append_cves(struct buffer *out, const struct verdict *verdict, size_
         buffer_append_format(out, " and %zu more", verdict->bad_count - most);
 }
 
+static void append_findings(struct buffer *out, const struct verdict *verdict,
+                            const struct gate_rules *rules, size_t most_cves)
+{
+    if (verdict->hidden) {
+        buffer_append_format(out, "findings of severity %s%s; " GATE_HIDDEN,
+                             severity_name(rules->severity),
+                             rules->severity < SEVERITY_CRITICAL ? " or above" : "");
+        return;
+    }
+    append_counts(out, verdict, rules->severity);
+    append_cves(out, verdict, most_cves);
+}
+
 static void append_reason(struct buffer *out, const struct verdict *verdict,
                           const struct gate_rules *rules, size_t most_cves)
 {
     char time[RFC3339_SIZE];
     switch (verdict->reason) {
     case GATE_FINDINGS:
-        append_counts(out, verdict, rules->severity);
-        append_cves(out, verdict, most_cves);
+        append_findings(out, verdict, rules, most_cves);
         break;
     case GATE_UNSCANNED:
         buffer_append_text(out, "not scanned yet");
@@ -75,6 +87,10 @@ static void append_reason(struct buffer *out, const struct verdict *verdict,
         buffer_append_text(out, "its scan failed");
         break;
     case GATE_TOO_OLD:
+        if (verdict->hidden) {
+            buffer_append_text(out, "its last scan is too old");
+            break;
+        }
         rfc3339_format(verdict->scan->finished, time);
         buffer_append_format(out, "its last scan, of %s, is too old", time);
         break;
@@ -243,6 +259,17 @@ static void append_doubt(struct buffer *out, const struct decisions *decisions)
         SLICE_ARGS(decisions->policy->harbor->name));
 }
 
+/* Where somebody with the right to it finds what is not told. */
+static void append_whereabouts(struct buffer *out, const struct decisions *decisions)
+{
+    bool hidden = false;
+    for (size_t i = 0; i < decisions->count; i++)
+        hidden |= is_denied(&decisions->items[i].verdict) && decisions->items[i].verdict.hidden;
+    if (hidden)
+        buffer_append_text(out, "\n- see harbor-pilot's log, event `review`, for what is not told "
+                                "here: nobody has verified who asks (--client-ca-file)");
+}
+
 struct slice refusal_message(const struct decisions *decisions, struct arena *arena)
 {
     struct buffer out = {0};
@@ -274,6 +301,7 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
         buffer_append_text(&out, "\n- ");
         append_advice(&out, verdict);
     }
+    append_whereabouts(&out, decisions);
     append_doubt(&out, decisions);
     struct slice message = arena_copy(arena, buffer_slice(&out));
     buffer_done(&out);

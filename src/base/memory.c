@@ -139,6 +139,14 @@ void arena_done(struct arena *arena)
     arena->blocks = NULL;
 }
 
+size_t arena_size(const struct arena *arena)
+{
+    size_t size = 0;
+    for (const struct arena_block *block = arena->blocks; block; block = block->next)
+        size += sizeof(*block) + block->size;
+    return size;
+}
+
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacity,
                  size_t element_size)
 {

@@ -43,6 +43,9 @@ void arena_clear(struct arena *arena);
 /* Frees everything; the arena is the zero value again. */
 void arena_done(struct arena *arena);
 
+/* The memory that the arena takes. */
+size_t arena_size(const struct arena *arena);
+
 /* Doubles an array that lives in an arena when `count` reached `*capacity`; returns the array to
  * use. The old one is left to the arena. */
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacity,

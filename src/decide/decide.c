@@ -37,6 +37,7 @@ const char *decide_reason_name(enum rewrite_reason reason)
         [REASON_EXCLUDED] = "excluded",
         [REASON_NOT_IN_ROLLOUT] = "not-in-rollout",
         [REASON_TOO_LONG] = "too-long",
+        [REASON_NO_PROJECT] = "no-project",
         [REASON_PULL_SECRET_MISSING] = "pull-secret-missing",
         [REASON_HARBOR_DOWN] = "harbor-down",
         [REASON_HARBOR_AUTH] = "harbor-auth",
@@ -166,17 +167,19 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     const struct policy *policy = d->ret->policy;
     const struct fact_source *facts = d->request->facts;
     struct artifact_fact fact = {0};
-    if (!facts || policy->require == REQUIRE_NEVER)
+    if (!facts || policy->harbor->api.url.len == 0)
         return REASON_REWRITTEN;
     enum harbor_health health = facts->health(facts, policy->harbor);
-    if (health == HEALTH_UNAUTHORIZED)
-        return REASON_HARBOR_AUTH;
-    if (health == HEALTH_DOWN) {
+    if (health == HEALTH_DOWN || health == HEALTH_UNKNOWN) {
         if (!policy->rewrite_when_down)
             return REASON_HARBOR_DOWN;
         decision->detail = "Harbor is down, and the Policy rewrites all the same";
         return REASON_REWRITTEN;
     }
+    if (policy->require == REQUIRE_NEVER)
+        return REASON_REWRITTEN;
+    if (health == HEALTH_UNAUTHORIZED)
+        return REASON_HARBOR_AUTH;
     bool validating = d->request->purpose == PURPOSE_VALIDATE;
     /* audit mode and dry runs make Harbor ask nobody */
     bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run && !validating;
@@ -188,6 +191,8 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
             decision->detail = more_than_asked;
         return REASON_NOT_KNOWN_IN_TIME;
     }
+    if (fact.no_project)
+        return REASON_NO_PROJECT;
     if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
         if (fact.public_ == TRUTH_NO)
             return REASON_PULL_SECRET_MISSING;
@@ -221,15 +226,17 @@ static void find_registry(const struct decider *d, struct decision *decision)
         !reference_is_image_id(image) && reference_parse(image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
-    size_t index = harbor_find_registry(harbor, decision->reference.domain);
-    if (index < harbor->registry_count)
-        decision->registry = &harbor->registries[index];
+    decision->registry = harbor_find_registry(harbor, &decision->reference);
     decision->at_harbor = slice_equal(decision->reference.domain, harbor->host);
 }
 
+/* Somebody fills it in later: Istio `auto`, OpenShift's image triggers a blank. */
 static bool is_placeholder(const struct image_field *field)
 {
-    return slice_equal(field->image, SLICE("auto")); /* Istio fills it in later */
+    struct slice blank = field->image;
+    while (blank.len && blank.base[0] == ' ')
+        blank = slice_from_index(blank, 1);
+    return blank.len == 0 || slice_equal(field->image, SLICE("auto"));
 }
 
 static enum rewrite_reason image_reason(const struct decider *d, struct decision *decision)
@@ -314,25 +321,46 @@ static bool has_gate(const struct decider *d, enum rewrite_reason whole)
     return request->subject != REVIEW_WORKLOAD || !d->is_controlled;
 }
 
-/* The artifact that Harbor would serve for the image; false where it serves none. */
-static bool judged_key(const struct decision *decision, struct artifact_key *ret)
+/* A host as clients dial it: without case and the default port; Docker Hub's names are one. */
+static struct slice dialled(struct slice domain, struct arena *arena)
 {
-    struct reference reference = decision->reference;
-    if (!decision->parsed)
+    static const char *const docker_hub[] = {"index.docker.io", "registry-1.docker.io"};
+    struct slice port = SLICE(":443");
+    char *text = (char *)arena_copy(arena, domain).base;
+    for (size_t i = 0; i < domain.len; i++)
+        if (text[i] >= 'A' && text[i] <= 'Z')
+            text[i] = (char)(text[i] - 'A' + 'a');
+    struct slice host = slice_of(text, domain.len);
+    if (host.len > port.len && slice_equal(slice_from_index(host, host.len - port.len), port))
+        host.len -= port.len;
+    for (size_t i = 0; i < sizeof(docker_hub) / sizeof(*docker_hub); i++)
+        if (slice_equal(host, slice_from(docker_hub[i])))
+            return SLICE("docker.io");
+    return host;
+}
+
+/* The artifact that would be pulled, by whatever name; false where Harbor serves none. What is
+ * rewritten is read as nodes read it; what is judged must not get by under another spelling. */
+static bool judged_key(const struct decider *d, struct slice image, struct artifact_key *ret)
+{
+    const struct harbor *harbor = d->ret->policy->harbor;
+    struct reference r;
+    if (reference_is_image_id(image) || !reference_parse(image, d->arena, &r))
         return false;
-    if (decision->at_harbor) {
-        size_t slash = slice_find(reference.path, '/');
-        struct registry own = {.project = slice_head(reference.path, slash)};
-        reference.path = slice_from_index(reference.path, slash + 1);
-        if (reference.path.len == 0)
-            return false;
-        *ret = artifact_key(&own, &reference);
-        return true;
+    r.domain = dialled(r.domain, d->arena);
+    if (slice_equal(r.domain, dialled(harbor->host, d->arena))) {
+        size_t slash = slice_find(r.path, '/');
+        struct registry own = {.project = slice_head(r.path, slash)};
+        r.path = slice_from_index(r.path, slash + 1);
+        *ret = artifact_key(&own, &r);
+        return r.path.len > 0;
     }
-    if (!decision->registry)
-        return false;
-    *ret = artifact_key(decision->registry, &reference);
-    return true;
+    if (slice_equal(r.domain, SLICE("docker.io")) && slice_find(r.path, '/') == r.path.len)
+        r.path = arena_join(d->arena, (struct slice[]){SLICE("library/"), r.path}, 2);
+    const struct registry *registry = harbor_find_registry(harbor, &r);
+    if (registry)
+        *ret = artifact_key(registry, &r);
+    return registry;
 }
 
 static void judge(const struct decider *d, struct decision *decision)
@@ -342,7 +370,7 @@ static void judge(const struct decider *d, struct decision *decision)
     struct verdict *verdict = &decision->verdict;
     if (is_placeholder(decision->field))
         return;
-    if (!judged_key(decision, &verdict->key)) {
+    if (!judged_key(d, decision->field->image, &verdict->key)) {
         bool undiscovered =
             policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
@@ -371,10 +399,19 @@ static void judge(const struct decider *d, struct decision *decision)
 /* --- which images --- */
 
 /* What tells an image of the old object from others: of ephemeral containers the name, since nobody
- * can change one, of a workload the image, wherever it stands. */
-static struct slice identity(const struct decide_request *request, const struct image_field *field)
+ * can change one; else the artifact, wherever it stands and by whatever name, or the text of what
+ * Harbor does not serve (which no artifact's name equals: none begins with a slash). */
+static struct slice identity(const struct decider *d, const struct image_field *field)
 {
-    return request->subject == REVIEW_EPHEMERAL_CONTAINERS ? field->name : field->image;
+    struct artifact_key key;
+    char text[ARTIFACT_KEY_MAX];
+    if (d->request->subject == REVIEW_EPHEMERAL_CONTAINERS)
+        return field->name;
+    struct slice name = {0};
+    if (d->ret->policy && judged_key(d, field->image, &key))
+        name = artifact_key_text(&key, text);
+    return name.len ? arena_copy(d->arena, name)
+                    : arena_join(d->arena, (struct slice[]){SLICE("/"), field->image}, 2);
 }
 
 struct known_images {
@@ -396,30 +433,33 @@ static struct known_images find_known_images(const struct decider *d)
     const struct pod *old = request->old_pod;
     struct known_images known = {0};
     bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
-    bool judged = request->subject == REVIEW_WORKLOAD && !(request->old_owned && is_believed(d));
+    bool judged = request->subject == REVIEW_POD_UPDATE ||
+                  (request->subject == REVIEW_WORKLOAD && !(request->old_owned && is_believed(d)));
     if (!old || (!ephemeral && !judged))
         return known;
     known.names = arena_allocate(d->arena, old->image_count * sizeof(*known.names));
     for (size_t i = 0; i < old->image_count; i++)
         if (!ephemeral || old->images[i].kind == IMAGE_EPHEMERAL_CONTAINER)
-            known.names[known.count++] = identity(request, &old->images[i]);
+            known.names[known.count++] = identity(d, &old->images[i]);
     if (known.count)
         qsort(known.names, known.count, sizeof(*known.names), compare_names);
     return known;
 }
 
 /* Whether the request is about this image: of ephemeral containers only those that are new, of a
- * changed workload only images that the old one has nowhere. */
-static bool is_asked(const struct decide_request *request, const struct known_images *known,
-                     const struct image_field *field)
+ * changed object only images that the old one has nowhere. */
+static bool is_new(const struct decider *d, const struct known_images *known,
+                   const struct image_field *field)
 {
+    const struct decide_request *request = d->request;
     if (request->subject == REVIEW_OTHER)
         return false;
     if (request->subject == REVIEW_EPHEMERAL_CONTAINERS && field->kind != IMAGE_EPHEMERAL_CONTAINER)
         return false;
-    struct slice name = identity(request, field);
-    return known->count == 0 ||
-           !bsearch(&name, known->names, known->count, sizeof(name), compare_names);
+    if (known->count == 0)
+        return true;
+    struct slice name = identity(d, field);
+    return !bsearch(&name, known->names, known->count, sizeof(name), compare_names);
 }
 
 void decide(const struct policies *policies, const struct decide_request *request,
@@ -442,7 +482,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
-        if (!is_asked(request, &known, &pod->images[i]))
+        if (!is_new(&d, &known, &pod->images[i]))
             continue;
         struct decision *decision = &ret->items[ret->count++];
         *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};

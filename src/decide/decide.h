@@ -31,6 +31,7 @@ enum rewrite_reason {
     REASON_NOT_IN_ROLLOUT,
     REASON_TOO_LONG,
     REASON_PULL_SECRET_MISSING,
+    REASON_NO_PROJECT,
     REASON_HARBOR_DOWN,
     REASON_HARBOR_AUTH,
     REASON_REFUSED_BY_HARBOR,
@@ -60,7 +61,7 @@ struct decide_request {
     enum review_subject subject;
     struct slice namespace_;
     const struct pod *pod;
-    const struct pod *old_pod; /* for REVIEW_EPHEMERAL_CONTAINERS and a changed workload; or NULL */
+    const struct pod *old_pod; /* where something is changed; or NULL */
     bool owned;                /* the object, a Pod or a workload, has a controller */
     bool old_owned;            /* so had the old one */
     struct slice user_name;    /* who asks */
@@ -87,7 +88,7 @@ struct decision {
     struct reference reference;
     bool at_harbor; /* the image's own domain is Harbor's host */
     enum rewrite_reason reason;
-    const struct registry *registry; /* of the image's domain, where the Harbor has one */
+    const struct registry *registry; /* of the image, where the Harbor has one */
     const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
     const char *detail;              /* a sentence for people, or NULL */
     struct verdict verdict;

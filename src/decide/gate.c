@@ -187,6 +187,10 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
 {
     if (!fact)
         return GATE_UNAVAILABLE;
+    if (fact->no_project) {
+        ret->detail = "Harbor has no such project";
+        return GATE_UNAVAILABLE;
+    }
     if (fact->unauthorized) {
         ret->detail = "Harbor refuses our account";
         return GATE_UNAVAILABLE;
@@ -228,9 +232,28 @@ void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact
         return;
     ret->digest = fact->digest;
     ret->project_id = fact->project_id;
+    ret->public_ = fact->public_ == TRUTH_YES;
     if (fact->present == TRUTH_YES &&
         (fact->scan.status == SCAN_DONE || ret->reason == GATE_FINDINGS))
         ret->scan = &fact->scan;
+}
+
+void gate_hide(struct verdict *verdict)
+{
+    if (verdict->public_)
+        return;
+    verdict->hidden = verdict->digest.len || verdict->scan || verdict->bad_count;
+    verdict->digest = (struct slice){0};
+    verdict->project_id = 0;
+    verdict->scan = NULL;
+    verdict->bad = NULL;
+    verdict->bad_count = 0;
+}
+
+bool gate_is_unjudged(const struct verdict *verdict)
+{
+    return verdict->judged && verdict->outcome != GATE_DENY &&
+           (verdict->reason == GATE_UNAVAILABLE || verdict->reason == GATE_TOO_MANY);
 }
 
 /* --- as JSON --- */
@@ -278,11 +301,11 @@ void gate_write(struct json_writer *w, const struct verdict *verdict)
             write_finding(w, verdict->bad[i]);
         json_end_array(w);
     }
-    if (verdict->spared)
-        json_member_text(w, "detail",
-                         "it would be refused, but a controller's Pods are only warned about "
-                         "(enforceOn: workloads)");
-    else if (verdict->detail)
-        json_member_text(w, "detail", verdict->detail);
+    const char *detail = verdict->spared ? "it would be refused, but a controller's Pods are only "
+                                           "warned about (enforceOn: workloads)"
+                         : verdict->hidden ? GATE_HIDDEN
+                                           : verdict->detail;
+    if (detail)
+        json_member_text(w, "detail", detail);
     json_end_object(w);
 }

@@ -35,6 +35,8 @@ struct verdict {
     enum gate_reason reason;
     bool spared;                /* it would be refused, but for `enforceOn: workloads` */
     const char *detail;         /* a sentence for people, or NULL */
+    bool public_;               /* its project is, as far as is known */
+    bool hidden;                /* what was found is told in the log only: see gate_hide */
     struct artifact_key key;    /* what was judged; the project is empty where there is nothing */
     struct slice digest;        /* of what was judged; empty: not known */
     long long project_id;       /* in Harbor; 0: not known */
@@ -53,10 +55,20 @@ void gate_judge(const struct gate_rules *rules, const struct artifact_fact *fact
 void gate_set(const struct gate_rules *rules, enum gate_reason reason, const char *detail,
               struct verdict *ret);
 
-/* As docs/policies.md lists them: "clean", "below-threshold", … */
+/* Before somebody is told whom nobody has verified: takes out what a private project's artifact is
+ * and what was found in it. What is not known to be public is private. */
+void gate_hide(struct verdict *verdict);
+#define GATE_HIDDEN "what was found is in harbor-pilot's log only: the project is private"
+
+/* Whether the image is let in, and nobody could say what is in it: Harbor did not, or was not
+ * asked.
+ */
+bool gate_is_unjudged(const struct verdict *verdict);
+
 /* Whether the rules can refuse anything: then more images than can be judged are refused, too. */
 bool gate_may_deny(const struct gate_rules *rules);
 
+/* As docs/policies.md lists them: "clean", "below-threshold", … */
 const char *gate_reason_name(enum gate_reason reason);
 
 /* CVEs that are written of one image. */

@@ -89,11 +89,36 @@ static void append_query(struct buffer *out, struct slice text)
     }
 }
 
-void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
-                      struct buffer *out)
+void harbor_existence_path(struct slice project, struct buffer *out)
 {
-    buffer_append(out, realm);
-    buffer_append_text(out, "?service=");
+    buffer_append_text(out, "/api/v2.0/projects?project_name=");
+    append_query(out, project);
+}
+
+/* Path and query of a realm. */
+static void append_realm_path(struct buffer *out, struct slice realm)
+{
+    const char *end_of_scheme = memmem(realm.base, realm.len, "://", 3);
+    if (end_of_scheme)
+        realm = slice_from_index(realm, (size_t)(end_of_scheme - realm.base) + 3);
+    realm = slice_from_index(realm, slice_find(realm, '/'));
+    if (realm.len == 0)
+        buffer_append_char(out, '/');
+    for (size_t i = 0; i < realm.len; i++) {
+        unsigned char c = (unsigned char)realm.base[i];
+        if (c <= ' ' || c >= 0x7f || c == '#')
+            buffer_append_format(out, "%%%02X", (unsigned)c);
+        else
+            buffer_append_char(out, (char)c);
+    }
+}
+
+void harbor_token_path(struct slice realm, struct slice service, const struct artifact_key *key,
+                       struct buffer *out)
+{
+    append_realm_path(out, realm);
+    bool has_query = slice_find(buffer_slice(out), '?') < out->len;
+    buffer_append_text(out, has_query ? "&service=" : "?service=");
     append_query(out, service);
     buffer_append_text(out, "&scope=repository%3A");
     append_query(out, key->project);
@@ -214,6 +239,34 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy)
     return true;
 }
 
+struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena)
+{
+    struct slice components, component, parts = {0};
+    struct json_scanner s;
+    if (!json_find(reply->body, SLICE("/components"), &components))
+        return parts;
+    json_scanner_init(&s, components);
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &component)) {
+        struct slice name = json_find_text(component, "/name", arena);
+        if (!is_needed(name) ||
+            slice_equal(json_find_text(component, "/status", arena), SLICE("healthy")))
+            continue;
+        parts =
+            arena_join(arena, (struct slice[]){parts, parts.len ? SLICE(" and ") : parts, name}, 3);
+    }
+    return parts;
+}
+
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply)
+{
+    if (reply->status == 200)
+        return ANSWER_YES;
+    if (reply->status == 404)
+        return reply->json ? ANSWER_NO : ANSWER_FAILED;
+    return harbor_read_failure(reply);
+}
+
 /* A flag of a project's metadata, all of which are strings (Harbor src/pkg/project/models
  * project.go: isTrue). */
 static bool metadata_flag(struct slice project, const char *pointer, bool absent)
@@ -318,6 +371,9 @@ bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
         struct slice name = json_find_text(project, "/name", arena);
         bool proxy = json_find(project, SLICE("/registry_id"), &registry) && registry.len &&
                      registry.base[0] >= '1' && registry.base[0] <= '9';
+        /* one that puts a path of its own before each image's is for a part of its registry */
+        struct slice base = json_find_text(project, "/metadata/proxy_cache_base_path", arena);
+        proxy = proxy && base.len == 0;
         on_page++;
         if (proxy && name.len && count < HARBOR_PROJECTS_PAGE)
             names[count++] = arena_copy(arena, name);
@@ -370,11 +426,14 @@ bool harbor_read_summary(const struct harbor_reply *reply, struct arena *arena,
     return true;
 }
 
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version)
 {
+    struct slice address;
     if (reply->status != 200 || !is_whole_json(reply->body))
         return false;
+    *ret_known = json_find(reply->body, SLICE("/registry_url"), &address) ||
+                 json_find(reply->body, SLICE("/external_url"), &address);
     *ret_version = json_find_text(reply->body, "/harbor_version", arena);
     return true;
 }
@@ -392,27 +451,79 @@ bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret
     return true;
 }
 
-/* The value of a parameter, name="value", of a challenge (RFC 9110 11.2). */
-static struct slice find_parameter(struct slice header, const char *name, struct arena *arena)
+/* --- challenges (RFC 9110 11.2 and 11.6.1) --- */
+
+/* Takes the next item of a list off its head: up to a comma that stands in no quoted string. */
+static struct slice take_item(struct slice *list)
 {
-    struct slice wanted = arena_format(arena, "%s=\"", name);
-    const char *at = memmem(header.base, header.len, wanted.base, wanted.len);
-    if (!at)
-        return (struct slice){0};
-    struct slice rest = slice_from_index(header, (size_t)(at - header.base) + wanted.len);
-    return slice_head(rest, slice_find(rest, '"'));
+    bool quoted = false;
+    size_t end = 0;
+    for (; end < list->len && (quoted || list->base[end] != ','); end++) {
+        if (quoted && list->base[end] == '\\' && end + 1 < list->len)
+            end++;
+        else if (list->base[end] == '"')
+            quoted = !quoted;
+    }
+    struct slice item = slice_head(*list, end);
+    *list = slice_from_index(*list, end < list->len ? end + 1 : end);
+    while (item.len && (item.base[0] == ' ' || item.base[0] == '\t'))
+        item = slice_from_index(item, 1);
+    return item;
+}
+
+/* Takes the scheme off an item that begins a challenge: a word with no '=' after it. */
+static bool take_scheme(struct slice *item, struct slice *ret)
+{
+    size_t end = slice_find(*item, ' ');
+    if (slice_find(*item, '=') < end)
+        return false;
+    *ret = slice_head(*item, end);
+    while (end < item->len && item->base[end] == ' ')
+        end++;
+    *item = slice_from_index(*item, end);
+    return true;
+}
+
+static bool is_name(struct slice text, const char *name)
+{
+    return text.len == strlen(name) && strncasecmp(text.base, name, text.len) == 0;
+}
+
+/* The value of name="value". */
+static bool read_parameter(struct slice item, const char *name, struct arena *arena,
+                           struct slice *ret)
+{
+    size_t equals = slice_find(item, '=');
+    if (equals == item.len || !is_name(slice_head(item, equals), name))
+        return false;
+    struct slice value = slice_from_index(item, equals + 1);
+    if (value.len == 0 || value.base[0] != '"')
+        return false;
+    value = slice_from_index(value, 1);
+    *ret = arena_copy(arena, slice_head(value, slice_find(value, '"')));
+    return true;
 }
 
 bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
                            struct slice *ret_service)
 {
-    if (header.len < 7 || strncasecmp(header.base, "Bearer ", 7) != 0)
-        return false;
-    struct slice realm = find_parameter(header, "realm", arena);
+    struct slice scheme, realm = {0}, service = {0};
+    bool bearer = false;
+    while (header.len) {
+        struct slice item = take_item(&header);
+        if (take_scheme(&item, &scheme)) {
+            if (realm.len)
+                break; /* the next challenge */
+            bearer = is_name(scheme, "Bearer");
+            service = (struct slice){0};
+        }
+        if (bearer && !read_parameter(item, "realm", arena, &realm))
+            read_parameter(item, "service", arena, &service);
+    }
     if (realm.len == 0)
         return false;
-    *ret_realm = arena_copy(arena, realm);
-    *ret_service = arena_copy(arena, find_parameter(header, "service", arena));
+    *ret_realm = realm;
+    *ret_service = service;
     return true;
 }
 

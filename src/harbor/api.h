@@ -29,9 +29,11 @@ void harbor_scan_path(const struct artifact_key *key, struct buffer *out);
 /* /v2/P/R/manifests/REF. */
 void harbor_manifest_path(const struct artifact_key *key, struct buffer *out);
 
-/* A token service's URL for pulling from the key's repository. */
-void harbor_token_url(struct slice realm, struct slice service, const struct artifact_key *key,
-                      struct buffer *out);
+/* The path, on Harbor's own host, of a token for pulling from the key's repository. The host that a
+ * realm names is not believed: it follows what Harbor was told to call itself, or whoever stands
+ * between, and a token is not asked for anywhere else than where the policy says Harbor is. */
+void harbor_token_path(struct slice realm, struct slice service, const struct artifact_key *key,
+                       struct buffer *out);
 
 /* /api/v2.0/projects/P */
 void harbor_project_path(struct slice project, struct buffer *out);
@@ -51,7 +53,7 @@ struct harbor_reply {
     long status;            /* 0: none came */
     bool json;              /* Content-Type is JSON */
     bool manifest;          /* Content-Type is application/vnd.…: a manifest's or an index's */
-    struct slice challenge; /* Www-Authenticate */
+    struct slice challenge; /* Www-Authenticate; several are joined by commas (RFC 9110 5.3) */
     long retry_after;       /* seconds; 0: it does not say */
     struct slice body;
 };
@@ -80,6 +82,17 @@ bool harbor_says_filtered(const struct harbor_reply *reply);
  * the body is no health report. */
 bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 
+/* Which of them are not, of a report: "database and registry". In the arena. */
+struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena);
+
+/* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
+ * projects that it may not read (src/server/v2.0/handler/project.go HeadProject, 2.11 to 2.16). */
+void harbor_existence_path(struct slice project, struct buffer *out);
+
+/* The answer to it. Like a manifest's it has no body: its type tells Harbor's own no from a page.
+ */
+enum harbor_answer harbor_read_existence(const struct harbor_reply *reply);
+
 /* What a project says of itself. */
 struct harbor_project {
     enum truth public_;
@@ -98,7 +111,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
 #define HARBOR_PROJECTS_PATH "/api/v2.0/projects?page_size=100&page="
 enum { HARBOR_PROJECTS_PAGE = 100 };
 
-/* Names of those on the page that are proxy-cache projects, in the arena; `ret_on_page` counts all.
+/* Names of those on the page that are proxy-cache projects for a whole registry, in the arena;
+ * `ret_on_page` counts all.
  * False for what is no such page. */
 bool harbor_read_projects(const struct harbor_reply *reply, struct arena *arena,
                           struct slice **ret_names, size_t *ret_count, size_t *ret_on_page);
@@ -131,9 +145,10 @@ enum scan_request_answer {
 /* Other answers than 202, 401 and 403 count only with an error of Harbor's own as their body. */
 enum scan_request_answer harbor_read_scan_request(const struct harbor_reply *reply);
 
-/* GET /systeminfo: whether Harbor knows our account. `harbor_version` is there only for one that is
- * alive (4028, 4035), and not while the database is down (1107). */
-bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena,
+/* GET /systeminfo: whether Harbor knows our account. Its own addresses are there only for one that
+ * is alive (4028, 4035), and not while the database is down (1107); the version, which may be
+ * empty, 2.11 and 2.12 show to everybody. */
+bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *arena, bool *ret_known,
                             struct slice *ret_version);
 
 /* A notification of Harbor's (docs/contracts.md#notifications): "PROJECT/REPOSITORY" of what
@@ -142,7 +157,8 @@ bool harbor_read_systeminfo(const struct harbor_reply *reply, struct arena *aren
  * again, never an answer. False where the body is none. */
 bool harbor_read_event(struct slice body, struct arena *arena, struct slice *ret_repository);
 
-/* A Bearer challenge: realm and service. False for anything else, also for the empty challenge. */
+/* The first Bearer challenge with a realm, of however many: realm and service. False where there is
+ * none, also for the empty challenge. */
 bool harbor_read_challenge(struct slice header, struct arena *arena, struct slice *ret_realm,
                            struct slice *ret_service);
 

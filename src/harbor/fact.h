@@ -42,6 +42,7 @@ struct artifact_fact {
     enum truth present;        /* in Harbor's database: pulled before */
     enum truth servable;       /* a pull through the proxy project would find it */
     enum truth public_;        /* its project can be pulled from without credentials */
+    bool no_project;           /* Harbor has no such project; nothing else is known then */
     bool unauthorized;         /* Harbor answered our account 401 or 403 */
     bool outside_filter;       /* the project's proxy filter refuses the repository (Harbor 2.16) */
     bool refused_by_pull_gate; /* Harbor's own pull gate answers 412 */

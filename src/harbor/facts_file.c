@@ -237,6 +237,8 @@ static void read_artifact(struct reader *r, struct artifact_fact *fact)
             read_allowlist(r, fact);
         else if (json_string_is(key, SLICE("authorized")))
             fact->unauthorized = read_truth(r, "`authorized`") == TRUTH_NO;
+        else if (json_string_is(key, SLICE("noProject")))
+            fact->no_project = read_truth(r, "`noProject`") == TRUTH_YES;
         else if (json_string_is(key, SLICE("inProxyFilter")))
             fact->outside_filter = read_truth(r, "`inProxyFilter`") == TRUTH_NO;
         else if (json_string_is(key, SLICE("pullGate")))
@@ -352,7 +354,8 @@ static const struct facts_file *file_of(const struct fact_source *source)
 
 static enum harbor_health source_health(const struct fact_source *self, const struct harbor *harbor)
 {
-    return facts_file_health(file_of(self), harbor->name);
+    enum harbor_health health = facts_file_health(file_of(self), harbor->name);
+    return health == HEALTH_UNKNOWN ? HEALTH_UP : health; /* nobody says that it is ill */
 }
 
 /* A file holds all that will ever be known. */
@@ -505,6 +508,8 @@ static void write_fact(struct json_writer *w, const struct artifact_fact *fact, 
         json_write_null(w);
     else
         json_bool(w, fact->public_ == TRUTH_YES);
+    if (fact->no_project)
+        json_member_bool(w, "noProject", true);
     if (fact->unauthorized)
         json_member_bool(w, "authorized", false);
     if (fact->outside_filter)
@@ -519,7 +524,7 @@ static void write_registries(struct json_writer *w, const struct harbor *harbor)
     json_key(w, "registries");
     json_begin_object(w);
     for (size_t i = 0; i < harbor->registry_count; i++) {
-        json_key_slice(w, harbor->registries[i].domain);
+        json_key_slice(w, harbor->registries[i].upstream.text);
         json_slice(w, harbor->registries[i].project);
     }
     json_end_object(w);

@@ -1,21 +1,11 @@
-/* The registry map of a Harbor: who proxies a domain, and the reference that an image becomes. */
+/* The registry map of a Harbor: who proxies an image, and the reference that an image becomes. */
 #include "harbor/harbor.h"
 
-#include <stdlib.h>
-
-static int compare_domain(const void *domain, const void *registry)
+const struct registry *harbor_find_registry(const struct harbor *harbor,
+                                            const struct reference *reference)
 {
-    return slice_compare(*(const struct slice *)domain,
-                         ((const struct registry *)registry)->domain);
-}
-
-size_t harbor_find_registry(const struct harbor *harbor, struct slice domain)
-{
-    const struct registry *found =
-        harbor->registry_count ? bsearch(&domain, harbor->registries, harbor->registry_count,
-                                         sizeof(*harbor->registries), compare_domain)
-                               : NULL;
-    return found ? (size_t)(found - harbor->registries) : harbor->registry_count;
+    return reference_find_prefix(reference, harbor->registries, harbor->registry_count,
+                                 sizeof(*harbor->registries), harbor->registry_longest);
 }
 
 struct slice harbor_rewrite(const struct harbor *harbor, const struct registry *registry,

@@ -15,9 +15,10 @@ struct harbor_api {
     struct slice credentials_directory, ca_file; /* paths; empty: none */
 };
 
-/* An upstream domain and the proxy-cache project that stands for it. */
+/* An upstream registry, or a part of one, and the proxy-cache project that stands for it. */
 struct registry {
-    struct slice domain, project;
+    struct reference_prefix upstream;
+    struct slice project;
     struct position at;
 };
 
@@ -25,8 +26,9 @@ struct harbor {
     struct slice name;
     struct position at;
     struct slice host;           /* with a port where it has one */
-    struct registry *registries; /* in the order of their domains */
+    struct registry *registries; /* in the order of reference_prefix_compare */
     size_t registry_count;
+    size_t registry_longest; /* bytes of the longest path among them */
     struct pattern_list
         protected_; /* as written, or the default; policies_protects knows our own too */
     bool nodes_have_credentials;
@@ -36,8 +38,9 @@ struct harbor {
     bool undiscovered; /* which are not known yet */
 };
 
-/* The index in harbor->registries of a domain, or harbor->registry_count. */
-size_t harbor_find_registry(const struct harbor *harbor, struct slice domain);
+/* The registry of an image: of those that its name begins with the longest; or NULL. */
+const struct registry *harbor_find_registry(const struct harbor *harbor,
+                                            const struct reference *reference);
 
 /* HOST/PROJECT/PATH and the suffix: what an image of that registry becomes. `reference` is only
  * read; nothing is checked, not even the length. */

@@ -89,9 +89,9 @@ static bool has_filter(const struct inquiry_view *view)
 static struct inquiry_step request_token(struct inquiry *q, struct slice realm,
                                          struct slice service)
 {
-    struct buffer url = {0};
-    harbor_token_url(realm, service, &q->key, &url);
-    return request(q, REQUEST_TOKEN, url);
+    struct buffer path = {0};
+    harbor_token_path(realm, service, &q->key, &path);
+    return request(q, REQUEST_TOKEN, path);
 }
 
 static struct inquiry_step request_manifest(struct inquiry *q, enum request_kind kind)
@@ -127,6 +127,8 @@ static struct inquiry_step take_token(struct inquiry *q, const struct inquiry_vi
     }
     bool refused = harbor_answer_by_status(reply->status) == ANSWER_UNAUTHORIZED;
     *ret = refused ? ANSWER_UNAUTHORIZED : ANSWER_FAILED;
+    if (!q->progress->challenged) /* the place was a remembered one: what is it now? */
+        return request_manifest(q, q->progress->head_kind);
     if (q->progress->head_kind == REQUEST_PULL_GATE) {
         q->progress->short_lived = true; /* it is there; whether Harbor refuses it is not known */
         return finish(q, 0);
@@ -433,6 +435,7 @@ static struct inquiry_step take(struct inquiry *q, const struct inquiry_view *vi
     case REQUEST_SCAN:
     case REQUEST_PROJECTS:
     case REQUEST_SUMMARY:
+    case REQUEST_EXISTENCE:
     case REQUEST_COUNT:
         break;
     }

@@ -38,6 +38,7 @@ enum request_kind {
     REQUEST_FILTER,    /* why a manifest is not there, where the project has a filter */
     REQUEST_PROJECTS,  /* which there are */
     REQUEST_SUMMARY,
+    REQUEST_EXISTENCE, /* of a project that the account may not read */
     REQUEST_COUNT
 };
 
@@ -69,9 +70,9 @@ enum inquiry_end {
 
 struct inquiry_step {
     enum inquiry_end end;
-    enum harbor_answer answer; /* what the reply meant, for the metrics and the breaker */
-    struct buffer path;        /* of the request, the caller's: of the token service, a whole URL */
-    struct slice token;        /* that it goes out with; empty: none */
+    enum harbor_answer answer;        /* what the reply meant, for the metrics and the breaker */
+    struct buffer path;               /* of the request, the caller's */
+    struct slice token;               /* that it goes out with; empty: none */
     struct slice realm, service;      /* as a challenge has named them; empty: none did */
     const struct artifact_fact *fact; /* where it is known, */
     fact_needs knows;                 /* as far as this says */

@@ -2,6 +2,8 @@
  * part is the domain), reference.go (Parse) and opencontainers/go-digest. */
 #include "image/reference.h"
 
+#include <stdlib.h>
+
 enum { TAG_MAX = 128, IDENTIFIER_LENGTH = 64 };
 
 static bool is_digit(char c)
@@ -174,6 +176,49 @@ bool reference_is_domain(struct slice text)
 {
     return names_registry(text) && matches_domain(text) &&
            !slice_equal(text, SLICE("index.docker.io"));
+}
+
+bool reference_prefix_parse(struct slice text, struct reference_prefix *ret)
+{
+    size_t slash = slice_find(text, '/');
+    struct reference_prefix prefix = {text, slice_head(text, slash),
+                                      slice_from_index(text, slash + 1)};
+    if (!reference_is_domain(prefix.domain) ||
+        (slash < text.len && !reference_is_path(prefix.path)))
+        return false;
+    *ret = prefix;
+    return true;
+}
+
+int reference_prefix_compare(const void *a, const void *b)
+{
+    const struct reference_prefix *x = a, *y = b;
+    int order = slice_compare(x->domain, y->domain);
+    return order ? order : slice_compare(x->path, y->path);
+}
+
+bool reference_prefix_covers(const struct reference_prefix *outer,
+                             const struct reference_prefix *inner)
+{
+    size_t end = outer->text.len;
+    return slice_starts_with(inner->text, outer->text) &&
+           (inner->text.len == end || inner->text.base[end] == '/');
+}
+
+const void *reference_find_prefix(const struct reference *reference, const void *items,
+                                  size_t count, size_t size, size_t longest)
+{
+    struct reference_prefix wanted = {.domain = reference->domain, .path = reference->path};
+    while (count) {
+        const void *found = wanted.path.len <= longest
+                                ? bsearch(&wanted, items, count, size, reference_prefix_compare)
+                                : NULL;
+        if (found || wanted.path.len == 0)
+            return found;
+        size_t slash = slice_find_last(wanted.path, '/');
+        wanted.path = slash < wanted.path.len ? slice_head(wanted.path, slash) : (struct slice){0};
+    }
+    return NULL;
 }
 
 /* Cuts off ":tag" and "@digest"; false where either is malformed. */

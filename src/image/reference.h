@@ -41,5 +41,29 @@ struct slice reference_format(const struct reference *reference, struct arena *a
  * domain. */
 bool reference_is_domain(struct slice text);
 
+/* What the names of some images begin with, by whole components: `ghcr.io/my-org` begins
+ * `ghcr.io/my-org/app`, not `ghcr.io/my-organ/app`. */
+struct reference_prefix {
+    struct slice text;         /* DOMAIN or DOMAIN/PATH */
+    struct slice domain, path; /* in the text; the path is empty where it is a whole registry */
+};
+
+/* Reads one; false for what no normalised name begins with. Nothing is made of Docker Hub's short
+ * forms: `docker.io/library/nginx` is the image, `docker.io/nginx` all that `nginx` publishes. */
+bool reference_prefix_parse(struct slice text, struct reference_prefix *ret);
+
+/* By domain, then by path. */
+int reference_prefix_compare(const void *a, const void *b);
+
+/* Whether all names that begin with `inner` also begin with `outer`. */
+bool reference_prefix_covers(const struct reference_prefix *outer,
+                             const struct reference_prefix *inner);
+
+/* The longest prefix of the name among `count` items of `size` bytes, each of which begins with a
+ * struct reference_prefix, in the order of reference_prefix_compare; NULL where there is none.
+ * `longest` bytes has the longest path of them: longer ones are not looked for. */
+const void *reference_find_prefix(const struct reference *reference, const void *items,
+                                  size_t count, size_t size, size_t longest);
+
 /* True where the text is path components separated by '/', as in a repository's name. */
 bool reference_is_path(struct slice text);

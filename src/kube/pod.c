@@ -90,21 +90,34 @@ static void add_annotation(struct pod_reader *r, struct slice name, size_t value
     pod->annotation_count++;
 }
 
+/* Those that decide something, whatever stands before them. */
+static bool is_ours(struct json_string key)
+{
+    return json_string_is(key, SLICE(ANNOTATION_ORIGINAL_IMAGES)) ||
+           json_string_is(key, SLICE(ANNOTATION_MODE)) ||
+           json_string_is(key, SLICE(ANNOTATION_MIRROR));
+}
+
 static void read_annotation(struct pod_reader *r, struct json_string key, void *context)
 {
     (void)context;
     struct pod *pod = r->pod;
+    bool full = pod->annotation_count == POD_MAX_ANNOTATIONS;
+    pod->too_many_annotations |= full;
+    if (full && !is_ours(key)) {
+        json_skip(r->s);
+        return;
+    }
     struct slice name = json_string_decode(key, r->arena), value;
     enum presence has_value = read_text(r, &value);
-    pod->too_many_annotations |= pod->annotation_count == POD_MAX_ANNOTATIONS;
-    if (pod->annotation_count < POD_MAX_ANNOTATIONS)
+    if (!full)
         add_annotation(r, name, value.len);
     if (slice_equal(name, SLICE(ANNOTATION_ORIGINAL_IMAGES))) {
         pod->has_original_images = has_value;
         pod->original_images = value;
     } else if (slice_equal(name, SLICE(ANNOTATION_MODE))) {
         pod->opted_out = slice_equal(value, SLICE("disabled"));
-    } else if (slice_equal(name, SLICE("kubernetes.io/config.mirror"))) {
+    } else if (slice_equal(name, SLICE(ANNOTATION_MIRROR))) {
         pod->mirror = true;
     }
 }

@@ -97,6 +97,7 @@ struct pod {
 };
 
 #define ANNOTATION_MODE            "harbor-pilot.io/mode"
+#define ANNOTATION_MIRROR          "kubernetes.io/config.mirror"
 #define ANNOTATION_ORIGINAL_IMAGES "harbor-pilot.io/original-images"
 
 /* Reads the value that comes next in the scanner as a Pod. Members of unexpected types are passed

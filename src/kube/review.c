@@ -4,12 +4,15 @@
 #include "kube/workload.h"
 #include "json/scanner.h"
 
+enum { OBJECTS_MOST = 2 };
+
 struct review_reader {
     struct json_scanner s;
     struct arena *arena;
     struct review review;
     struct slice top_kind;
     bool has_request;
+    unsigned objects; /* that were read: of more than two the memory would add up */
 };
 
 static void read_text(struct review_reader *r, struct slice *ret)
@@ -70,7 +73,10 @@ static void read_dry_run(struct review_reader *r)
 static void read_object(struct review_reader *r, struct pod *pod, struct slice *ret_text)
 {
     const char *begin = r->s.at;
-    pod_read(&r->s, r->arena, pod);
+    if (json_peek(&r->s) == SCAN_OBJECT && ++r->objects > OBJECTS_MOST)
+        json_skip(&r->s);
+    else
+        pod_read(&r->s, r->arena, pod);
     *ret_text = slice_of(begin, (size_t)(r->s.at - begin));
 }
 
@@ -165,6 +171,11 @@ bool review_parse(struct slice body, struct arena *arena, struct review *ret, st
     if (!r.has_request)
         return error_set(reterr, "the AdmissionReview has no `request` object: expected the call "
                                  "of an API server, not an answer");
+    if (r.objects > OBJECTS_MOST)
+        return error_set(reterr,
+                         "there are %u objects, expected `request.object` and "
+                         "`request.oldObject` once",
+                         r.objects);
     if (r.review.uid.len == 0)
         return error_set(reterr, "`request.uid` is missing: expected a text to answer with");
     *ret = r.review;
@@ -183,6 +194,8 @@ enum review_subject review_subject(const struct review *review)
         return REVIEW_POD_CREATE;
     if (update && slice_equal(review->sub_resource, SLICE("ephemeralcontainers")))
         return REVIEW_EPHEMERAL_CONTAINERS;
+    if (update && review->sub_resource.len == 0)
+        return REVIEW_POD_UPDATE;
     return REVIEW_OTHER;
 }
 

@@ -28,6 +28,7 @@ enum review_subject {
     REVIEW_OTHER,                /* nothing of ours: allowed unchanged */
     REVIEW_POD_CREATE,           /* all images of the Pod */
     REVIEW_EPHEMERAL_CONTAINERS, /* those ephemeral containers that the old Pod does not have */
+    REVIEW_POD_UPDATE,           /* images that the old Pod does not have; they are only judged */
     REVIEW_WORKLOAD,             /* images of the Pod template that the old object does not have */
 };
 

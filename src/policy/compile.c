@@ -22,12 +22,6 @@ struct compiler {
 
 /* --- Harbors --- */
 
-static int compare_registries(const void *a, const void *b)
-{
-    return slice_compare(((const struct registry *)a)->domain,
-                         ((const struct registry *)b)->domain);
-}
-
 /* `discover`: the registries are those that Harbor was found to proxy, but for itself. */
 static void set_discovered(struct compiler *c, struct harbor *harbor)
 {
@@ -48,11 +42,11 @@ static void set_discovered(struct compiler *c, struct harbor *harbor)
         harbor->registries =
             arena_allocate(&c->set->arena, found->count * sizeof(*harbor->registries));
         for (size_t j = 0; j < found->count; j++) {
-            struct slice domain = arena_copy(&c->set->arena, found->registries[j].domain);
+            struct slice domain = arena_copy(&c->set->arena, found->registries[j].upstream.domain);
             struct slice project = arena_copy(&c->set->arena, found->registries[j].project);
             if (!slice_equal(domain, harbor->host))
                 harbor->registries[harbor->registry_count++] =
-                    (struct registry){domain, project, harbor->at};
+                    (struct registry){{domain, domain, {0}}, project, harbor->at};
         }
     }
 }
@@ -63,15 +57,17 @@ static void check_harbor(struct compiler *c, struct harbor *harbor)
         set_discovered(c, harbor);
     for (size_t i = 0; i < harbor->registry_count; i++) {
         const struct registry *registry = &harbor->registries[i];
-        if (slice_equal(registry->domain, harbor->host))
+        if (registry->upstream.path.len > harbor->registry_longest)
+            harbor->registry_longest = registry->upstream.path.len;
+        if (slice_equal(registry->upstream.domain, harbor->host))
             ERROR(c, registry->at,
                   "`%.*s` is this Harbor's own `host`: its images would be rewritten again and "
                   "again; expected an upstream registry",
-                  SLICE_ARGS(registry->domain));
+                  SLICE_ARGS(registry->upstream.domain));
     }
     if (harbor->registry_count)
         qsort(harbor->registries, harbor->registry_count, sizeof(*harbor->registries),
-              compare_registries);
+              reference_prefix_compare);
 }
 
 static void compile_harbors(struct compiler *c)
@@ -146,6 +142,16 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
     return NULL;
 }
 
+/* The registry whose key is that very text, or NULL. */
+static const struct registry *find_key(const struct harbor *harbor, struct slice key)
+{
+    struct reference_prefix wanted;
+    if (harbor->registry_count == 0 || !reference_prefix_parse(key, &wanted))
+        return NULL;
+    return bsearch(&wanted, harbor->registries, harbor->registry_count, sizeof(*harbor->registries),
+                   reference_prefix_compare);
+}
+
 static void compile_registries(struct compiler *c, const struct policy_document *document,
                                struct policy *policy)
 {
@@ -155,9 +161,9 @@ static void compile_registries(struct compiler *c, const struct policy_document 
         policy->moves[i] = true;
     for (size_t i = 0; i < document->registries.count; i++) {
         const struct pattern *name = &document->registries.items[i];
-        size_t index = harbor_find_registry(harbor, name->text);
-        if (index < harbor->registry_count)
-            policy->moves[index] = true;
+        const struct registry *registry = find_key(harbor, name->text);
+        if (registry)
+            policy->moves[registry - harbor->registries] = true;
         else if (harbor->discover && !harbor->undiscovered)
             WARNING(c, name->at, "Harbor `%.*s` has no proxy-cache project for `%.*s`",
                     SLICE_ARGS(harbor->name), SLICE_ARGS(slice_head(name->text, 200)));
@@ -169,20 +175,26 @@ static void compile_registries(struct compiler *c, const struct policy_document 
     }
 }
 
+/* Whether an image of the registry can begin as the pattern does. */
+static bool can_begin(const struct reference_prefix *upstream, struct slice prefix)
+{
+    struct slice name = upstream->text;
+    if (prefix.len <= name.len)
+        return slice_starts_with(name, prefix);
+    char next = prefix.base[name.len];
+    return slice_starts_with(prefix, name) &&
+           (next == '/' || (upstream->path.len && (next == ':' || next == '@')));
+}
+
 /* Whether an image of a registry that the Policy moves can begin as the pattern does. */
 static bool can_exclude(const struct policy *policy, const struct pattern *pattern)
 {
     struct slice text = pattern->text;
     size_t star = slice_find(text, '*'), question = slice_find(text, '?');
     struct slice prefix = slice_head(text, star < question ? star : question);
-    for (size_t i = 0; i < policy->harbor->registry_count; i++) {
-        struct slice domain = policy->harbor->registries[i].domain;
-        bool longer = prefix.len > domain.len;
-        if (policy->moves[i] &&
-            (longer ? slice_starts_with(prefix, domain) && prefix.base[domain.len] == '/'
-                    : slice_starts_with(domain, prefix)))
+    for (size_t i = 0; i < policy->harbor->registry_count; i++)
+        if (policy->moves[i] && can_begin(&policy->harbor->registries[i].upstream, prefix))
             return true;
-    }
     return false;
 }
 

@@ -36,6 +36,25 @@ static bool is_project(struct slice s)
     return !separated;
 }
 
+/* A registry's domain, or that and the beginning of a path. */
+static bool read_prefix(struct field_parser *p, const struct yaml_value *value,
+                        struct reference_prefix *ret)
+{
+    struct slice text, hub = SLICE("index.docker.io");
+    if (!field_text(p, value, "an upstream registry", &text))
+        return false;
+    if (reference_prefix_parse(text, ret))
+        return true;
+    if (slice_equal(slice_head(text, slice_find(text, '/')), hub))
+        FIELD_ERROR(p, value, "`index.docker.io` is read as `docker.io`, expected that name");
+    else
+        FIELD_ERROR(p, value,
+                    "`%.*s` is not a registry's domain, expected one like `docker.io` or "
+                    "`registry.example.com:5000`, or a part of one like `ghcr.io/my-org`",
+                    SLICE_ARGS(slice_head(text, 200)));
+    return false;
+}
+
 static void read_registries(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     struct harbor *harbor = target;
@@ -45,19 +64,12 @@ static void read_registries(struct field_parser *p, const struct yaml_value *val
     for (size_t i = 0; i < value->count; i++) {
         const struct yaml_value *key = value->pairs[i].key, *project = value->pairs[i].value;
         struct registry registry = {.at = key->at};
-        if (!field_text(p, key, "an upstream domain", &registry.domain) ||
+        if (!read_prefix(p, key, &registry.upstream) ||
             !field_text(p, project, "a project", &registry.project))
             continue;
-        if (slice_equal(registry.domain, SLICE("index.docker.io")))
-            FIELD_ERROR(p, key, "`index.docker.io` is read as `docker.io`, expected that name");
-        else if (!reference_is_domain(registry.domain))
-            FIELD_ERROR(p, key,
-                        "`%.*s` is not a registry's domain, expected one like `docker.io` or "
-                        "`registry.example.com:5000`",
-                        SLICE_ARGS(slice_head(registry.domain, 200)));
-        else if (field_has_key(value, i, registry.domain))
+        if (field_has_key(value, i, registry.upstream.text))
             FIELD_ERROR(p, key, "`%.*s` is here a second time, expected once",
-                        SLICE_ARGS(slice_head(registry.domain, 200)));
+                        SLICE_ARGS(slice_head(registry.upstream.text, 200)));
         else if (!is_project(registry.project))
             FIELD_ERROR(p, project,
                         "`%.*s` is not a Harbor project, expected lower-case letters, "

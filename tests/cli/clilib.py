@@ -128,6 +128,7 @@ REASONS = [
     "not-in-rollout",
     "too-long",
     "pull-secret-missing",
+    "no-project",
     "harbor-down",
     "harbor-auth",
     "refused-by-harbor",

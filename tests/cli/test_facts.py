@@ -91,7 +91,10 @@ QUESTIONS = [
     ("usual", {**HERE, "public": True}, {}, "rewritten"),
     ("usual", PRIVATE, {}, "pull-secret-missing"),
     ("usual", {**HERE, "scan": {"status": "Success"}, "digest": DIGEST, "x": [1]}, {}, "rewritten"),
+    ("usual", {"noProject": True}, {}, "no-project"),
+    ("usual", {**HERE, "noProject": False}, {}, "rewritten"),
     # where several would do, the first of the order
+    ("usual", {**PRIVATE, "noProject": True, "authorized": False}, {}, "no-project"),
     ("usual", {**PRIVATE, "authorized": False}, {}, "pull-secret-missing"),
     ("usual", {"authorized": False, "pullGate": "refused"}, {}, "harbor-auth"),
     ("usual", {"pullGate": "refused", "inProxyFilter": False}, {}, "refused-by-harbor"),
@@ -105,7 +108,7 @@ QUESTIONS = [
     ("cached", HERE, DOWN, "harbor-down"),
     ("never", NOT_HERE, {}, "rewritten"),
     ("never", None, {}, "rewritten"),
-    ("never", None, DOWN, "rewritten"),
+    ("never", None, DOWN, "harbor-down"),
     ("never", None, STRANGER, "rewritten"),
     ("keep", HERE, DOWN, "harbor-down"),
     ("anyway", HERE, DOWN, "rewritten"),
@@ -124,6 +127,7 @@ QUESTIONS = [
     ("silent", None, STRANGER, "rewritten"),
 ]
 FACT_REASONS = {
+    "no-project": "has no project `",
     "harbor-down": "onHarborUnavailable: rewrite",
     "harbor-auth": "api.credentialsDirectory",
     "refused-by-harbor": "CVE allowlist",
@@ -329,7 +333,7 @@ def test_live_without_a_harbor(program, tmp_path, port):
         for namespace, reason in (
             ("usual", "harbor-down"),
             ("anyway", "rewritten"),
-            ("never", "rewritten"),
+            ("never", "harbor-down"),
             ("silent", "rewritten"),
         ):
             explained = program("explain", IMAGE, "-n", namespace, *given, "-o", "json")

@@ -303,13 +303,24 @@ class Cluster:
         wait("the old Pods' programs to end", lambda: not any(self.processes(item) for item in old), 60)
         self.running("harbor-pilot", len(old), 60, **{"app.kubernetes.io/name": "harbor-pilot"})
 
-    def load_policies(self, directory):
-        """What harbor-pilot's Pods, which go on running, read; returns when all of them have taken it up."""
+    def load_policies(self, directory, told=True):
+        """What harbor-pilot's Pods, which go on running, read; returns when all of them have taken it up. Where they are not
+        told of it (SIGHUP), they find it themselves, within ten seconds."""
         pods = self.harbor_pilot_pods()
+        wanted = {path.name: path.read_bytes() for path in pathlib.Path(directory).iterdir()}
+
+        def has_come(item):
+            (process,) = self.processes(item)
+            mounted = pathlib.Path(f"/proc/{process}/root/etc/harbor-pilot/policies")
+            return {path.name: path.read_bytes() for path in mounted.iterdir() if not path.name.startswith("..")} == wanted
         before = {item["metadata"]["name"]: self.metric(item, "harborpilot_policy_generation") for item in pods}
         self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=harbor-pilot-install", "-f", "-",
                      input=self.kubectl("-n", "harbor-pilot", "create", "configmap", "harbor-pilot-policies", "--dry-run=client",
                                         "-o", "yaml", f"--from-file={directory}").stdout)
+        for item in pods:
+            wait("the new policies to be in its Pod", lambda: has_come(item), 60)
+            if told:
+                self.kill(item, signal.SIGHUP)
         wait("all Pods to take up the new policies", lambda: all(
             self.metric(item, "harborpilot_policy_generation") > before[item["metadata"]["name"]] for item in pods), 60)
 

@@ -137,6 +137,42 @@ def test_an_update_with_another_image_is_judged(cluster):
     assert images(item) == {"app": cluster.rewritten(GOOD)}
 
 
+def reviews(cluster):
+    return cluster.total("harborpilot_reviews_total", webhook="validate")
+
+
+def test_a_running_pods_image_is_changed(cluster):
+    """To a bad one it is refused; to another name of the same artifact, as a rescue does, it is not; no other change is sent."""
+    cluster.create("gate-workloads", pod("swapped", pod_spec(GOOD)))
+    cluster.running("gate-workloads", 1, app="swapped")
+    before = reviews(cluster)
+    for change in (["label", "pod/swapped", "changed=yes"], ["annotate", "pod/swapped", "changed=yes"]):
+        cluster.kubectl("-n", "gate-workloads", *change)
+    assert reviews(cluster) == before
+    done = cluster.kubectl("-n", "gate-workloads", "set", "image", "pod/swapped", f"app={BAD}", check=False)
+    assert done.returncode == 1 and BAD in done.stderr and "denied the request" in done.stderr
+    cluster.kubectl("-n", "gate-workloads", "set", "image", "pod/swapped", f"app=docker.io/library/{GOOD}")
+    assert reviews(cluster) == before + 2
+    (item,) = cluster.live_pods("gate-workloads", app="swapped")
+    assert images(item) == {"app": f"docker.io/library/{GOOD}"}
+    cluster.kubectl("-n", "gate-workloads", "delete", "pod", "swapped", "--wait=false", "--grace-period=1")
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_an_image_that_is_changed_in_a_running_pod(cluster, kind):
+    """What is there stays, and can be labelled; only another image is judged."""
+    name = f"changed-{kind.lower()}"
+    spec = pod_spec(GOOD)
+    spec["initContainers"] = [{"name": "first", "image": GOOD, "command": ["/sleeper", "0"]}] if kind == "initContainers" else []
+    cluster.create("gate-workloads", pod(name, nobody_schedules(spec)))
+    container = "app" if kind == "containers" else "first"
+    done = cluster.kubectl("-n", "gate-workloads", "set", "image", f"pod/{name}", f"{container}={BAD}", check=False)
+    assert done.returncode == 1 and BAD in done.stderr and "denied the request" in done.stderr
+    cluster.kubectl("-n", "gate-workloads", "label", "pod", name, "another=label")
+    done = cluster.kubectl("-n", "gate-workloads", "set", "image", f"pod/{name}", f"{container}={GOOD}", check=False)
+    assert done.returncode == 0, done.stderr
+    item = cluster.api.get(f"/api/v1/namespaces/gate-workloads/pods/{name}")
+    assert item["spec"][kind][0]["image"] == GOOD and item["metadata"]["labels"]["another"] == "label"
+
+
 def test_an_ephemeral_container(cluster):
     cluster.create("gate-workloads", pod("debugged", pod_spec(GOOD)))
     cluster.running("gate-workloads", 1, app="debugged")
@@ -285,6 +321,14 @@ def test_what_turned_critical_overnight_can_be_scaled_and_changed(cluster, night
     cluster.kubectl("-n", "gate-workloads", "label", "deployment/aging", "changed=yes")
     cluster.kubectl("-n", "gate-workloads", "scale", "deployment/aging", "--replicas=1")
     cluster.running("gate-workloads", 1, app="aging")
+
+
+def test_the_moved_name_in_git_is_nothing_new(cluster, night):
+    change = ["set", "image", "deployment/aging", "--dry-run=server"]
+    done = cluster.kubectl("-n", "gate-workloads", *change, f"app={cluster.rewritten(AGING)}", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = cluster.kubectl("-n", "gate-workloads", *change, f"app={cluster.rewritten(BAD)}", check=False)
+    assert done.returncode == 1 and "denied the request" in done.stderr
 
 
 def test_what_turned_critical_overnight_is_refused_when_it_is_new(cluster, harbor, night):

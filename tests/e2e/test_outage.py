@@ -12,8 +12,8 @@ import pytest
 from harbor import NAME
 from harness import Creator, images, pod, pod_spec, wait, workload
 
-SECONDS = 120           # Pods are created for at least so long
-FAULTS = (("stop", 12), ("hang", 13), ("stop", 10.5))  # and how many seconds Harbor is well before
+SECONDS = 90            # Pods are created for at least so long
+FAULTS = (("stop", 8), ("hang", 9), ("stop", 8))  # and how many seconds Harbor is well before
 KNOWN_AWAY = 10         # seconds that it is away, after that is known
 MOST = 400              # Pods at most, should the machine be so slow that this takes longer: what the node has room for
 STEADY = "steady:1"     # in Harbor's database and asked for once: its Pods are decided from memory

@@ -56,7 +56,7 @@ def more_policies(cluster, install, binary, certificates, work):
         pytest.fail(f"the policies of the tests are refused: {text}", pytrace=False)
     asked.kill()
 
-    cluster.load_policies(directory)
+    cluster.load_policies(directory, told=False)
 
 
 def rollout_done(cluster, namespace, *what):

@@ -74,8 +74,11 @@ static inline struct json_node *answer_and_check(const struct policies *policies
     struct error error = {""};
     const struct admit_request request = {
         .policies = policies, .webhook = ADMIT_MUTATE, .mode = mode, .body = body};
+    size_t before = arena_size(arena);
     *ret_answered = admit(&request, arena, &out, ret, &error);
     CHECK(*ret_answered == (error.text[0] == '\0'));
+    CHECK(arena_size(arena) + out.capacity <=
+          before + ADMIT_MEMORY_TIMES * body.len + ADMIT_MEMORY_FIXED);
     CHECK(*ret_answered == (ret->result != ADMIT_INVALID));
     if (!*ret_answered) {
         CHECK(out.len == 0);

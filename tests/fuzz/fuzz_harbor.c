@@ -100,7 +100,9 @@ static void check_polls(const struct harbor_reply *reply, struct arena *arena)
     } else {
         CHECK(project.public_ == TRUTH_UNKNOWN);
     }
-    CHECK(!harbor_read_systeminfo(reply, arena, &version) || reply->status == 200);
+    bool known = false;
+    CHECK(!harbor_read_systeminfo(reply, arena, &known, &version) || reply->status == 200);
+    CHECK(!known || reply->status == 200);
     touch(version);
 }
 

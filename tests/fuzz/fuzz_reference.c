@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(reference_parse(normal, &arena, &again));
         check_same(&r, &again);
 
-        struct registry registry = {.domain = r.domain, .project = SLICE("p.q_r-s")};
+        struct registry registry = {.upstream.domain = r.domain, .project = SLICE("p.q_r-s")};
         struct slice result = harbor_rewrite(&harbor, &registry, &r, &arena);
         bool fits = result.len - r.suffix.len <= REFERENCE_MAX_NAME;
         CHECK(reference_parse(result, &arena, &moved) == fits);

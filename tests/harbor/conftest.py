@@ -136,6 +136,18 @@ def pytest_sessionfinish(session):
         session.config.harbor_directory.cleanup()
 
 
+class Client:
+    """Certificates of a server, and one to show it."""
+
+    def __init__(self, certificates, client):
+        self.certificates, self.client = certificates, client
+
+    def context(self):
+        context = self.certificates.context()
+        context.load_cert_chain(*self.client)
+        return context
+
+
 class Starter:
     """Starts servers of a test's own; they end with it."""
 
@@ -145,6 +157,13 @@ class Starter:
     def __call__(self, policies, *args, **how):
         self.started.append(Server(self.places.binary, self.places.certificates, policies, *args, **how))
         return self.started[-1]
+
+    def verified(self, policies, *args, **how):
+        """A server that verifies who asks, and whom it then tells everything."""
+        own = self.places.certificates
+        server = self(policies, "--client-ca-file", own.ca, *args, **how)
+        server.certificates = Client(own, own.make_client(self.places.new_directory(), "api-server"))
+        return server
 
     def stop(self):
         for server in reversed(self.started):

@@ -22,7 +22,7 @@ WRONG_SECRET_SECONDS = 1.5  # what a wrong, disabled or expired robot costs on e
 
 @dataclasses.dataclass
 class Request:
-    kind: str        # health, account, allowlist, projects, project, summary, artifact, vulnerabilities, scan, manifest,
+    kind: str        # health, account, allowlist, projects, project, existence, summary, artifact, vulnerabilities, scan, manifest,
                      # token, other
     method: str
     target: str      # path and query as they came
@@ -47,10 +47,13 @@ def parse_target(target):
         return "account", None, None, None
     if path == "/api/v2.0/system/CVEAllowlist":
         return "allowlist", None, None, None
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+    if path == "/api/v2.0/projects" and "project_name" in query:
+        return "existence", query["project_name"][0], None, None
     if path == "/api/v2.0/projects":
         return "projects", None, None, None
     if path == "/service/token":
-        scope = urllib.parse.parse_qs(urllib.parse.urlsplit(target).query).get("scope", [""])[0]
+        scope = query.get("scope", [""])[0]
         match = re.fullmatch(r"repository:([^/]+)/(.+):pull", scope)
         return "token", match and match[1], match and match[2], None
     if match := re.fullmatch(r"/api/v2\.0/projects/([^/]+)(/summary)?", path):
@@ -443,6 +446,12 @@ class FakeHarbor:
         if request.project == "private-proxy" and not alive:
             return play(4031)
         return self.projects.get(request.project) or play(4025)
+
+    def _existence(self, request, alive):
+        """HEAD /projects?project_name=…: whoever lives may know (HeadProject in Harbor's src/server/v2.0/handler)."""
+        if not alive:
+            return play(6017)
+        return status("200 OK") if request.project in self.projects else status("404 Not Found", b"{}")
 
     def _artifact(self, request, alive):
         return play(4034) if request.project == "private-proxy" and not alive else ABSENT

@@ -9,7 +9,7 @@ from conftest import REQUIRE, UNAVAILABLE
 SETTINGS = list(itertools.product(REQUIRE, UNAVAILABLE, ("enforce", "audit"), (False, True)))
 NOT_ASKED = "not in Harbor yet; enforce would ask whether its upstream has it"
 YES, NO, LATE, AUTH = "rewritten", "not-in-harbor", "not-known-in-time", "harbor-auth"
-SECRET, GATE = "pull-secret-missing", "refused-by-harbor"
+SECRET, GATE, NO_PROJECT = "pull-secret-missing", "refused-by-harbor", "no-project"
 
 
 def check_row(outcome, reason, result, image, mode, detail):

@@ -1,6 +1,8 @@
 """Who we are to Harbor, and whom we believe that we talk to it."""
 
+import json
 import shutil
+import signal
 import threading
 import time
 
@@ -10,7 +12,7 @@ import fake_harbor as f
 from asking import ask, reason_of, tags
 from conftest import HOST, REGISTRIES
 from fake_harbor import GOOD_ACCOUNT
-from serverlib import wait
+from serverlib import select, wait
 
 
 def test_the_account_goes_with_each_question_but_health(places, fake, start):
@@ -44,19 +46,55 @@ def test_connections_are_kept(places, fake, start):
     assert fake.connections == before
 
 
-def test_a_token_service_on_another_host_is_not_told_the_account(places, fake, start):
+def naming(realm, scheme="Bearer"):
+    """The proxy's challenge, with another realm."""
+    return f.status("401 Unauthorized", Www_Authenticate=f'{scheme} realm="{realm}",service="harbor-registry"')
+
+
+def test_a_token_service_on_another_host_is_asked_for_nothing(places, fake, start):
+    """Harbor calls itself by another name than `api.url` does, or somebody between does: the token is asked for where
+    the policy says that Harbor is."""
     other = places.fake()
     try:
-        challenge = f.recording(5007)
-        challenge.headers = [(n, v.replace(f.PUBLIC_URL, other.url)) for n, v in challenge.headers]
         fake.answers["manifest"] = lambda talk: (
-            f.SERVED if talk.request.authorization else f.play(challenge))(talk)
+            f.SERVED if talk.request.authorization else naming(other.url + "/service/token"))(talk)
         server = start(places.write_policies(fake.url)).await_ready()
         assert reason_of(server, "docker.io/team/app:1") == "rewritten"
-        (request,) = other.requests
-        assert request.kind == "token" and request.authorization is None
+        assert other.connections == 0
+        (request,) = fake.asked("token")
+        assert fake.lives(request) and request.target.startswith("/service/token?service=harbor-registry&scope=")
     finally:
         other.stop()
+
+
+def test_a_token_service_that_fails_is_not_believed_again(places, fake, start):
+    """One wrong challenge, and then right ones: the next image moves."""
+    fake.answers["manifest"] = f.times(1, naming(fake.url + "/dead"), f.to_token(f.SERVED))
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "not-known-in-time"
+    assert reason_of(server, "docker.io/team/app:2") == "rewritten"
+
+
+def test_a_token_service_that_moved_is_found_by_the_same_question(places, fake, start):
+    fake.answers["manifest"] = f.to_token(f.SERVED)
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.answers.update(token=f.play(4034), manifest=lambda talk: (
+        f.SERVED if talk.request.authorization else naming(fake.url + "/new/token"))(talk), other=f.TOKEN)
+    assert reason_of(server, "docker.io/team/app:2") == "rewritten"
+    assert [r.target for r in fake.asked("other")][-1].startswith("/new/token?service=")
+
+
+@pytest.mark.parametrize("before, after", [(["Basic realm=\"proxy\""], []), ([], ["Basic realm=\"proxy\""]),
+                                           (["Negotiate", "Basic realm=\"x\""], ["Digest realm=\"y\""])])
+def test_of_several_challenges_the_one_for_tokens_counts(places, fake, start, before, after):
+    challenge = f.recording(5007)
+    own = [(n, v) for n, v in challenge.headers if n.lower() == "www-authenticate"]
+    challenge.headers = [h for h in challenge.headers if h not in own]
+    challenge.headers += [("Www-Authenticate", v) for v in before] + own + [("Www-Authenticate", v) for v in after]
+    fake.answers["manifest"] = lambda talk: (f.SERVED if talk.request.authorization else f.play(challenge))(talk)
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
 
 
 @pytest.mark.parametrize("realm", ["{url}.evil.example.com/token", "{url}@evil.example.com/token", "file:///etc/passwd",
@@ -212,6 +250,52 @@ def test_the_database_going_down_is_not_a_dead_account(places, fake, start):
     assert not [line for line in server.events("harbor-account") if line["level"] == "error"]
 
 
+OF_211 = {"auth_mode": "db_auth", "banner_message": "", "harbor_version": "v2.11.1-6b7ecba1", "oidc_provider_name": "",
+          "primary_auth_mode": False, "self_registration": False}  # /systeminfo of 2.11.1 to anybody
+OWN_OF_211 = {"external_url": "https://localhost", "registry_url": "localhost", "has_ca_root": False, "read_only": False}
+
+
+def as_211(talk):
+    live = talk.fake.lives(talk.request)
+    return f.status("200 OK", json.dumps({**OF_211, **(OWN_OF_211 if live else {})}).encode())(talk)
+
+
+@pytest.mark.background
+def test_a_dead_account_of_an_old_harbor(places, fake, start):
+    """2.11 and 2.12 show their version to everybody."""
+    fake.answers.update(artifact=f.PRESENT, account=as_211)
+    fake.wrong_secret_seconds = 0
+    fake.account = ("robot$admission", "another")
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert reason_of(server, "docker.io/team/app:1") == "harbor-auth"
+    assert "does not know the account" in server.event("harbor-account")["msg"]
+    fake.account = GOOD_ACCOUNT
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "it lives", 10)
+    assert server.event("harbor-account", count=2)["version"] == "v2.11.1-6b7ecba1"
+
+
+@pytest.mark.background
+def test_a_database_that_has_just_died_is_not_a_dead_account(places, fake, start):
+    """Harbor's health is up to 10 s old; until then it looks as if it had forgotten the account."""
+    fake.answers["artifact"] = f.PRESENT
+    server = start(places.write_policies(fake.url)).await_ready()
+    fake.answers["account"] = f.play(1107)
+    fake.images["private-proxy", "team/app"] = {"artifact": f.play(4034)}  # 401: the account is doubted
+    ask(server, "private.example.com/team/app:1", imagePullSecrets=[{"name": "x"}])
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "harbor-auth", "it is refused", 10)
+    time.sleep(6)
+    fake.answers["health"] = f.play(1105)
+    wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "harbor-down", "it is ill", 15)
+    time.sleep(6)
+    fake.answers["health"] = f.HEALTHY  # for a moment, out of Harbor's own cache
+    wait(lambda: server.events("harbor-health")[-1]["healthy"], "it looks well", 15)
+    time.sleep(1)
+    fake.answers["health"] = f.play(1105)
+    wait(lambda: not server.events("harbor-health")[-1]["healthy"], "it is ill", 15)
+    time.sleep(1)
+    assert not server.events("harbor-account")
+
+
 def test_without_an_account_nothing_is_sent_for_one(places, fake, start):
     fake.answers["artifact"] = f.PRESENT
     server = start(places.write_policies(fake.url, account=None)).await_ready()
@@ -261,3 +345,89 @@ def test_secrets_are_in_no_log_and_no_metric(places, fake, start):
     ask(server, "docker.io/team/app:2")
     text = b"".join(server.lines).decode() + server.admin("/metrics").text
     assert "s3cr3t" not in text and "Bearer" not in text and "Basic" not in text
+
+
+# --- projects ---
+
+@pytest.mark.background
+def test_a_project_that_is_not_there(places, fake, start):
+    """Mistyped, or not made yet: found out once, said once, and nothing more is asked; it counts when it is there."""
+    fake.answers["artifact"] = f.PRESENT
+    path = places.write_policies(fake.url, registries={**REGISTRIES, "quay.io": "quay-prxoy"})
+    server = start(path).await_ready()
+    for how in ({}, {"imagePullSecrets": [{"name": "x"}]}):
+        assert reason_of(server, f"quay.io/team/app:{next(tags)}", **how) == "no-project"
+    (line,) = server.events("harbor-project")
+    assert (line["level"], line["harbor"], line["project"]) == ("error", "default", "quay-prxoy")
+    assert [r.method for r in fake.asked("existence")] == ["HEAD"]
+    assert not [r for r in fake.asked() if r.kind in ("artifact", "manifest") and r.project == "quay-prxoy"]
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.projects["quay-prxoy"] = f.play(4023)
+    wait(lambda: reason_of(server, f"quay.io/team/app:{next(tags)}") == "rewritten", "it is there", 75)
+    assert [line["level"] for line in server.events("harbor-project")] == ["error", "info"]
+
+
+@pytest.mark.parametrize("answer", [f.html("404 Not Found"), f.status("500 Internal Server Error"), f.play(6017),
+                                    f.status("200 OK")])
+def test_a_project_that_the_account_may_not_read_is_not_a_missing_one(places, fake, start, answer):
+    fake.projects["private-proxy"] = f.play(4025)
+    fake.images["private-proxy", "team/app"] = {"artifact": f.play(4025)}
+    fake.answers["existence"] = answer
+    server = start(places.write_policies(fake.url)).await_ready()
+    with_secret = {"imagePullSecrets": [{"name": "x"}]}
+    assert reason_of(server, "private.example.com/team/app:1", **with_secret) == "harbor-auth"
+    assert not server.events("harbor-project")
+
+
+# --- the policies name another Harbor, or the same one otherwise ---
+
+def questions(server):
+    """{(kind, answer): count} of all Harbors; each stands there once."""
+    found = {}
+    for labels, value in select(server.metrics(), "harborpilot_harbor_questions_total"):
+        key = labels["harbor"], labels["kind"], labels["answer"]
+        assert key not in found, key
+        found[key] = value
+    return found
+
+
+def change(places, server, path, url, directory):
+    """The same Harbor's document with another place or account."""
+    loaded = len(server.events("policies"))
+    places.write_account(directory)
+    text = path.read_text()
+    start = text.index("api: ")
+    path.write_text(text[:start] + f'api: {{url: "{url}", credentialsDirectory: "{directory}", '
+                    f'caFile: "{places.harbor_certificates.ca}"}}' + text[text.index("\n", start):])
+    server.signal(signal.SIGHUP)
+    server.event("policies", count=loaded + 1)
+
+
+@pytest.mark.background
+@pytest.mark.parametrize("what", ["url", "credentialsDirectory"])
+def test_another_place_of_the_same_harbor(places, fake, start, what):
+    """The metrics show it once and go on counting; the old place is not asked any more, and forgotten in the end."""
+    other = places.fake()
+    try:
+        fake.answers["artifact"] = other.answers["artifact"] = f.PRESENT
+        path = places.write_policies(fake.url)
+        server = start(path).await_ready()
+        assert ask(server, "docker.io/team/kept:1").moved
+        before, first = questions(server), path.parent
+        change(places, server, path, other.url if what == "url" else fake.url, places.new_directory())
+        wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "it is asked", 10)
+        after = questions(server)
+        assert all(after[key] >= count for key, count in before.items())
+        assert len([labels for labels, _ in select(server.metrics(), "harborpilot_harbor_up")]) == 1
+        time.sleep(38)  # longer than any review takes
+        if what == "url":
+            asked = len(fake.requests)
+            time.sleep(6)
+            assert len(fake.requests) == asked
+        change(places, server, path, fake.url, first)
+        wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "it is asked", 10)
+        assert ask(server, "docker.io/team/kept:1").moved
+        assert len(fake.asked("artifact", "team/kept")) == 2, "nothing of it was kept"
+        assert all(questions(server)[key] >= count for key, count in after.items())
+    finally:
+        other.stop()

@@ -8,7 +8,7 @@ import pytest
 from asking import ask, in_parallel, reason_of
 from conftest import HOST
 from harbors import ACCOUNTS, STATES
-from outcomes import AUTH, GATE, LATE, NO, SECRET, SETTINGS, YES, check_rows
+from outcomes import AUTH, GATE, NO, NO_PROJECT, SECRET, SETTINGS, YES, check_rows
 from serverlib import wait
 
 CACHED_WITHIN = 60          # seconds from a pull until Harbor's API knows of it
@@ -25,7 +25,7 @@ VERDICTS = {
     "its upstream has no tag": (NO, NO, YES),
     "private, its upstream has it": (SECRET, SECRET, SECRET),
     "private, its upstream has it not": (SECRET, SECRET, SECRET),
-    "no such project": (LATE, LATE, LATE),
+    "no such project": (NO_PROJECT, NO_PROJECT, NO_PROJECT),
     "in Harbor": (YES, YES, YES),
     "private, in Harbor": (SECRET, SECRET, SECRET),
     "in Harbor, an index": (YES, YES, YES),
@@ -110,9 +110,11 @@ def test_a_private_project_with_a_pull_secret(harbor, on_harbor):
 
 
 def test_no_such_project_with_a_pull_secret(harbor, on_harbor):
-    """Harbor answers as if the account had no right, whether the project is there or not."""
+    """Of the artifact Harbor says that the account has no right, whether the project is there or not."""
     (image,) = harbor.images("no such project")
-    assert reason_of(on_harbor, image, imagePullSecrets=[{"name": "any"}]) == AUTH
+    assert reason_of(on_harbor, image, imagePullSecrets=[{"name": "any"}]) == NO_PROJECT
+    line = on_harbor.event("harbor-project")
+    assert line["level"] == "error" and line["project"] == harbor.projects["missing.example.com"]
 
 
 def test_without_an_account(harbor, start):

@@ -79,7 +79,7 @@ def test_the_map_is_that_of_harbor(harbor, start):
     server = start(harbor.policies(discover=True)).await_ready()
     assert registries(server)[domain] == min(projects)
     text = b"".join(server.lines).decode()
-    assert all(project in text for project in projects) and f"both proxy `{domain}`" in text
+    assert all(project in text for project in projects) and f" proxy `{domain}`: the first by name is used" in text
     assert upstreams(server).keys() >= projects
 
 
@@ -143,6 +143,26 @@ def test_two_projects_for_one_domain(fake, begin):
     assert ask(server, "nginx:1").image == f"{HOST}/a-hub/library/nginx:1"
 
 
+def test_three_projects_for_one_domain_are_one_line(fake, begin):
+    tell(fake, b_hub="https://hub.docker.com", a_hub="https://registry-1.docker.io", c_hub="https://hub.docker.com",
+         ghcr="https://ghcr.io")
+    server = begin()
+    assert registries(server) == {"docker.io": "a-hub", "ghcr.io": "ghcr"}
+    (line,) = [line for line in server.events("harbor-projects") if line["level"] == "warning"]
+    assert "projects `a-hub`, `b-hub` and `c-hub` all proxy `docker.io`" in line["msg"]
+
+
+def test_a_project_for_a_part_of_its_registry_is_left_out(fake, begin):
+    """It puts a path of its own before each image's: a rewrite for the whole registry would have both."""
+    tell(fake, a_part="https://ghcr.io", whole="https://ghcr.io")
+    part, whole = listing("a-part", "whole")
+    part["metadata"] = {**part["metadata"], "proxy_cache_base_path": "my-org"}
+    whole["metadata"] = {**whole["metadata"], "proxy_cache_base_path": ""}
+    fake.answers["projects"] = pages([part, whole])
+    server = begin()
+    assert registries(server) == {"ghcr.io": "whole"}
+
+
 def test_many_projects(fake, begin):
     """Pages of 100; what is no proxy counts for the page."""
     first = [*listing(*(f"plain-{i}" for i in range(60)), proxy=False), *listing(*(f"proxy-{i}" for i in range(40)))]
@@ -198,7 +218,7 @@ def test_the_map_stays_while_harbor_is_away(places, fake, start):
     fake.refuse()
     server.event("harbor-health", lambda line: not line["healthy"])
     assert ask(server, "nginx:1", "servable-rewrite").image == f"{HOST}/hub/library/nginx:1"
-    assert ask(server, "nginx:1", "never-keep").moved
+    assert ask(server, "nginx:1", "never-rewrite").moved
 
 
 def test_ready_when_the_map_is_known(places, fake, start):
@@ -211,7 +231,7 @@ def test_ready_when_the_map_is_known(places, fake, start):
     held.set()
     server.use_ports_of(server.event("ready"))
     server.await_ready()
-    assert ask(server, "nginx:1", "never-keep").moved
+    assert ask(server, "nginx:1", "never-rewrite").moved
 
 
 @pytest.mark.background

@@ -235,7 +235,7 @@ def test_an_image_of_a_project_that_no_policy_names(harbor, gate, start):
 def test_without_the_right_to_read_reports(harbor, gate, start):
     """The numbers are known: they are enough for a refusal where nothing could be accepted or fixed."""
     image = harbor.private_critical()
-    server = start(harbor.policies("counts only", more=some(
+    server = start.verified(harbor.policies("counts only", more=some(
         gate, defaults={}, fixable={"fixable": True, "unavailable": "deny"},
         allow={"allow": gate.cves[:1], "unavailable": "warn"}))).await_ready()
     verdict = judge(server, image, "gate-defaults")

@@ -339,3 +339,41 @@ def test_harbor_down_is_known_at_once(places, fake, start):
     server.event("harbor-health", lambda line: line["healthy"], count=2)
     assert judge(server, known, "gate-defaults").reason == ("deny", "findings")
     assert sum(counted(server).values()) == 8
+
+
+# --- what nobody could judge ---
+
+def unjudged(server):
+    return {(mode, reason): int(server.metric("harborpilot_unjudged_total", mode=mode, reason=reason))
+            for mode in ("audit", "enforce") for reason in ("unavailable", "too-many")
+            if server.metric("harborpilot_unjudged_total", mode=mode, reason=reason)}
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+@pytest.mark.parametrize("setting, outcome", [("defaults", "allow"), ("warn", "warn"), ("deny", "deny")])
+def test_what_is_let_in_unjudged_is_said_and_counted(fake, server, mode, setting, outcome):
+    image = tell(fake, "app", f.status("500 Internal Server Error", b"{}"))
+    for _ in range(3):  # a crash-looping Pod
+        verdict = judge(server, image, f"gate-{setting}", mode=mode)
+        assert verdict.reason == (outcome, "unavailable")
+    lines = [server.event("review")]
+    judge(server, tell(fake, "other", *CLEAN), f"gate-{setting}", mode=mode)
+    assert server.events("review") == lines, "said once"
+    if outcome == "deny":
+        assert "unjudged" not in lines[0] and not unjudged(server)
+    else:
+        assert lines[0]["unjudged"] == 1 and lines[0]["level"] == "warning" and "unjudged" in lines[0]["msg"]
+        assert lines[0]["applied"] == (mode == "enforce")
+        assert unjudged(server) == {(mode, "unavailable"): 3}
+
+
+def test_who_has_too_many_images_is_counted_where_nothing_refuses(places, fake, start):
+    fake.answers["artifact"] = f.play(CLEAN[0])
+    soft = Setting("soft", action="warn")
+    server = start(places.write_policies(fake.url, more=soft.policy())).await_ready()
+    images = [container(f"c{i}", f"docker.io/team/many-{i}:1") for i in range(300)]
+    send(server, review(pod(*images, namespace=soft.namespace)))
+    assert server.event("review")["unjudged"] == 44 and unjudged(server) == {("enforce", "too-many"): 44}
+    images = [container(f"c{i}", "docker.io/team/app:1") for i in range(4097)]
+    assert send(server, review(pod(*images, namespace=soft.namespace))).allowed
+    assert unjudged(server) == {("enforce", "too-many"): 45}

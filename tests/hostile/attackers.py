@@ -127,10 +127,12 @@ def hold(order):
 BODY_MOST = 7 * 1024 * 1024
 
 
-def review(metadata="{}", spec="{}", before="", after=""):
-    return ('{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE",'
-            '"kind":{"group":"","version":"v1","kind":"Pod"},"namespace":"plain","object":{' + before +
-            f'"metadata":{metadata},"spec":{spec}}}}}}}').encode()
+REQUEST = ('{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE",'
+           '"kind":{"group":"","version":"v1","kind":"Pod"},"namespace":"plain",')
+
+
+def review(metadata="{}", spec="{}", before=""):
+    return f'{REQUEST}"object":{{{before}"metadata":{metadata},"spec":{spec}}}}}}}'.encode()
 
 
 def filled(make, item, size=BODY_MOST):
@@ -143,7 +145,11 @@ def bodies():
     """Name: the bytes to send. A body that is cut by its last byte is never complete."""
     images = ",".join(f'{{"name":"c{n}","image":"registry.k8s.io/some/where/image-{n}:v1.2.3"}}' for n in range(4096))
     metadata = '"metadata":{"annotations":{' + ",".join(f'"k{n}":""' for n in range(2000)) + "}}"
+    spec = '"spec":{"containers":[' + ",".join(['{"image":"a"}'] * 4096) + "]}"
+    none = ",".join(f'{{"name":"c{n}","image":"' + '\\"' * 700 + '"}' for n in range(4096))
     return {
+        "objects": post("/mutate/enforce", filled(lambda text: (REQUEST + text + "}}").encode(), '"object":{%s}' % spec)),
+        "images that are none": post("/validate/enforce", review(spec='{"containers":[' + none + "]}")),
         "large, not complete": post("/mutate/enforce", b" " * (BODY_MOST - 1), BODY_MOST),
         "small, not complete": post("/mutate/enforce", b" " * (256 * 1024 - 1), 256 * 1024),
         "announced": post("/mutate/enforce", b"", 64 * 1024),

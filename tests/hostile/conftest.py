@@ -65,5 +65,5 @@ def seconds():
     def choose(bar):
         if given:
             return int(given)
-        return min(bar, 5) if SLOW else bar
+        return min(bar, 3) if SLOW else bar
     return choose

@@ -3,29 +3,12 @@
 import json
 import shutil
 import ssl
-import subprocess
 
 import pytest
 
 from conftest import POLICIES
 from reviews import pod, review
 from serverlib import Certificates, wait
-
-
-def openssl(*args):
-    subprocess.run(["openssl", *map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def make_client(directory, name, ca, purpose="clientAuth", days=10):
-    """A certificate and key for clients, signed by an authority that `certs init` made."""
-    key, request_, cert = (directory / f"{name}.{end}" for end in ("key", "csr", "crt"))
-    extensions = directory / f"{name}.ext"
-    extensions.write_text(f"extendedKeyUsage = {purpose}\n")
-    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", key, "-out", request_)
-    openssl("x509", "-req", "-in", request_, "-CA", ca.ca, "-CAkey", ca.directory / "ca.key", "-days", days,
-            "-set_serial", 7, "-extfile", extensions, "-out", cert)
-    return cert, key
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +28,14 @@ def test_only_a_certificate_of_the_authority_lets_in(start, authorities, tmp_pat
     ours, other = authorities
     bundle = tmp_path / "clients.crt"
     shutil.copy(ours.ca, bundle)
-    good = make_client(tmp_path, "good", ours)
+    good = ours.make_client(tmp_path, "good")
     secret = tmp_path / "secret"
     secret.write_text("s")
     server = start(POLICIES, "--client-ca-file", bundle, "--watch-interval", "200ms", "--events-secret-file", secret)
     assert call(server, good).status == 200
-    refused = {"none": None, "another authority": make_client(tmp_path, "other", other),
-               "for servers": make_client(tmp_path, "server", ours, purpose="serverAuth"),
-               "expired": make_client(tmp_path, "old", ours, days=-1)}
+    refused = {"none": None, "another authority": other.make_client(tmp_path, "other"),
+               "for servers": ours.make_client(tmp_path, "server", purpose="serverAuth"),
+               "expired": ours.make_client(tmp_path, "old", days=-1)}
     for what, client in refused.items():
         answer = call(server, client)
         assert answer.status == 403 and "expected a client certificate" in answer.text, (what, answer)

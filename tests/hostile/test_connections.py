@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 
+from conftest import POLICIES
 from reviews import pod, review
 from serverlib import request
 from victims import ApiServer, Attack, Kubelet
@@ -19,7 +20,8 @@ def valid():
 
 def test_ten_thousand_connections_from_eight_addresses(start, slow, seconds):
     """Each holds what it gets, half of them with valid reviews now and then."""
-    server, lasting = start(), seconds(60)
+    few = ["--max-connections", "64"] if slow else []  # so that a slow one comes to its mark, too
+    server, lasting = start(POLICIES, *few), seconds(60)
     rate, each_second = (50, 40) if slow else (RATE, 10000 / 60)
     with ApiServer(server, rate) as calls, Kubelet(server) as probes:
         order = dict(port=server.port, addresses=ADDRESSES, count=int(each_second * lasting), seconds=lasting,
@@ -29,7 +31,7 @@ def test_ten_thousand_connections_from_eight_addresses(start, slow, seconds):
     calls.check(2 if slow else P99, 0.8 * rate * lasting)
     probes.check()
     assert done["opened"] > 0.8 * order["count"] and done["posted"] > 100, done
-    if order["count"] > 1100:
+    if slow or order["count"] > 1100:
         assert server.metric("harborpilot_connections_closed_total", port="admission", reason="crowded") > 0
         line = server.event("connections-closed")
         assert line["level"] == "warning" and line["port"] == "admission" and line["closed"] > 0, line

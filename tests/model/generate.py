@@ -118,12 +118,24 @@ def generate_harbor(rng, name, host):
     for domain in some(rng, DOMAINS, 2, 7) + (["docker.io"] if maybe(rng, 0.9) else []):
         spec["registries"][domain] = rng.choice(PROJECTS)
     if maybe(rng, 0.5):
+        for _ in range(rng.randint(1, 4)):
+            spec["registries"][name_prefix(rng)] = rng.choice(PROJECTS)
+    if maybe(rng, 0.5):
         spec["protected"] = some(rng, PROTECTED, 1, 3)
     if maybe(rng, 0.2):
         spec["nodesHaveCredentials"] = maybe(rng, 0.5)
     if maybe(rng, 0.2):
         spec["trustedControllers"] = ["system:serviceaccount:argo:argo-rollouts"]
     return document("Harbor", name, spec)
+
+
+def name_prefix(rng):
+    """The beginning of an image's name, with one component of its path or more, or like one."""
+    path = rng.choice(PATHS).split("/")
+    path = "/".join(path[:rng.randint(1, len(path))])
+    if maybe(rng, 0.1):
+        path += rng.choice(["x", "-x", "/x"])
+    return rng.choice(["docker.io", "docker.io", *DOMAINS]) + "/" + path
 
 
 def document(kind, name, spec):
@@ -229,8 +241,11 @@ def suffix(rng):
 
 def plain_image(rng, harbor):
     """A usual reference, mostly of a registry that the Harbor proxies."""
-    domain = rng.choice(list(harbor.registries) * 8 + DOMAINS + ["nowhere.example"])
+    known = rng.choice(list(harbor.registries) * 8 + DOMAINS + ["nowhere.example"])
+    domain, _, part = known.partition("/")
     path = rng.choice(PATHS)
+    if part and maybe(rng, 0.7):
+        path = part + rng.choice(["", "/", "/", "-"]) + path
     if domain == "docker.io":
         written = rng.choice(["", "", "", "docker.io/", "index.docker.io/"])
         path = path.removeprefix("library/") if maybe(rng, 0.6) else path
@@ -281,11 +296,12 @@ def odd_reference(rng, harbor):
 
 def long_image(rng, harbor):
     """Domain and path near 255, for the reference itself or for what it would become."""
-    domain = rng.choice([d for d in harbor.registries if d != "docker.io"] or ["docker.io"])
+    domain = rng.choice([d for d in harbor.registries if "docker.io" not in d] or ["docker.io"])
     project = harbor.registries.get(domain, "")
+    beginning = domain.partition("/")[2]
     name_length = 255 + rng.choice([-1, 0, 1])
     if maybe(rng, 0.7):         # the result, not the reference
-        name_length += len(domain) - len(f"{harbor.host}/{project}")
+        name_length += len(domain) - len(f"{harbor.host}/{project}/{beginning}".rstrip("/"))
     path = word(rng, max(1, name_length - len(domain) - 1))
     for i in range(rng.randint(20, 60), len(path) - 1, rng.randint(20, 90)):
         path = path[:i] + "/" + path[i + 1:]
@@ -753,6 +769,8 @@ def generate_artifact(rng, now):
         artifact["servable"] = maybe(rng, 0.5)
     elif kind < 0.89:
         artifact["authorized"] = False
+    elif kind < 0.91:
+        artifact["noProject"] = maybe(rng, 0.8)
     elif kind < 0.93:
         artifact["inProxyFilter"] = False
     elif kind < 0.97:
@@ -827,9 +845,9 @@ def generate_gate_document(rng, policies):
         old["spec"]["ephemeralContainers"] = old["spec"]["ephemeralContainers"][
             :rng.choice([0, 0, 1, 1, 9])]
         request |= {"operation": "UPDATE", "subResource": "ephemeralcontainers", "oldObject": old}
-    elif kind != "Pod" and maybe(rng, 0.5):
+    elif maybe(rng, 0.5 if kind != "Pod" else 0.2):
         request["operation"] = "UPDATE"
-        request["oldObject"] = older(rng, thing, generate_image(rng, harbor, [harbor]))
+        request["oldObject"] = older(rng, thing, generate_image(rng, harbor, [harbor]), harbor)
     elif maybe(rng, 0.08):
         request |= rng.choice([{"operation": "DELETE"}, {"operation": "CONNECT"},
                                {"subResource": "scale"}, {"subResource": "status"}])
@@ -856,15 +874,29 @@ def generate_workload(rng, namespace, pod):
                            "metadata": metadata, "spec": spec}
 
 
-def older(rng, thing, image):
+def respelled(rng, harbor, text):
+    """Another name of the same artifact, where there is one."""
+    reference = model.parse_reference(text)
+    if reference is None:
+        return text
+    mapped = model.mechanical_mapping(harbor, reference)
+    return rng.choice([str(reference), str(mapped or reference),
+                       text.replace("docker.io/", "registry-1.docker.io/", 1),
+                       text.replace(reference.domain + "/", reference.domain.upper() + "/", 1)])
+
+
+def older(rng, thing, image, harbor):
     """The object before: some of its images were others, or in other containers."""
     old = json.loads(json.dumps(thing))
-    template = model.template_of(old, model.WORKLOADS[model.kind_of(old)])
+    path = model.WORKLOADS.get(model.kind_of(old), [])  # of a Pod: itself
+    template = model.template_of(old, path)
     images = model.container_images(template, ["initContainers", "containers",
                                                "ephemeralContainers"])
     for each in images + model.volume_images(template):
         if maybe(rng, 0.4):
             each.holder[each.key] = image
+        elif maybe(rng, 0.3):
+            each.holder[each.key] = respelled(rng, harbor, each.text)
     spec = template["spec"]
     if maybe(rng, 0.2):
         spec["initContainers"], spec["containers"] = spec.get("containers"), \

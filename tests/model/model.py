@@ -20,7 +20,7 @@ import functools
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import yaml
 
@@ -274,11 +274,26 @@ def is_excluded(policy, reference):
     return False
 
 
+def longest_prefix(prefixes, name):
+    """The longest of the prefixes that the name begins with, by whole components; or None."""
+    parts = name.split("/")
+    for count in range(len(parts), 0, -1):
+        if "/".join(parts[:count]) in prefixes:
+            return "/".join(parts[:count])
+    return None
+
+
+def registry_key(harbor, reference):
+    """The key of `registries` that the image belongs to, or None."""
+    return longest_prefix(harbor.registries, reference.name) if reference.domain else None
+
+
 def mechanical_mapping(harbor, reference):
     """Where the Harbor's `registries` put the reference, whatever a Policy says; or None."""
-    project = harbor.registries.get(reference.domain)
-    if project is None:
+    key = registry_key(harbor, reference)
+    if key is None:
         return None
+    project = harbor.registries[key]
     return Reference(harbor.host, f"{project}/{reference.path}", reference.tag, reference.digest)
 
 
@@ -534,7 +549,7 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     harbor = policy.harbor
     if image.holder.get(image.pull_policy_key) == "Never":
         return "pull-policy-never", image.text
-    if image.text == "auto":
+    if is_placeholder(image.text):
         return "placeholder", image.text
     if IMAGE_ID.fullmatch(image.text):
         return "image-id", image.text
@@ -546,7 +561,8 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     mapped = mechanical_mapping(harbor, reference)
     if mapped is None:
         return "registry-not-proxied", image.text
-    if policy.registries is not None and reference.domain not in policy.registries:
+    if policy.registries is not None and \
+            registry_key(harbor, reference) not in policy.registries:
         return "registry-not-proxied", image.text
     if is_excluded(policy, reference):
         return "excluded", image.text
@@ -665,25 +681,58 @@ def artifact_key(harbor, reference):
         if not repository:
             return None
     else:
-        project, repository = harbor.registries.get(reference.domain), reference.path
-        if project is None:
+        mapped = mechanical_mapping(harbor, reference)
+        if mapped is None:
             return None
+        project, _, repository = mapped.path.partition("/")
     name = f"{project}/{repository}"
     return f"{name}@{reference.digest}" if reference.digest else f"{name}:{reference.tag or 'latest'}"
 
 
+def dialled(host):
+    """A host without case and the default port; Docker Hub's names are one."""
+    host = "".join(c.lower() if "A" <= c <= "Z" else c for c in host).removesuffix(":443")
+    return "docker.io" if host in ("index.docker.io", "registry-1.docker.io") else host
+
+
+def judged_key(harbor, text):
+    """The artifact that is pulled, by whatever name; None where the Harbor serves none."""
+    reference = None if IMAGE_ID.fullmatch(text) else parse_reference(text)
+    if reference is None:
+        return None
+    domain, path = dialled(reference.domain), reference.path
+    if domain == dialled(harbor.host):
+        domain = harbor.host
+    elif domain == "docker.io" and "/" not in path:
+        path = "library/" + path
+    return artifact_key(harbor, replace(reference, domain=domain, path=path))
+
+
+def is_placeholder(text):
+    return text == "auto" or text.strip(" ") == ""
+
+
+def identity(policy, text):
+    """What tells whether a changed object had the image before."""
+    return (policy and judged_key(policy.harbor, text)) or ("text", text)
+
+
 def reason_by_facts(policy, reference, pod, can_add_secret, facts):
     """Why an image that would be rewritten is kept all the same, or `rewritten`."""
-    if facts is None or policy.require_in_harbor == "never":
+    if facts is None or not policy.harbor.has_api:
         return "rewritten"
     health = facts.health(policy.harbor)
-    if health == "unauthorized":
-        return "harbor-auth"
     if health == "down":
         return "harbor-down" if policy.on_harbor_unavailable == "keep" else "rewritten"
+    if policy.require_in_harbor == "never":
+        return "rewritten"
+    if health == "unauthorized":
+        return "harbor-auth"
     artifact = facts.artifact(policy.harbor, artifact_key(policy.harbor, reference))
     if artifact is None:
         return "not-known-in-time"
+    if artifact.get("noProject"):
+        return "no-project"
     has_secret = bool(pod["spec"].get("imagePullSecrets")) or (policy.pull_secret and can_add_secret)
     public = artifact.get("public", True)       # null: nobody knew
     if public is not True and not policy.harbor.nodes_have_credentials and not has_secret:
@@ -790,7 +839,7 @@ class Rules:
 
 def gate_reason(rules, artifact, now):
     """(reason, what counts against the artifact) of what a Harbor that can be asked knows."""
-    if artifact is None or not artifact.get("authorized", True):
+    if artifact is None or artifact.get("noProject") or not artifact.get("authorized", True):
         return "unavailable", []
     if artifact.get("pullGate") == "refused":
         return "refused-by-harbor", []
@@ -856,11 +905,10 @@ def counts_of(scan):
 
 def judge(policy, image, controlled, facts):
     """The gate's object for one image, but for `detail`; None where it is not judged."""
-    if image == "auto":
+    if is_placeholder(image):
         return None
     rules, harbor = Rules(policy.findings), policy.harbor
-    reference = None if IMAGE_ID.fullmatch(image) else parse_reference(image)
-    key = artifact_key(harbor, reference) if reference else None
+    key = judged_key(harbor, image)
     artifact, bad = None, []
     if key is None:
         reason = "unproxied"
@@ -960,9 +1008,9 @@ def plan(policies, assumed_mode, document, facts):
         images = container_images(pod, all_lists) + volume_images(pod)
         before = set()
         if old_template and not (policy and is_controlled(policy, old, user)):
-            before = {i.text for i in container_images(old_template, all_lists)
+            before = {identity(policy, i.text) for i in container_images(old_template, all_lists)
                       + volume_images(old_template)}
-        images = [i for i in images if i.text not in before]
+        images = [i for i in images if identity(policy, i.text) not in before]
     elif kind == ("", "Pod") and (operation, sub) == ("CREATE", ""):
         pod = thing
         images = container_images(pod, all_lists) + volume_images(pod)

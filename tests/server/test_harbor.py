@@ -89,6 +89,9 @@ def test_notifications(start, secret):
     assert notify(server, method="PUT").status == 405
     assert server.post("/mutate/enforce", review(pod("nginx"))).status == 200, "reviews need no secret"
     assert server.metric("harborpilot_reviews_total") == 1, "a notification is no review"
+    assert server.metric("harborpilot_wrong_secrets_total", option="events-secret-file") == 6
+    server.event("wrong-secret")
+    assert len(server.events("wrong-secret")) == 1, "at most a line a minute"
 
 
 def test_the_secret_may_change(start, secret):

@@ -269,6 +269,21 @@ def test_hostile_policies_cannot_break_a_line(places, start, form):
 
 # --- limits ---
 
+LINE_MOST = 64 * 1024  # of images
+
+
+def test_a_line_of_many_images_is_cut(server):
+    count = 1000
+    sent = review(pod(*(container(f"c{i}", f"docker.io/team/{'long-' * 30}{i}:1") for i in range(count))))
+    _, after = mutate(server, sent)
+    assert len(after["spec"]["containers"]) == count
+    line = line_of(server, sent)
+    (text,) = [text for text in server.lines if sent["request"]["uid"].encode() in text]
+    assert LINE_MOST < len(text) < LINE_MOST + 4096
+    assert 0 < len(line["images"]) < count and line["imagesLeftOut"] == count - len(line["images"])
+    assert [d["container"] for d in line["images"]] == [f"c{i}" for i in range(len(line["images"]))]
+
+
 def test_more_images_than_any_pod_has(server):
     before = len(server.events("review"))
     sent = review(pod(*["nginx"] * 5000))

@@ -14,6 +14,7 @@ from serverlib import parse_metrics, select, total, wait
 FAMILIES = {
     "harborpilot_reviews_total": ("counter", {"webhook", "mode", "result"}),
     "harborpilot_images_total": ("counter", {"policy", "outcome", "reason", "mode", "registry"}),
+    "harborpilot_unjudged_total": ("counter", {"mode", "reason"}),
     "harborpilot_review_duration_seconds": ("histogram", {"webhook"}),
     "harborpilot_policy_generation": ("gauge", set()),
     "harborpilot_policy_last_reload_successful": ("gauge", set()),
@@ -21,6 +22,7 @@ FAMILIES = {
     "harborpilot_certificate_expiry_timestamp_seconds": ("gauge", set()),
     "harborpilot_connections": ("gauge", set()),
     "harborpilot_connections_closed_total": ("counter", {"port", "reason"}),
+    "harborpilot_wrong_secrets_total": ("counter", {"option"}),
     "harborpilot_build_info": ("gauge", {"version", "commit"}),
     "harborpilot_harbor_up": ("gauge", {"harbor"}),
     "harborpilot_harbor_questions_total": ("counter", {"harbor", "kind", "answer"}),

@@ -7,10 +7,19 @@ import signal
 import ssl
 import threading
 
+import pytest
+
 from reviews import HARBOR, apply, check_response, images, owner, patch_of, pod, review
 from serverlib import Certificates, parse_metrics
 
 ROUNDS = 25
+
+
+@pytest.mark.parametrize("cores", [1, None])
+def test_as_many_threads_as_cores_and_at_most_four(start, cores):
+    own = sorted(os.sched_getaffinity(0))[:cores]
+    server = start("policies", before_exec=lambda: os.sched_setaffinity(0, own)).await_ready()
+    assert server.event("ready")["threads"] == min(len(own), 4)
 
 
 def test_everything_at_once(places, start, policies):

@@ -173,7 +173,7 @@ static struct slice advise(struct explain *e)
     case REASON_REGISTRY_NOT_PROXIED:
         if (d->registry)
             return arena_format(arena, "To move it: add `%.*s` to `registries` of Policy `%.*s`.",
-                                SLICE_ARGS(d->registry->domain), SLICE_ARGS(policy->name));
+                                SLICE_ARGS(d->registry->upstream.text), SLICE_ARGS(policy->name));
         return arena_format(arena,
                             "To move it: make a proxy-cache project for its registry in Harbor "
                             "and add both to `registries` of Harbor `%.*s`.",
@@ -205,6 +205,12 @@ static struct slice advise(struct explain *e)
         return SLICE(
             "Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
             "it rights on the project.");
+    case REASON_NO_PROJECT:
+        return arena_format(arena,
+                            "Harbor has no project `%.*s`; make it there, or mend the name in "
+                            "`registries` of Harbor `%.*s`.",
+                            SLICE_ARGS(e->decisions.items[0].registry->project),
+                            SLICE_ARGS(policy->harbor->name));
     case REASON_REFUSED_BY_HARBOR:
         return SLICE(
             "Harbor's own gate (prevent_vul) would answer the pull with 412. Allow the findings "

@@ -42,7 +42,7 @@ bool facts_option_discover(const struct facts_option *option, const struct text_
         d->registries = arena_allocate(&arena, registries * sizeof(*d->registries));
         for (size_t j = 0; j < registries; j++)
             d->registries[j] =
-                (struct registry){.domain = known[j].domain, .project = known[j].project};
+                (struct registry){.upstream.domain = known[j].domain, .project = known[j].project};
     }
     bool loaded = count == 0 || policy_files_discover(paths, found, count, set);
     arena_done(&arena);

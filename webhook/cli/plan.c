@@ -224,7 +224,8 @@ static void plan_review(struct plan *plan, const struct manifest *manifest, stru
         planned.request.old_pod = &old_template;
         planned.validated = true;
     }
-    if (planned.request.subject != REVIEW_OTHER)
+    /* what is changed in a running Pod is not rewritten */
+    if (planned.request.subject != REVIEW_OTHER && planned.request.subject != REVIEW_POD_UPDATE)
         decide_and_show(plan, &planned, arena);
 }
 

@@ -59,8 +59,10 @@ void rivals_check(const struct object *object, const struct policies *policies, 
         if (names(object->json, harbor->host))
             continue;
         for (size_t j = 0; j < harbor->registry_count; j++) {
-            struct slice domain = harbor->registries[j].domain;
-            if (moves(policies, harbor, j) && names(object->json, domain))
+            struct slice domain = harbor->registries[j].upstream.domain;
+            bool again = j > 0 && moves(policies, harbor, j - 1) && /* parts of one */
+                         slice_equal(domain, harbor->registries[j - 1].upstream.domain);
+            if (!again && moves(policies, harbor, j) && names(object->json, domain))
                 diagnostics_warning(diagnostics, at,
                                     "%.*s `%.*s` names `%.*s`, whose images move to `%.*s`: it may "
                                     "refuse the new names; allow `%.*s` there first",

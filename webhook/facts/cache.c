@@ -26,6 +26,7 @@ void fact_cache_init(struct fact_cache *cache, size_t limit)
     while (cache->bucket_count < limit)
         cache->bucket_count *= 2;
     cache->buckets = memory_allocate_zeroed(cache->bucket_count, sizeof(*cache->buckets));
+    cache->repositories = memory_allocate_zeroed(cache->bucket_count, sizeof(*cache->repositories));
 }
 
 void fact_cache_done(struct fact_cache *cache)
@@ -36,6 +37,7 @@ void fact_cache_done(struct fact_cache *cache)
         free(entry);
     }
     free(cache->buckets);
+    free(cache->repositories);
     *cache = (struct fact_cache){0};
 }
 
@@ -56,6 +58,37 @@ static void link_newest(struct fact_cache *cache, struct fact_entry *entry)
 static struct fact_entry **bucket_of(const struct fact_cache *cache, uint32_t hash)
 {
     return &cache->buckets[hash & (cache->bucket_count - 1)];
+}
+
+/* "PROJECT/REPOSITORY" of an entry. */
+static struct slice repository_of(const struct fact_entry *entry)
+{
+    struct slice key = slice_of(entry->key, entry->key_length);
+    size_t at = slice_find(key, '@');
+    return slice_head(key, at < key.len ? at : slice_find_last(key, ':'));
+}
+
+static struct fact_entry **siblings_of(const struct fact_cache *cache, struct slice repository)
+{
+    uint32_t hash = (uint32_t)map_hash(repository, cache->seed);
+    return &cache->repositories[hash & (cache->bucket_count - 1)];
+}
+
+static void join_siblings(struct fact_cache *cache, struct fact_entry *entry)
+{
+    struct fact_entry **first = siblings_of(cache, repository_of(entry));
+    entry->sibling = *first;
+    entry->sibling_at = first;
+    if (entry->sibling)
+        entry->sibling->sibling_at = &entry->sibling;
+    *first = entry;
+}
+
+static void leave_siblings(struct fact_entry *entry)
+{
+    *entry->sibling_at = entry->sibling;
+    if (entry->sibling)
+        entry->sibling->sibling_at = entry->sibling_at;
 }
 
 struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
@@ -80,6 +113,12 @@ static void forget_scan(struct fact_cache *cache, struct fact_entry *entry)
     entry->scan = NULL;
 }
 
+static size_t size_of(size_t key_length)
+{
+    enum { OF_MALLOC = 16 };
+    return offsetof(struct fact_entry, key) + key_length + OF_MALLOC;
+}
+
 static void forget(struct fact_cache *cache, struct fact_entry *entry)
 {
     struct fact_entry **at = bucket_of(cache, entry->hash);
@@ -87,20 +126,29 @@ static void forget(struct fact_cache *cache, struct fact_entry *entry)
         at = &(*at)->chain;
     *at = entry->chain;
     unlink_use(cache, entry);
+    leave_siblings(entry);
     cache->count--;
+    cache->entry_bytes -= size_of(entry->key_length);
     forget_scan(cache, entry);
     free(entry);
 }
 
-/* Frees one place. An entry that is being asked has somebody waiting for it. */
-static bool make_room(struct fact_cache *cache)
+static bool has_room(const struct fact_cache *cache, size_t size)
 {
-    struct fact_entry *entry = cache->oldest;
-    while (entry && entry->asking)
-        entry = entry->newer;
-    if (entry)
-        forget(cache, entry);
-    return entry != NULL;
+    return cache->count < cache->limit && cache->entry_bytes + size <= FACT_CACHE_ENTRY_BYTES;
+}
+
+/* Frees places until there is one for `size` more. An entry that is being asked has somebody
+ * waiting for it. */
+static bool make_room(struct fact_cache *cache, size_t size)
+{
+    struct fact_entry *entry = cache->oldest, *newer;
+    for (; entry && !has_room(cache, size); entry = newer) {
+        newer = entry->newer;
+        if (!entry->asking)
+            forget(cache, entry);
+    }
+    return has_room(cache, size);
 }
 
 struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
@@ -108,7 +156,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     struct fact_entry *entry = fact_cache_find(cache, key);
     if (entry)
         return entry;
-    if (key.len > ARTIFACT_KEY_MAX || (cache->count == cache->limit && !make_room(cache)))
+    if (key.len > ARTIFACT_KEY_MAX || !make_room(cache, size_of(key.len)))
         return NULL;
     entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
     entry->hash = (uint32_t)map_hash(key, cache->seed);
@@ -118,18 +166,30 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     entry->chain = *bucket;
     *bucket = entry;
     link_newest(cache, entry);
+    join_siblings(cache, entry);
     cache->count++;
+    cache->entry_bytes += size_of(key.len);
     return entry;
 }
 
-void fact_cache_expire(struct fact_cache *cache, struct slice prefix)
+static void expire(struct fact_entry *entry)
+{
+    entry->expires = 0;
+    entry->outdated = entry->asking != 0;
+    entry->hints = HINTS;
+}
+
+void fact_cache_expire(struct fact_cache *cache, struct slice repository)
+{
+    for (struct fact_entry *e = *siblings_of(cache, repository); e; e = e->sibling)
+        if (slice_equal(repository_of(e), repository))
+            expire(e);
+}
+
+void fact_cache_expire_all(struct fact_cache *cache)
 {
     for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
-        if (slice_starts_with(slice_of(entry->key, entry->key_length), prefix)) {
-            entry->expires = 0;
-            entry->outdated = entry->asking != 0;
-            entry->hints = HINTS;
-        }
+        expire(entry);
 }
 
 /* --- facts --- */

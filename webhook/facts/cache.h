@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 enum {
-    FACT_CACHE_MAX = 100000,                  /* entries; about 120 bytes each */
-    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024, /* of all scans */
+    FACT_CACHE_MAX = 100000,                   /* entries; usually about 140 bytes each */
+    FACT_CACHE_ENTRY_BYTES = 24 * 1024 * 1024, /* of all entries: Pods' authors choose the keys */
+    FACT_CACHE_SCAN_BYTES = 16 * 1024 * 1024,  /* of all scans */
 };
 
 struct fact_waiter_link;
@@ -17,9 +18,10 @@ struct scan_memory;
 
 /* In bits: very many are kept. */
 struct fact_entry {
-    struct fact_entry *chain;         /* of its hash bucket */
-    struct fact_entry *newer, *older; /* by last use */
-    struct scan_memory *scan;         /* what its scan says, also while it is not known any more */
+    struct fact_entry *chain;                 /* of its hash bucket */
+    struct fact_entry *sibling, **sibling_at; /* of its repository's, with others of that bucket */
+    struct fact_entry *newer, *older;         /* by last use */
+    struct scan_memory *scan; /* what its scan says, also while it is not known any more */
     struct fact_waiter_link *waiters;
     uint32_t hash;
     uint32_t expires;                   /* monotonic, in tenths of a second: see fact_entry_lives */
@@ -49,7 +51,8 @@ static inline void fact_entry_live_until(struct fact_entry *entry, long long ms)
 
 struct fact_cache {
     struct fact_entry **buckets;
-    size_t bucket_count, count, limit, scan_bytes;
+    struct fact_entry **repositories; /* by the hash of the repository, as many */
+    size_t bucket_count, count, limit, entry_bytes, scan_bytes;
     struct fact_entry *newest, *oldest;
     uint64_t seed; /* of its hash: Pods' authors choose the keys */
 };
@@ -79,7 +82,10 @@ void fact_cache_get(const struct fact_entry *entry, struct arena *arena, struct 
  */
 long long *fact_entry_scan_again(struct fact_entry *entry);
 
-/* A hint that all entries whose key starts with `prefix` changed: they count as not known, and
- * what is not there for some time yet, for a moment only: Harbor tells of a proxied image when it
- * has stored it, and gives it its tag up to 10 s later. */
-void fact_cache_expire(struct fact_cache *cache, struct slice prefix);
+/* A hint that all artifacts of "PROJECT/REPOSITORY" changed: they count as not known, and what is
+ * not there for some time yet, for a moment only: Harbor tells of a proxied image when it has
+ * stored it, and gives it its tag up to 10 s later. Looks at that repository's entries only. */
+void fact_cache_expire(struct fact_cache *cache, struct slice repository);
+
+/* The same for all that is kept. */
+void fact_cache_expire_all(struct fact_cache *cache);

@@ -1,32 +1,18 @@
-/* Which proxy-cache projects a Harbor has, and for which registries: the map of `discover: true`,
- * and whether Harbor reaches its upstreams. One round is a page of projects after the other, and
- * then each proxy project's summary. Functions are called with the lock of struct facts held. */
+/* Which proxy-cache projects a Harbor has, and for which registries, as the last round of asking
+ * found (harbor/upstreams.h): the map of `discover: true`, and whether Harbor reaches its
+ * upstreams. Functions are called with the lock of struct facts held. */
 #pragma once
 
-#include "harbor/api.h"
+#include "harbor/upstreams.h"
 #include "policy/policy.h"
-
-enum { DISCOVERY_MAX_PROJECTS = 1000 };
 
 struct request;
 struct session;
 
-struct upstream {
-    struct slice project, domain;
-    enum truth healthy;
-};
-
 struct discovery {
-    struct arena round;     /* of the round under way */
-    struct slice *projects; /* of it, in the arena */
-    size_t project_count, project_capacity, project_at;
-    struct upstream *found;
-    size_t found_count, found_capacity;
-    unsigned page;
+    struct upstreams round; /* under way */
 
-    struct arena arena; /* of the last round that ended */
-    struct upstream *upstreams;
-    size_t count;
+    struct upstreams map; /* the last round that ended well */
     bool known, tried;
     unsigned generation; /* counts the changes of the map */
     unsigned taken;      /* the one that the policies in use were made with */

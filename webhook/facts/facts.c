@@ -11,7 +11,8 @@
 
 enum {
     TICK_MAX_MS = 1000,
-    ASKED_AT_ONCE = 32, /* artifacts; the others wait for their turn */
+    STRANGERS_SHARE = 2,     /* of that, and of the rates: one in so many */
+    SESSION_KEPT_MS = 35000, /* that no policy names any more: longer than any review takes */
 };
 
 /* A review that waits; it lives until the review has released it and no entry names it any more. */
@@ -21,7 +22,7 @@ struct fact_waiter {
     unsigned missing, references;
     bool woken;
     struct turn_review turns; /* what of it waits to be asked */
-    char *namespace_;
+    char *caller, *namespace_;
     void (*wake)(void *context);
     void *context;
 };
@@ -41,11 +42,11 @@ struct facts {
     pthread_cond_t changed; /* a new waiter, a new poll, the end */
     pthread_t clock;
     struct http_client *client;
-    struct session
-        *sessions; /* also those that no policy names any more: questions may be under way */
+    struct session *sessions; /* also, for a while, those that no policy names any more */
     struct fact_waiter *waiters;
     bool stopping, waking_all;
     bool all_findings; /* also those below every threshold are kept */
+    bool strangers;    /* anybody may be the one who asks */
     struct turns turns;
     unsigned asked, queued; /* artifacts that are being asked for, and that wait for their turn */
     unsigned long long hits, misses, late, waits;
@@ -55,6 +56,11 @@ struct facts {
 struct http_client *facts_client(struct facts *facts)
 {
     return facts->client;
+}
+
+unsigned facts_share(const struct facts *facts)
+{
+    return facts->strangers ? STRANGERS_SHARE : 1;
 }
 
 void facts_lock(struct facts *facts)
@@ -111,7 +117,10 @@ static bool source_artifact(const struct fact_source *self, const struct harbor 
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
-    if (session) {
+    if (session && session_misses_project(session, key->project)) {
+        *ret = (struct artifact_fact){.no_project = true};
+        known = true;
+    } else if (session) {
         const struct fact_entry *entry = facts_find_entry(session, key);
         known = entry && is_known(entry, needs, clock_monotonic_ms());
         if (known) {
@@ -137,6 +146,7 @@ const struct fact_source *facts_source(const struct facts *facts)
 static void unreference(struct fact_waiter *waiter)
 {
     if (--waiter->references == 0) {
+        free(waiter->caller);
         free(waiter->namespace_);
         free(waiter);
     }
@@ -152,6 +162,7 @@ static void withdraw(struct facts *facts, struct fact_waiter *waiter)
         while (*at != link)
             at = &(*at)->next;
         *at = link->next;
+        link->session->waiting--;
         if (!link->entry->waiters && !link->entry->started) {
             link->entry->asking = 0;
             facts->queued--;
@@ -189,7 +200,8 @@ static struct artifact_key key_of(const struct fact_entry *entry)
 static void start_next(struct facts *facts)
 {
     struct turn *turn;
-    while (facts->asked < ASKED_AT_ONCE && (turn = turns_take(&facts->turns))) {
+    while (facts->asked < FACTS_ASKED_AT_ONCE / facts_share(facts) &&
+           (turn = turns_take(&facts->turns))) {
         const struct fact_waiter_link *link = (struct fact_waiter_link *)turn;
         struct fact_entry *entry = link->entry;
         if (entry->started)
@@ -211,6 +223,7 @@ void facts_entry_done(struct facts *facts, struct fact_entry *entry)
     for (; link; link = next) {
         next = link->next;
         turns_remove(&facts->turns, &link->turn);
+        link->session->waiting--;
         if (--link->waiter->missing == 0)
             wake(facts, link->waiter);
         unreference(link->waiter);
@@ -227,6 +240,7 @@ static void wait_for(struct facts *facts, struct session *session, struct fact_e
     *link = (struct fact_waiter_link){
         .next = entry->waiters, .waiter = waiter, .session = session, .entry = entry};
     entry->waiters = link;
+    session->waiting++;
     waiter->missing++;
     waiter->references++;
     if (!entry->started)
@@ -263,6 +277,8 @@ struct fact_waiter *facts_ask(struct facts *facts, const struct fact_asker *aske
     struct fact_waiter *waiter = memory_allocate_zeroed(1, sizeof(*waiter));
     *waiter = (struct fact_waiter){
         .deadline_ms = deadline_ms, .references = 1, .wake = wake_up, .context = context};
+    waiter->caller = memory_copy_slice(asker->caller);
+    waiter->turns.caller = slice_of(waiter->caller, asker->caller.len);
     waiter->namespace_ = memory_copy_slice(asker->namespace_);
     waiter->turns.namespace_ = slice_of(waiter->namespace_, asker->namespace_.len);
     waiter->turns.last_of_all = asker->dry_run;
@@ -350,12 +366,45 @@ static long long expire(struct facts *facts, long long now)
     return next;
 }
 
+/* Questions are counted by the Harbor's name, whatever else of it changed. */
+static void bequeath(const struct facts *facts, struct session *session)
+{
+    struct session *heir = facts->sessions;
+    while (heir && !(heir->in_use && slice_equal(heir->name, session->name)))
+        heir = heir->next;
+    for (int kind = 0; heir && kind < REQUEST_COUNT; kind++)
+        for (int answer = 0; answer <= ANSWER_FAILED; answer++) {
+            heir->requests[kind][answer] += session->requests[kind][answer];
+            session->requests[kind][answer] = 0;
+        }
+}
+
+/* Frees what no policy names any more and nobody can be waiting for. */
+static void free_unused(struct facts *facts, long long now)
+{
+    for (struct session **at = &facts->sessions, *session; (session = *at);) {
+        if (session->in_use) {
+            session->used_ms = now;
+            at = &session->next;
+            continue;
+        }
+        bequeath(facts, session);
+        if (session->in_flight || session->waiting || now - session->used_ms < SESSION_KEPT_MS) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        session_free(session);
+    }
+}
+
 static void *watch_time(void *context)
 {
     struct facts *facts = context;
     facts_lock(facts);
     while (!facts->stopping) {
         long long now = clock_monotonic_ms(), next = expire(facts, now);
+        free_unused(facts, now);
         for (struct session *session = facts->sessions; session; session = session->next) {
             long long poll = session->in_use ? session_poll(session, now) : next;
             if (poll < next)
@@ -408,6 +457,11 @@ static void set_gate(const struct facts *facts, struct session *session,
     session_set_gate(session, gated, facts->all_findings ? SEVERITY_NONE : from);
 }
 
+void facts_expect_strangers(struct facts *facts)
+{
+    facts->strangers = true;
+}
+
 void facts_keep_all_findings(struct facts *facts)
 {
     facts->all_findings = true;
@@ -432,6 +486,7 @@ void facts_configure(struct facts *facts, const struct policies *policies)
         session_set_projects(session, harbor);
         set_gate(facts, session, policies, harbor);
     }
+    free_unused(facts, clock_monotonic_ms());
     pthread_cond_signal(&facts->changed);
     facts_unlock(facts);
 }
@@ -449,16 +504,10 @@ void facts_request_scan(struct facts *facts, const struct harbor *harbor,
 
 void facts_forget(struct facts *facts, struct slice repository)
 {
-    struct arena arena = {0};
-    struct slice by_tag = arena_join(&arena, (struct slice[]){repository, SLICE(":")}, 2);
-    struct slice by_digest = arena_join(&arena, (struct slice[]){repository, SLICE("@")}, 2);
     facts_lock(facts);
-    for (struct session *session = facts->sessions; session; session = session->next) {
-        fact_cache_expire(&session->cache, by_tag);
-        fact_cache_expire(&session->cache, by_digest);
-    }
+    for (struct session *session = facts->sessions; session; session = session->next)
+        fact_cache_expire(&session->cache, repository);
     facts_unlock(facts);
-    arena_done(&arena);
 }
 
 void facts_refresh_accounts(struct facts *facts)
@@ -549,8 +598,9 @@ static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
     static const char *const kinds[REQUEST_COUNT] = {
-        "health", "account",   "project",   "artifact", "manifest", "token",    "child",
-        "report", "pull-gate", "allowlist", "scan",     "filter",   "projects", "summary"};
+        "health", "account", "project",  "artifact",  "manifest",
+        "token",  "child",   "report",   "pull-gate", "allowlist",
+        "scan",   "filter",  "projects", "summary",   "existence"};
     static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
                                                            "refused", "later", "failed"};
     ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *
@@ -565,12 +615,12 @@ static void read_requests(const struct session *session, struct arena *arena,
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,
                            struct harbor_figures *ret)
 {
-    ret->upstreams = arena_allocate(arena, discovery->count * sizeof(*ret->upstreams));
-    for (size_t i = 0; i < discovery->count; i++)
-        if (discovery->upstreams[i].healthy != TRUTH_UNKNOWN)
+    ret->upstreams = arena_allocate(arena, discovery->map.found_count * sizeof(*ret->upstreams));
+    for (size_t i = 0; i < discovery->map.found_count; i++)
+        if (discovery->map.found[i].healthy != TRUTH_UNKNOWN)
             ret->upstreams[ret->upstream_count++] =
-                (struct upstream_figures){arena_copy(arena, discovery->upstreams[i].project),
-                                          discovery->upstreams[i].healthy == TRUTH_YES};
+                (struct upstream_figures){arena_copy(arena, discovery->map.found[i].project),
+                                          discovery->map.found[i].healthy == TRUTH_YES};
 }
 
 void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret)
@@ -589,14 +639,14 @@ void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_f
         .pending = facts->queued + http_client_pending(facts->client),
     };
     for (const struct session *s = facts->sessions; s; s = s->next) {
+        if (!s->in_use)
+            continue;
         struct harbor_figures *harbor = &ret->harbors[ret->harbor_count++];
         *harbor = (struct harbor_figures){.name = arena_copy(arena, s->name),
-                                          .in_use = s->in_use,
                                           .up = session_health(s) == HEALTH_UP,
                                           .cached = s->cache.count};
         read_requests(s, arena, harbor);
-        if (s->in_use)
-            read_upstreams(&s->discovery, arena, harbor);
+        read_upstreams(&s->discovery, arena, harbor);
     }
     facts_unlock(facts);
 }

@@ -8,8 +8,16 @@
 
 struct facts;
 
+enum {
+    FACTS_ASKED_AT_ONCE = 32
+}; /* artifacts, by one request each; the others wait for their turn */
+
 /* Starts the threads that ask and that watch the time. NULL on failure. */
 MUST_CHECK struct facts *facts_start(struct error *reterr);
+
+/* To be called before facts_configure where nobody verifies who asks (no --client-ca-file): anybody
+ * can have Harbor asked then, so it is asked half as much. */
+void facts_expect_strangers(struct facts *facts);
 
 /* Learns which Harbors, projects and accounts the policies name; to be called at each load. What is
  * known of a Harbor that stays is kept. `policies` may be NULL: nothing is asked then. */
@@ -32,8 +40,10 @@ const struct fact_source *facts_source(const struct facts *facts);
 /* A review that waits. */
 struct fact_waiter;
 
-/* On whose behalf something is asked: shares of Harbor's time are by namespace, then by review. */
+/* On whose behalf something is asked: shares of Harbor's time are by caller, then by
+ * namespace, then by review. */
 struct fact_asker {
+    struct slice caller;     /* its address, as it may be compared; copied */
     struct slice namespace_; /* copied */
     bool dry_run;            /* all others come first */
 };
@@ -79,8 +89,7 @@ struct upstream_figures {
 
 struct harbor_figures {
     struct slice name;
-    bool in_use; /* a Policy names it; else only its requests are told */
-    bool up;     /* it can serve pulls and knows the account, as far as is known */
+    bool up; /* it can serve pulls and knows the account, as far as is known */
     size_t cached;
     struct request_figures *requests; /* of those that were made */
     size_t request_count;

@@ -19,8 +19,7 @@ struct transfer {
     struct curl_slist *headers;
     const char *own_headers[HTTP_MAX_OWN_HEADERS];
     char *url, *authorization, *ca_file, *post;
-    bool head, urgent;
-    bool refused; /* there were too many already */
+    bool head;
     long timeout_ms;
     long long not_before; /* monotonic ms */
     struct buffer body, content_type, challenge;
@@ -34,8 +33,7 @@ struct http_client {
     pthread_t thread;
     CURLM *multi;
     atomic_uint pending;
-    struct transfer *flying; /* the thread's own, as is their number */
-    unsigned in_flight;
+    struct transfer *flying; /* the thread's own */
     pthread_mutex_t lock;
     struct transfer *queue, **queue_end; /* not started; under the lock */
     bool stopping;
@@ -76,7 +74,8 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
         buffer_clear(&t->content_type);
         buffer_append(&t->content_type, value);
     } else if (header_value(line, SLICE("Www-Authenticate"), &value)) {
-        buffer_clear(&t->challenge);
+        if (t->challenge.len && value.len)
+            buffer_append_text(&t->challenge, ", ");
         buffer_append(&t->challenge, value);
     } else if (header_value(line, SLICE("Retry-After"), &value)) {
         char *text = memory_copy_slice(value);
@@ -165,12 +164,9 @@ static int start_queued(struct http_client *client)
 {
     enum { LONGEST_WAIT_MS = 1000 };
     long long now = clock_monotonic_ms(), wait = LONGEST_WAIT_MS;
-    struct transfer *refused = NULL;
     pthread_mutex_lock(&client->lock);
     for (struct transfer **at = &client->queue; *at;) {
         struct transfer *t = *at;
-        if (client->in_flight >= HTTP_MAX_IN_FLIGHT && !t->urgent)
-            break; /* urgent ones stand before all others */
         if (t->not_before > now) {
             if (t->not_before - now < wait)
                 wait = t->not_before - now;
@@ -180,22 +176,12 @@ static int start_queued(struct http_client *client)
         *at = t->next;
         if (!*at)
             client->queue_end = at;
-        if (t->refused) {
-            t->next = refused;
-            refused = t;
-            continue;
-        }
         prepare(t);
         curl_multi_add_handle(client->multi, t->easy);
         t->next = client->flying;
         client->flying = t;
-        client->in_flight++;
     }
     pthread_mutex_unlock(&client->lock);
-    for (struct transfer *next; refused; refused = next) { /* its callback may ask again */
-        next = refused->next;
-        finish(client, refused, CURLE_ABORTED_BY_CALLBACK);
-    }
     return (int)wait;
 }
 
@@ -206,15 +192,12 @@ static void land(struct http_client *client, struct transfer *t)
     while (*at != t)
         at = &(*at)->next;
     *at = t->next;
-    client->in_flight--;
     curl_multi_remove_handle(client->multi, t->easy);
 }
 
-/* True where something ended: there may be a place for what is queued. */
-static bool finish_done(struct http_client *client)
+static void finish_done(struct http_client *client)
 {
     int left;
-    bool any = false;
     for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left));) {
         struct transfer *t;
         CURLcode code = message->data.result;
@@ -223,9 +206,7 @@ static bool finish_done(struct http_client *client)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
         land(client, t);
         finish(client, t, code);
-        any = true;
     }
-    return any;
 }
 
 static bool is_stopping(struct http_client *client)
@@ -260,8 +241,8 @@ static void *run(void *context)
     while (!is_stopping(client)) {
         int running, wait = start_queued(client);
         curl_multi_perform(client->multi, &running);
-        if (!finish_done(client))
-            curl_multi_poll(client->multi, NULL, 0, wait, NULL);
+        finish_done(client); /* what its callbacks send ends the poll */
+        curl_multi_poll(client->multi, NULL, 0, wait, NULL);
     }
     return NULL;
 }
@@ -309,24 +290,16 @@ void http_client_send(struct http_client *client, const struct http_request *req
     t->post = copy_or_null(request->body);
     memcpy(t->own_headers, request->headers, sizeof(t->own_headers));
     t->head = request->head;
-    t->urgent = request->urgent;
     t->timeout_ms = request->timeout_ms ? request->timeout_ms : HTTP_TIMEOUT_MS;
     t->not_before = clock_monotonic_ms() + request->delay_ms;
     t->body.limit = request->max_body ? request->max_body : HTTP_MAX_BODY;
     t->done = done;
     t->context = context;
 
-    t->refused = atomic_fetch_add(&client->pending, 1) >= HTTP_MAX_QUEUED && !t->urgent;
+    atomic_fetch_add(&client->pending, 1);
     pthread_mutex_lock(&client->lock);
-    if (t->urgent) {
-        t->next = client->queue;
-        client->queue = t;
-        if (!t->next)
-            client->queue_end = &t->next;
-    } else {
-        *client->queue_end = t;
-        client->queue_end = &t->next;
-    }
+    *client->queue_end = t;
+    client->queue_end = &t->next;
     pthread_mutex_unlock(&client->lock);
     curl_multi_wakeup(client->multi);
 }

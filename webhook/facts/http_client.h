@@ -1,4 +1,5 @@
-/* HTTP requests: one libcurl multi handle on one thread. Nobody waits on that thread:
+/* HTTP requests: one libcurl multi handle on one thread, as many at a time as are sent: how many is
+ * for its owner to say. Nobody waits on that thread:
  * answers come by a callback on it, which must not block. Debian's libcurl speaks TLS by OpenSSL.
  */
 #pragma once
@@ -12,8 +13,6 @@ enum {
     HTTP_MAX_BODY =
         1024 * 1024, /* of an answer, unless the request says more; past it, a failure */
     HTTP_MAX_HEADERS = 64 * 1024,
-    HTTP_MAX_IN_FLIGHT = 32, /* requests at once, besides urgent ones; the others queue */
-    HTTP_MAX_QUEUED = 20000, /* past it a request fails at once */
     HTTP_CONNECT_TIMEOUT_MS = 3000,
     HTTP_TIMEOUT_MS = 10000, /* of a request, unless it says less */
     HTTP_CA_SECONDS = 5,     /* how long a read CA file is good for */
@@ -24,9 +23,8 @@ struct http_client;
 
 struct http_request {
     bool head;
-    bool urgent;      /* a poll: before all others, and not held up by HTTP_MAX_IN_FLIGHT */
-    const char *url;  /* copied, like all texts but the headers */
-    const char *body; /* POST, with this; NULL: GET or HEAD */
+    const char *url;                           /* copied, like all texts but the headers */
+    const char *body;                          /* POST, with this; NULL: GET or HEAD */
     const char *headers[HTTP_MAX_OWN_HEADERS]; /* literals, up to the first NULL */
     const char *authorization;                 /* a whole header value, or NULL */
     const char *ca_file; /* the only authorities that are trusted; NULL: the system's */

@@ -17,11 +17,13 @@ struct request *request_new(struct session *session, enum request_kind kind)
     request->session = session;
     request->kind = kind;
     request->account_generation = session->account_generation;
+    session->in_flight++;
     return request;
 }
 
 void request_free(struct request *request)
 {
+    request->session->in_flight--;
     inquiry_done(&request->inquiry);
     buffer_done(&request->path);
     arena_done(&request->arena);
@@ -41,7 +43,9 @@ void request_free(struct request *request)
 static struct http_request describe(enum request_kind kind)
 {
     struct http_request http = {.headers = {ACCEPT_JSON}};
-    if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
+    if (kind == REQUEST_EXISTENCE) {
+        http.head = true;
+    } else if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
         http.head = true;
         http.headers[0] = ACCEPT_MANIFEST;
     } else if (kind == REQUEST_SCAN) {
@@ -63,35 +67,23 @@ static long head_delay(struct session *session)
     long long now = clock_monotonic_ms(), earliest = now - HEAD_BURST_MS;
     if (session->next_head_ms < earliest)
         session->next_head_ms = earliest;
-    session->next_head_ms += 1000 / HEADS_PER_SECOND;
+    session->next_head_ms += 1000 / HEADS_PER_SECOND * facts_share(session->facts);
     return session->next_head_ms > now ? (long)(session->next_head_ms - now) : 0;
 }
 
-/* Credentials go to the token service only where it is on the host that the policy names (E2). */
-static bool is_own_host(const struct session *session, const char *url)
-{
-    size_t len = session->url.len;
-    return strncmp(url, session->url.base, len) == 0 && (url[len] == '/' || url[len] == '\0');
-}
-
-static void send(struct request *request, const char *url, const char *authorization)
+/* To Harbor's own host, as the policy names it, and to no other (E2). */
+static void send_to_harbor(struct request *request, const char *path, const char *authorization)
 {
     struct session *session = request->session;
     struct http_request http = describe(request->kind);
-    http.url = url;
+    struct buffer url = {0};
+    buffer_append(&url, session->url);
+    buffer_append_text(&url, path);
+    http.url = url.base;
     http.authorization = authorization;
-    http.urgent = request->entry == NULL && request->kind != REQUEST_SCAN;
     http.ca_file = session->ca_file.len ? session->ca_file.base : NULL;
     http.delay_ms = request->kind == REQUEST_MANIFEST ? head_delay(session) : 0;
     http_client_send(facts_client(session->facts), &http, session_take_reply, request);
-}
-
-static void send_to_harbor(struct request *request, const char *path, const char *authorization)
-{
-    struct buffer url = {0};
-    buffer_append(&url, request->session->url);
-    buffer_append_text(&url, path);
-    send(request, url.base, authorization);
     buffer_done(&url);
 }
 
@@ -156,26 +148,22 @@ static struct inquiry_view view_of(struct request *request)
 
 static void send_step(struct request *request, struct inquiry_step step)
 {
-    struct session *session = request->session;
     struct slice bearer = {0};
-    const char *url = step.path.base;
+    const char *path = step.path.base;
     request->kind = request->inquiry.kind;
     switch ((unsigned)request->kind) {
     case REQUEST_REPORT:
         queue_report(request, step.path);
         return;
-    case REQUEST_TOKEN:
-        send(request, url, is_own_host(session, session->realm) ? session->authorization : NULL);
-        break;
     case REQUEST_MANIFEST:
     case REQUEST_PULL_GATE:
     case REQUEST_FILTER:
         if (step.token.len)
             bearer = arena_format(&request->arena, "Bearer %.*s", SLICE_ARGS(step.token));
-        send_to_harbor(request, url, bearer.base);
+        send_to_harbor(request, path, bearer.base);
         break;
     default:
-        request_send(request, request->kind, url);
+        request_send(request, request->kind, path);
     }
     buffer_done(&step.path);
 }
@@ -212,6 +200,14 @@ static bool end_failed(struct request *request, struct inquiry_step step)
     return false;
 }
 
+static void remember_realm(struct session *session, char *realm, char *service)
+{
+    free(session->realm);
+    free(session->service);
+    session->realm = realm;
+    session->service = service;
+}
+
 /* What a step tells of more than its artifact. */
 static void learn(struct request *request, const struct harbor_reply *reply,
                   const struct inquiry_step *step)
@@ -229,12 +225,10 @@ static void learn(struct request *request, const struct harbor_reply *reply,
         else if (request->kind == REQUEST_MANIFEST && project)
             project->quiet_until_ms = until;
     }
-    if (step->realm.len) {
-        free(session->realm);
-        free(session->service);
-        session->realm = memory_copy_slice(step->realm);
-        session->service = memory_copy_slice(step->service);
-    }
+    if (step->realm.len)
+        remember_realm(session, memory_copy_slice(step->realm), memory_copy_slice(step->service));
+    else if (request->kind == REQUEST_TOKEN && step->answer != ANSWER_YES)
+        remember_realm(session, NULL, NULL); /* the next HEAD is challenged anew */
 }
 
 bool request_take_inquiry(struct request *request, const struct harbor_reply *reply,

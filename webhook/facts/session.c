@@ -105,7 +105,7 @@ void session_set_projects(struct session *session, const struct harbor *harbor)
 void session_set_gate(struct session *session, bool gated, enum severity from)
 {
     if (gated && (!session->gated || from < session->scan_from)) {
-        fact_cache_expire(&session->cache, (struct slice){0}); /* what is kept is not enough */
+        fact_cache_expire_all(&session->cache); /* what is kept is not enough */
         session_tell_poll(session, POLL_ALLOWLIST, POLL_AT_ONCE);
     }
     session->gated = gated;
@@ -121,7 +121,7 @@ bool session_is_found(const struct session *session)
         const struct project_state *project = session->projects.entries[i].value;
         found &= !project || project->tried;
     }
-    found &= !session->discovers || session->discovery.tried;
+    found &= !session->discovers || session->discovery.tried || session->account_refused;
     return found && (!session->gated || session->allowlist_tried);
 }
 
@@ -210,7 +210,7 @@ static bool may_scan(struct session *session, long long now)
         session->scans_minute_ms = now;
         session->scans_in_minute = 0;
     }
-    return session->scans_in_minute++ < SCANS_PER_MINUTE;
+    return session->scans_in_minute++ < SCANS_PER_MINUTE / facts_share(session->facts);
 }
 
 void session_request_scan(struct session *session, struct fact_entry *entry,
@@ -251,6 +251,7 @@ static void tell_health(struct session *session, enum health_event event, const 
     session->health = health_after(session->health, event, clock_monotonic_ms());
     if (session->health.state == before)
         return;
+    session->refused_since_ms = clock_monotonic_ms();
     if (session->health.state == HEALTH_UP) { /* what it could not say while it was ill */
         if (before == HEALTH_DOWN || !session->account_tried)
             session_tell_poll(session, POLL_ACCOUNT, POLL_AT_ONCE);
@@ -285,41 +286,71 @@ void session_doubt_account(struct session *session)
         session_tell_poll(session, POLL_ACCOUNT, POLL_DOUBTED);
 }
 
+static void log_account(const struct session *session, bool refused, struct slice version)
+{
+    struct log_line line;
+    log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
+              refused ? "Harbor does not know the account any more: its secret is wrong, or it is "
+                        "disabled or expired"
+                      : "Harbor knows the account");
+    json_member(&line.w, "harbor", session->name);
+    json_member(&line.w, "version", version);
+    log_end(&line);
+}
+
+/* The account counts as refused at once, which keeps images; but it is not said before the health
+ * that goes with it is sure: a database that has just died makes Harbor say the same. */
+static void refuse_account(struct session *session, struct slice version)
+{
+    long long now = clock_monotonic_ms();
+    if (!session->account_refused) {
+        session->account_refused = true;
+        session->refused_since_ms = now;
+        session_doubt_health(session);
+    }
+    if (session->account_refused_said || now - session->refused_since_ms < ACCOUNT_SURE_MS)
+        return;
+    session->account_refused_said = true;
+    log_account(session, true, version);
+}
+
+static void know_account(struct session *session, struct slice version)
+{
+    session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
+    if (session->account_refused) { /* what it did not show */
+        session_tell_poll(session, POLL_PROJECTS, POLL_AT_ONCE);
+        session_tell_poll(session, POLL_UPSTREAMS, POLL_AT_ONCE);
+    }
+    if (session->account_refused_said)
+        log_account(session, false, version);
+    session->account_refused = session->account_refused_said = false;
+}
+
 static enum harbor_answer take_account(struct request *request, const struct harbor_reply *reply)
 {
     struct session *session = request->session;
     struct slice version;
+    bool known;
     session_tell_poll(session, POLL_ACCOUNT, POLL_FAILED);
     if (request->account_generation != session->account_generation) {
         session_tell_poll(session, POLL_ACCOUNT,
                           POLL_AT_ONCE); /* the answer is about the account before */
         return ANSWER_FAILED;
     }
-    if (!harbor_read_systeminfo(reply, &request->arena, &version)) {
+    if (!harbor_read_systeminfo(reply, &request->arena, &known, &version)) {
         session->account_tried = true;
         return ANSWER_FAILED;
     }
     /* while the database is down a good account looks unknown too (1107): asked again once it is up
      */
-    if (version.len == 0 && session->health.state != HEALTH_UP)
+    if (!known && session->health.state != HEALTH_UP)
         return ANSWER_FAILED;
-    bool refused = version.len == 0;
     session->account_tried = true;
-    if (!refused)
-        session_tell_poll(session, POLL_ACCOUNT, POLL_ENDED);
-    if (refused != session->account_refused) {
-        struct log_line line;
-        log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
-                  refused
-                      ? "Harbor does not know the account any more: its secret is wrong, or it is "
-                        "disabled or expired"
-                      : "Harbor knows the account");
-        json_member(&line.w, "harbor", session->name);
-        json_member(&line.w, "version", version);
-        log_end(&line);
-        session->account_refused = refused;
-    }
-    return refused ? ANSWER_UNAUTHORIZED : ANSWER_YES;
+    if (known)
+        know_account(session, version);
+    else
+        refuse_account(session, version);
+    return known ? ANSWER_YES : ANSWER_UNAUTHORIZED;
 }
 
 /* Copies what the answer's body holds. */
@@ -373,14 +404,58 @@ bool session_lacks_project(struct session *session, struct slice name)
     return !state || (!state->named && state->read_ms + PROJECT_POLL_MS < clock_monotonic_ms());
 }
 
-static enum harbor_answer take_polled_project(struct request *request,
-                                              const struct harbor_reply *reply)
+bool session_misses_project(const struct session *session, struct slice name)
+{
+    const struct project_state *state = map_get(&session->projects, name);
+    return state && state->missing;
+}
+
+static void set_missing(struct session *session, struct slice name, bool missing)
+{
+    struct project_state *state = map_get(&session->projects, name);
+    if (!state || state->missing == missing)
+        return;
+    struct log_line line;
+    log_begin(&line, missing ? LOG_ERROR : LOG_INFO, "harbor-project",
+              missing ? "Harbor has no such project: the images of its registry are kept"
+                      : "Harbor has the project now");
+    json_member(&line.w, "harbor", session->name);
+    json_member(&line.w, "project", name);
+    log_end(&line);
+    state->missing = missing;
+    if (missing)
+        state->known = false;
+}
+
+/* Whether the project is there at all: an account without rights on it is told 403 in both cases.
+ */
+static void ask_existence(struct request *request)
+{
+    struct buffer path = {0};
+    harbor_existence_path(request->project, &path);
+    request_send(request, REQUEST_EXISTENCE, path.base);
+    buffer_done(&path);
+}
+
+/* True where the request goes on. */
+static bool take_polled_project(struct request *request, const struct harbor_reply *reply,
+                                enum harbor_answer *ret)
 {
     struct session *session = request->session;
-    enum harbor_answer answer = session_take_project(session, request->project, reply);
-    if (answer == ANSWER_FAILED || answer == ANSWER_LATER)
+    struct project_state *state = map_get(&session->projects, request->project);
+    bool first = request->kind == REQUEST_PROJECT, was_tried = state && state->tried;
+    *ret = first ? session_take_project(session, request->project, reply)
+                 : harbor_read_existence(reply);
+    if (*ret == ANSWER_FAILED || *ret == ANSWER_LATER)
         session_tell_poll(session, POLL_PROJECTS, POLL_FAILED);
-    return answer;
+    else if (*ret != ANSWER_UNAUTHORIZED)
+        set_missing(session, request->project, *ret == ANSWER_NO);
+    bool on = first && *ret == ANSWER_UNAUTHORIZED && session->authorization && state;
+    if (state)
+        state->tried = !on || was_tried;
+    if (on)
+        ask_existence(request);
+    return on;
 }
 
 static enum harbor_answer take_allowlist(struct request *request, const struct harbor_reply *reply)
@@ -428,16 +503,29 @@ static enum harbor_answer take_scan(struct request *request, const struct harbor
     return ANSWER_FAILED;
 }
 
+/* Why Harbor is ill, or that it is not: for people. */
+static struct slice tell_why(struct request *request, const struct harbor_reply *reply, bool read,
+                             bool healthy, const char *failure)
+{
+    struct arena *arena = &request->arena;
+    if (healthy)
+        return SLICE("core, registry and database are healthy");
+    if (failure)
+        return slice_from(failure);
+    if (!read)
+        return arena_format(arena, "HTTP %ld in place of a health report", reply->status);
+    struct slice parts = harbor_read_ill_parts(reply, arena);
+    bool many = memmem(parts.base, parts.len, " and ", 5) != NULL;
+    return arena_format(arena, "its %.*s %s not healthy", SLICE_ARGS(parts), many ? "are" : "is");
+}
+
 static enum harbor_answer take_health(struct request *request, const struct harbor_reply *reply,
                                       const char *failure)
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
-    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD,
-                healthy   ? "core, registry and database are healthy"
-                : read    ? "core, registry or database is not healthy"
-                : failure ? failure
-                          : "its health report cannot be read");
+    struct slice why = tell_why(request, reply, read, healthy, failure);
+    tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD, why.base);
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
 }
 
@@ -449,12 +537,12 @@ static enum harbor_answer take_poll_answer(struct request *request,
         return take_health(request, reply, failure);
     case REQUEST_ACCOUNT:
         return take_account(request, reply);
-    case REQUEST_PROJECT:
-        return take_polled_project(request, reply);
     case REQUEST_ALLOWLIST:
         return take_allowlist(request, reply);
     case REQUEST_SCAN:
         return take_scan(request, reply);
+    case REQUEST_PROJECT:
+    case REQUEST_EXISTENCE:
     case REQUEST_PROJECTS:
     case REQUEST_SUMMARY:
     case REQUEST_FILTER:
@@ -495,6 +583,8 @@ void session_take_reply(void *context, const struct http_reply *reply)
     facts_lock(session->facts);
     if (request->entry)
         on = request_take_inquiry(request, &harbor_reply, &answer);
+    else if (kind == REQUEST_PROJECT || kind == REQUEST_EXISTENCE)
+        on = take_polled_project(request, &harbor_reply, &answer);
     else if (kind == REQUEST_PROJECTS || kind == REQUEST_SUMMARY)
         on = discovery_take(request, &harbor_reply, &answer);
     else
@@ -508,9 +598,9 @@ void session_take_reply(void *context, const struct http_reply *reply)
             facts_entry_done(session->facts, request->entry);
         request_free(request);
     }
-    if (kind == REQUEST_HEALTH && session->in_use)
-        session_poll(session,
-                     clock_monotonic_ms()); /* Harbor is back: the account and the projects */
+    /* Harbor is back: the account; and after it, which projects there are */
+    if ((kind == REQUEST_HEALTH || kind == REQUEST_ACCOUNT) && session->in_use)
+        session_poll(session, clock_monotonic_ms());
     facts_unlock(session->facts);
 }
 
@@ -577,11 +667,18 @@ static void start_poll(struct session *session, enum poll_kind kind)
     }
 }
 
+/* Without its account Harbor lists public projects only. */
+static bool may_discover(const struct session *session)
+{
+    return session_health(session) == HEALTH_UP &&
+           (session->account_tried || !session->authorization);
+}
+
 long long session_poll(struct session *session, long long now)
 {
     unsigned wanted = 1U << POLL_PROJECTS | (session->authorization ? 1U << POLL_ACCOUNT : 0) |
                       (session->gated ? 1U << POLL_ALLOWLIST : 0) |
-                      (session->health.state == HEALTH_UP ? 1U << POLL_UPSTREAMS : 0);
+                      (may_discover(session) ? 1U << POLL_UPSTREAMS : 0);
     if (now >= session->health.next_ms && !session->health.polling) {
         session->health = health_after(session->health, HEALTH_POLL_SENT, now);
         request_send(request_new(session, REQUEST_HEALTH), REQUEST_HEALTH, "/api/v2.0/health");

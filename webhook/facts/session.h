@@ -15,6 +15,8 @@
 #include <pthread.h>
 
 enum {
+    ACCOUNT_SURE_MS =
+        11000, /* Harbor's health is up to 10 s old, and an ill database knows nobody */
     SCAN_AGAIN_MS = 3600000, /* an artifact is not asked to be scanned again before */
     SCAN_RETRY_MS = 300000,  /* where Harbor could not */
     SCANS_PER_MINUTE = 60,
@@ -30,6 +32,7 @@ struct project_state {
     struct arena arena; /* of its texts */
     bool named;         /* by the policies: it is polled; others are read when they are needed */
     bool known, tried;
+    bool missing; /* Harbor has no such project */
     long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
 };
@@ -43,13 +46,17 @@ struct session {
     struct arena arena;
     struct slice name, url, ca_file, credentials_directory; /* NUL-terminated, in the arena */
     bool in_use;                                            /* by the policies of now */
-    struct map projects;                                    /* name → struct project_state * */
-    char *authorization;                                    /* "Basic …", or NULL: no account */
+    long long used_ms;                                      /* monotonic; when it was last in use */
+    unsigned in_flight, waiting; /* requests, and who waits for an entry */
+    struct map projects;         /* name → struct project_state * */
+    char *authorization;         /* "Basic …", or NULL: no account */
     char account_digest[65];
     struct health health;
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
-    bool account_refused;        /* Harbor does not know our account */
+    bool account_refused;        /* Harbor does not know our account, */
+    long long refused_since_ms;  /* since then, with a database that is well as far as is known, */
+    bool account_refused_said;   /* and the log says so */
     long long quiet_until_ms;    /* Harbor said 429 and Retry-After: no request before */
     struct rounds rounds;
     long long next_head_ms;
@@ -87,6 +94,9 @@ void session_set_gate(struct session *session, bool gated, enum severity from);
 bool session_is_found(const struct session *session);
 bool session_is_warm(const struct session *session);
 
+/* Whether Harbor has said that it has no such project. */
+bool session_misses_project(const struct session *session, struct slice project);
+
 /* Adds to a fact what its project says: whether it is public, which findings are accepted. */
 void session_add_project(const struct session *session, struct slice project, long long now,
                          struct artifact_fact *fact);
@@ -119,6 +129,8 @@ struct fact_entry *facts_find_entry(struct session *session, const struct artifa
 /* Of facts.c: the entry has been answered or has failed; everybody who waits is told. With the lock
  * held. */
 void facts_entry_done(struct facts *facts, struct fact_entry *entry);
+/* Of facts.c: Harbor is asked one in so many times what it might be. */
+unsigned facts_share(const struct facts *facts);
 struct http_client *facts_client(struct facts *facts);
 void facts_lock(struct facts *facts);
 void facts_unlock(struct facts *facts);

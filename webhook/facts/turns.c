@@ -1,32 +1,32 @@
-/* Rings in rings: namespaces, and the reviews of each. */
+/* Rings in rings: callers, their namespaces, and the reviews of each. */
 #include "webhook/facts/turns.h"
 
 #include "base/memory.h"
 
 #include <stdlib.h>
 
+/* A caller, with the namespaces that it asks for; or one of these, with its reviews. */
 struct turn_group {
     struct turn_group *next, *previous; /* a ring */
-    struct turn_review *reviews;        /* the one whose turn it is */
-    struct slice namespace_;            /* a copy */
+    struct turn_group *parent;          /* NULL: a caller */
+    struct turn_group *namespaces;      /* of a caller: the one whose turn it is */
+    struct turn_review *reviews;        /* of a namespace: the same */
+    struct slice name;                  /* a copy */
 };
 
-static struct turn_group **ring_of(struct turns *turns, const struct turn_review *review)
-{
-    return &turns->rings[review->last_of_all];
-}
-
-/* The namespace's group; made, before the one whose turn it is, where there is none. */
-static struct turn_group *find_group(struct turn_group **ring, struct slice namespace_)
+/* The group of that name; made, before the one whose turn it is, where there is none. */
+static struct turn_group *find_group(struct turn_group **ring, struct turn_group *parent,
+                                     struct slice name)
 {
     struct turn_group *first = *ring, *group = first;
     if (group)
         do
-            if (slice_equal(group->namespace_, namespace_))
+            if (slice_equal(group->name, name))
                 return group;
         while ((group = group->next) != first);
     group = memory_allocate_zeroed(1, sizeof(*group));
-    group->namespace_ = slice_of(memory_copy_slice(namespace_), namespace_.len);
+    group->parent = parent;
+    group->name = slice_of(memory_copy_slice(name), name.len);
     if (!first) {
         *ring = group->next = group->previous = group;
         return group;
@@ -52,10 +52,20 @@ static void join(struct turn_group *group, struct turn_review *review)
     first->previous = review;
 }
 
-/* The review has nothing left that waits; its group may end with it. */
+static void end_group(struct turn_group **ring, struct turn_group *group)
+{
+    group->previous->next = group->next;
+    group->next->previous = group->previous;
+    if (*ring == group)
+        *ring = group->next == group ? NULL : group->next;
+    free((char *)group->name.base);
+    free(group);
+}
+
+/* The review has nothing left that waits; its groups may end with it. */
 static void leave(struct turn_group **ring, struct turn_review *review)
 {
-    struct turn_group *group = review->group;
+    struct turn_group *group = review->group, *caller = group->parent;
     review->group = NULL;
     review->previous->next = review->next;
     review->next->previous = review->previous;
@@ -63,12 +73,9 @@ static void leave(struct turn_group **ring, struct turn_review *review)
         group->reviews = review->next;
     if (group->reviews != review)
         return;
-    group->previous->next = group->next;
-    group->next->previous = group->previous;
-    if (*ring == group)
-        *ring = group->next == group ? NULL : group->next;
-    free((char *)group->namespace_.base);
-    free(group);
+    end_group(&caller->namespaces, group);
+    if (!caller->namespaces)
+        end_group(ring, caller);
 }
 
 void turns_add(struct turns *turns, struct turn_review *review, struct turn *turn)
@@ -78,8 +85,11 @@ void turns_add(struct turns *turns, struct turn_review *review, struct turn *tur
     turn->previous = review->last;
     *(review->last ? &review->last->next : &review->first) = turn;
     review->last = turn;
-    if (!review->group)
-        join(find_group(ring_of(turns, review), review->namespace_), review);
+    if (review->group)
+        return;
+    struct turn_group *caller =
+        find_group(&turns->rings[review->last_of_all], NULL, review->caller);
+    join(find_group(&caller->namespaces, caller, review->namespace_), review);
 }
 
 void turns_remove(struct turns *turns, struct turn *turn)
@@ -91,19 +101,21 @@ void turns_remove(struct turns *turns, struct turn *turn)
     *(turn->next ? &turn->next->previous : &review->last) = turn->previous;
     *turn = (struct turn){0};
     if (!review->first)
-        leave(ring_of(turns, review), review);
+        leave(&turns->rings[review->last_of_all], review);
 }
 
 struct turn *turns_take(struct turns *turns)
 {
     for (int i = 0; i < TURN_CLASSES; i++) {
-        struct turn_group *group = turns->rings[i];
-        if (!group)
+        struct turn_group *caller = turns->rings[i];
+        if (!caller)
             continue;
+        struct turn_group *group = caller->namespaces;
         struct turn *turn = group->reviews->first;
         group->reviews = group->reviews->next;
-        turns->rings[i] = group->next;
-        turns_remove(turns, turn); /* which may end both */
+        caller->namespaces = group->next;
+        turns->rings[i] = caller->next;
+        turns_remove(turns, turn); /* which may end all three */
         return turn;
     }
     return NULL;

@@ -1,6 +1,8 @@
-/* Whose turn it is to have Harbor asked: between namespaces, then between the reviews of one, then
- * in the order of a review's images; what is only tried (a dry run) comes after all else. So a Pod
- * with thousands of images makes nobody wait but itself. Not thread-safe; its owner has the lock.
+/* Whose turn it is to have Harbor asked: between callers, by their address, since anybody who
+ * reaches the port can say that a review is of one namespace or of a thousand; then between the
+ * namespaces of one, then between the reviews of one, then in the order of a review's images; what
+ * is only tried (a dry run) comes after all else. So a Pod with thousands of images makes nobody
+ * wait but itself. Not thread-safe; its owner has the lock.
  */
 #pragma once
 
@@ -8,7 +10,7 @@
 
 #include <stdbool.h>
 
-struct turn_group;  /* the reviews of one namespace that wait */
+struct turn_group;  /* a caller, or the reviews of one namespace that wait */
 struct turn_review; /* one of them */
 
 /* One image of a review. Members of its owner's struct; zero: it does not wait for its turn. */
@@ -21,14 +23,15 @@ struct turn_review {
     struct turn_review *next, *previous; /* a ring: of the namespace's reviews that wait */
     struct turn_group *group;            /* NULL: nothing of it waits */
     struct turn *first, *last;
-    struct slice namespace_; /* must live as long as something of it waits */
-    bool last_of_all;        /* a dry run */
+    struct slice caller, namespace_; /* must live as long as something of it waits */
+    bool last_of_all;                /* a dry run */
 };
 
 enum { TURN_CLASSES = 2 }; /* ordinary reviews, and those that come last */
 
 struct turns {
-    struct turn_group *rings[TURN_CLASSES]; /* of groups; NULL: nobody waits. The next one's turn */
+    struct turn_group
+        *rings[TURN_CLASSES]; /* of callers; NULL: nobody waits. The next one's turn */
 };
 
 /* Puts a turn, which does not wait yet, at the end of its review's. */

@@ -48,6 +48,16 @@ static void write_closed(struct admin *admin, bool open_metrics, struct buffer *
     metrics_write_closed(figures, 2 * CONNECTION_ENDS, open_metrics, out);
 }
 
+static void write_secrets(const struct state *state, bool open_metrics, struct buffer *out)
+{
+    const struct secret_figures figures[] = {
+        {"events-secret-file", state->events, state->events ? secret_wrong(state->events) : 0},
+        {"metrics-token-file", state->metrics_token,
+         state->metrics_token ? secret_wrong(state->metrics_token) : 0},
+    };
+    metrics_write_secrets(figures, sizeof(figures) / sizeof(*figures), open_metrics, out);
+}
+
 static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection *connection)
 {
     static const char prometheus[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,6 +71,7 @@ static enum MHD_Result answer_metrics(struct admin *admin, struct MHD_Connection
     facts_read_figures(admin->state->facts, &arena, &figures);
     metrics_write(admin->state->metrics, server_connections(admin->server), &figures, open, &out);
     write_closed(admin, open, &out);
+    write_secrets(admin->state, open, &out);
     if (open)
         buffer_append_text(&out, "# EOF\n");
     return http_answer(connection, MHD_HTTP_OK, open ? open_metrics : prometheus,

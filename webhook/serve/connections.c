@@ -22,14 +22,14 @@ struct address {
     unsigned char bytes[ADDRESS_SIZE];
     unsigned references;
     unsigned open, suspended; /* not counting those that are shut down */
-    size_t held;
+    size_t held, suspended_held;
 };
 
 struct connection {
     struct connection *next, *previous;
     struct address *address;
     int socket;
-    size_t held;
+    size_t held, suspended_held;          /* suspended_held: what it held when it was suspended */
     long long accepted, proven, verified; /* monotonic ms; 0: never */
     long long deadline;
     bool in_request, suspended;
@@ -43,7 +43,7 @@ struct connections {
     struct connection *first;
     struct address *addresses;
     unsigned open, suspended;
-    size_t held;
+    size_t held, suspended_held; /* suspended_held: of those that wait */
     unsigned long long closed[CONNECTION_ENDS];
     unsigned long long logged; /* how many of `closed` for others the log knows of */
     long long next_log;
@@ -257,6 +257,17 @@ static bool make_room(struct connections *connections, const struct connection *
 
 /* --- their life --- */
 
+static void set_resumed(struct connections *connections, struct connection *c)
+{
+    if (!c->suspended)
+        return;
+    c->suspended = false;
+    connections->suspended--;
+    c->address->suspended--;
+    connections->suspended_held -= c->suspended_held;
+    c->address->suspended_held -= c->suspended_held;
+}
+
 static void start(struct connections *connections, struct MHD_Connection *connection,
                   void **socket_context)
 {
@@ -298,8 +309,7 @@ static void end(struct connections *connections, struct connection *c)
         connections->open--;
         c->address->open--;
     }
-    connections->suspended -= c->suspended;
-    c->address->suspended -= c->suspended;
+    set_resumed(connections, c);
     release_address(connections, c->address);
     pthread_mutex_unlock(&connections->lock);
     free(c);
@@ -388,19 +398,48 @@ long long connections_verified(struct connections *connections, struct MHD_Conne
     return verified;
 }
 
+struct slice connections_caller(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct connection *c = info ? info->socket_context : NULL;
+    return c ? slice_of((const char *)c->address->bytes, ADDRESS_SIZE) : (struct slice){0};
+}
+
+/* Whether one more of an address may wait: half of all, and a quarter for one address; past that
+ * half a few more of everybody's. */
+static bool has_share(unsigned all, unsigned mine, unsigned most)
+{
+    unsigned half = most / 2;
+    return all < half ? mine < half / 2 || mine < SUSPENDED_FEW
+                      : all < half + half / 2 && mine < SUSPENDED_FEW;
+}
+
+/* What waits cannot be closed for another: its memory is bounded likewise, by the same rule. A
+ * small one finds the reserve half empty. */
+static bool may_keep(const struct connections *connections, const struct connection *c)
+{
+    size_t all = connections->suspended_held + c->held, mine = c->address->suspended_held + c->held;
+    if (all <= HOLD_MOST / 2 && mine <= HOLD_MOST / 4)
+        return true;
+    return c->held <= HOLD_SMALL && mine <= (size_t)SUSPENDED_FEW * HOLD_SMALL &&
+           all <= HOLD_MOST / 2 + HOLD_RESERVE / 2;
+}
+
 bool connections_suspend(struct connections *connections, struct MHD_Connection *connection)
 {
     struct connection *c = lock_connection(connections, connection);
     if (!c)
         return false;
-    unsigned half = connections->most / 2, mine = c->address->suspended;
-    bool may = connections->suspended < half
-                   ? mine < half / 2 || mine < SUSPENDED_FEW
-                   : connections->suspended < half + half / 2 && mine < SUSPENDED_FEW;
+    bool may = has_share(connections->suspended, c->address->suspended, connections->most) &&
+               may_keep(connections, c);
     if (may) {
         c->suspended = true;
+        c->suspended_held = c->held;
         connections->suspended++;
         c->address->suspended++;
+        connections->suspended_held += c->held;
+        c->address->suspended_held += c->held;
     }
     pthread_mutex_unlock(&connections->lock);
     return may;
@@ -411,9 +450,7 @@ void connections_resume(struct connections *connections, struct MHD_Connection *
     struct connection *c = lock_connection(connections, connection);
     if (!c)
         return;
-    connections->suspended -= c->suspended;
-    c->address->suspended -= c->suspended;
-    c->suspended = false;
+    set_resumed(connections, c);
     pthread_mutex_unlock(&connections->lock);
 }
 

@@ -7,6 +7,8 @@
  * opens many closes his own, and an API server always gets in. */
 #pragma once
 
+#include "base/slice.h"
+
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +29,7 @@ enum {
 enum {
     HOLD_MOST = 64 * 1024 * 1024,    /* of all connections; past it only small ones, */
     HOLD_RESERVE = 16 * 1024 * 1024, /* up to so much more, or the largest is closed */
+    HOLD_SMALL = 256 * 1024,         /* up to here a body is small */
 };
 
 /* Why connections were closed. */
@@ -73,8 +76,12 @@ void connections_set_verified(struct connections *connections, struct MHD_Connec
                               long long at_ms);
 long long connections_verified(struct connections *connections, struct MHD_Connection *connection);
 
+/* The address that it comes from, in bytes that can be compared; lives as long as it does. */
+struct slice connections_caller(struct MHD_Connection *connection);
+
 /* Whether the connection may be suspended: libmicrohttpd does not close one that is, whatever its
- * peer does, and so not all may be, nor all of one address's. It is until connections_resume. */
+ * peer does, and so not all may be, nor all of one address's; nor may they hold all memory. It is
+ * until connections_resume. */
 bool connections_suspend(struct connections *connections, struct MHD_Connection *connection);
 void connections_resume(struct connections *connections, struct MHD_Connection *connection);
 

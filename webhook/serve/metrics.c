@@ -41,6 +41,7 @@ struct metrics {
     atomic_ullong reviews[WEBHOOKS][MODES][ADMIT_RESULT_COUNT];
     atomic_ullong durations[WEBHOOKS][BUCKETS + 1];
     atomic_ullong duration_nanoseconds[WEBHOOKS];
+    atomic_ullong unjudged[MODES][GATE_REASONS];
     atomic_ullong generation;
     atomic_llong last_success, certificate_expiry;
     atomic_bool last_successful;
@@ -110,7 +111,7 @@ static void count_image(struct metrics *metrics, const struct decisions *decisio
 {
     const struct series labels = {
         .policy = decisions->policy ? decisions->policy->name : (struct slice){0},
-        .registry = decision->registry ? decision->registry->domain : SLICE("other"),
+        .registry = decision->registry ? decision->registry->upstream.text : SLICE("other"),
         .outcome = decision->reason == REASON_REWRITTEN ? "rewrite" : "keep",
         .reason = decide_reason_name(decision->reason),
         .mode = decisions->mode,
@@ -149,6 +150,20 @@ static void add(atomic_ullong *counter, unsigned long long n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* What the gate let in without a verdict. An object with more images than are looked at is one. */
+static void count_unjudged(struct metrics *metrics, const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    atomic_ullong *counters = metrics->unjudged[decisions->mode];
+    if (admission->webhook != ADMIT_VALIDATE)
+        return;
+    if (admission->too_many_images && decisions->gated && !admission->denied)
+        add(&counters[GATE_TOO_MANY], 1);
+    for (size_t i = 0; i < decisions->count; i++)
+        if (gate_is_unjudged(&decisions->items[i].verdict))
+            add(&counters[decisions->items[i].verdict.reason], 1);
+}
+
 void metrics_count(struct metrics *metrics, const struct admission *admission, double seconds)
 {
     enum admit_webhook webhook = admission->webhook;
@@ -160,6 +175,7 @@ void metrics_count(struct metrics *metrics, const struct admission *admission, d
     add(&metrics->duration_nanoseconds[webhook], (unsigned long long)(seconds * 1e9));
     if (admission->decided && admission->decisions.count)
         count_decisions(metrics, admission);
+    count_unjudged(metrics, admission);
 }
 
 void metrics_set_reload(struct metrics *metrics, bool successful, time_t now)
@@ -252,6 +268,19 @@ static void write_gate(struct metrics *metrics, struct page *p)
     pthread_mutex_unlock(&metrics->lock);
 }
 
+static void write_unjudged(struct metrics *metrics, struct page *p)
+{
+    family(p, "harborpilot_unjudged_total", "counter",
+           "Images that the gate let in without a verdict, by why there was none.");
+    for (int mode = MODE_AUDIT; mode < MODES; mode++)
+        for (int reason = 0; reason < GATE_REASONS; reason++)
+            if (reason == GATE_UNAVAILABLE || reason == GATE_TOO_MANY)
+                buffer_append_format(
+                    p->out, "harborpilot_unjudged_total{mode=\"%s\",reason=\"%s\"} %llu\n",
+                    mode_name((enum mode)mode), gate_reason_name((enum gate_reason)reason),
+                    atomic_load(&metrics->unjudged[mode][reason]));
+}
+
 static void write_durations(struct metrics *metrics, struct page *p)
 {
     static const char name[] = "harborpilot_review_duration_seconds";
@@ -341,9 +370,8 @@ static void write_per_harbor(struct page *p, const struct facts_figures *facts, 
 {
     family(p, name, "gauge", help);
     for (size_t i = 0; i < facts->harbor_count; i++)
-        if (facts->harbors[i].in_use)
-            buffer_append_format(p->out, "%s{harbor=\"%.*s\"} %zu\n", name,
-                                 SLICE_ARGS(facts->harbors[i].name), value(&facts->harbors[i]));
+        buffer_append_format(p->out, "%s{harbor=\"%.*s\"} %zu\n", name,
+                             SLICE_ARGS(facts->harbors[i].name), value(&facts->harbors[i]));
 }
 
 static size_t up(const struct harbor_figures *harbor)
@@ -384,6 +412,7 @@ void metrics_write(struct metrics *metrics, unsigned connections, const struct f
     write_reviews(metrics, &p);
     write_images(metrics, &p);
     write_gate(metrics, &p);
+    write_unjudged(metrics, &p);
     write_durations(metrics, &p);
     write_state(metrics, &p, connections);
     write_process(&p);
@@ -400,4 +429,16 @@ void metrics_write_closed(const struct closed_figures *figures, size_t count, bo
         buffer_append_format(
             out, "harborpilot_connections_closed_total{port=\"%s\",reason=\"%s\"} %llu\n",
             figures[i].port, figures[i].reason, figures[i].count);
+}
+
+void metrics_write_secrets(const struct secret_figures *figures, size_t count, bool open_metrics,
+                           struct buffer *out)
+{
+    struct page p = {out, open_metrics};
+    family(&p, "harborpilot_wrong_secrets_total", "counter",
+           "Callers that did not show the secret, by the option that names its file.");
+    for (size_t i = 0; i < count; i++)
+        if (figures[i].there)
+            buffer_append_format(out, "harborpilot_wrong_secrets_total{option=\"%s\"} %llu\n",
+                                 figures[i].option, figures[i].wrong);
 }

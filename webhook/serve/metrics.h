@@ -29,6 +29,15 @@ void metrics_set_certificate_expiry(struct metrics *metrics, time_t not_after);
 void metrics_write(struct metrics *metrics, unsigned connections, const struct facts_figures *facts,
                    bool open_metrics, struct buffer *out);
 
+/* Callers that did not show what a file holds, by `option`; only where there is the file. */
+struct secret_figures {
+    const char *option;
+    bool there;
+    unsigned long long wrong;
+};
+void metrics_write_secrets(const struct secret_figures *figures, size_t count, bool open_metrics,
+                           struct buffer *out);
+
 /* Connections that we closed: `port` and `reason` are labels. */
 struct closed_figures {
     const char *port, *reason;

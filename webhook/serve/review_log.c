@@ -69,13 +69,25 @@ static void write_owner(struct json_writer *w, const struct pod *pod, struct are
     json_member(w, "owner", slice_head(text, DECISION_MAX_NAME));
 }
 
-static const char *message_of(const struct admission *admission)
+/* Images that the gate lets in without knowing what is in them. */
+static size_t count_unjudged(const struct admission *admission)
+{
+    const struct decisions *decisions = &admission->decisions;
+    size_t count = 0;
+    for (size_t i = 0; i < decisions->count && admission->webhook == ADMIT_VALIDATE; i++)
+        count += gate_is_unjudged(&decisions->items[i].verdict);
+    return count;
+}
+
+static const char *message_of(const struct admission *admission, size_t unjudged)
 {
     const struct decisions *decisions = &admission->decisions;
     bool applied = admission->applied;
     if (admission->webhook == ADMIT_VALIDATE)
         return decisions->outcomes[GATE_DENY]
                    ? applied ? "images refused" : "audit: images would be refused"
+               : unjudged
+                   ? applied ? "images let in unjudged" : "audit: images would be let in unjudged"
                : applied ? "images let in with a warning"
                          : "audit: images would be let in with a warning";
     if (decisions->rewrites)
@@ -83,14 +95,17 @@ static const char *message_of(const struct admission *admission)
     return applied ? "pull secret added" : "audit: a pull secret would be added";
 }
 
-/* Whether there is something to tell: what was changed, refused or warned about, or would be. */
+/* Whether there is something to tell: what was changed, refused, warned about or let in unjudged,
+ * or would be. */
 static bool is_noteworthy(const struct admission *admission)
 {
     const struct decisions *decisions = &admission->decisions;
     if (!admission->decided)
         return false;
     if (admission->webhook == ADMIT_VALIDATE)
-        return decisions->outcomes[GATE_DENY] + decisions->outcomes[GATE_WARN] > 0;
+        return decisions->outcomes[GATE_DENY] + decisions->outcomes[GATE_WARN] +
+                   count_unjudged(admission) >
+               0;
     return decisions->rewrites > 0 || admission->adds_pull_secret;
 }
 
@@ -99,8 +114,9 @@ static void write_line(const struct admission *admission, double seconds, unsign
 {
     const struct review *review = &admission->review;
     const struct decisions *decisions = &admission->decisions;
+    size_t unjudged = count_unjudged(admission);
     struct log_line line;
-    log_begin(&line, LOG_INFO, "review", message_of(admission));
+    log_begin(&line, unjudged ? LOG_WARNING : LOG_INFO, "review", message_of(admission, unjudged));
     struct json_writer *w = &line.w;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
@@ -124,6 +140,8 @@ static void write_line(const struct admission *admission, double seconds, unsign
     json_end_array(w);
     if (shown < decisions->count)
         json_member_number(w, "imagesLeftOut", (long long)(decisions->count - shown));
+    if (unjudged)
+        json_member_number(w, "unjudged", (long long)unjudged);
     if (admission->adds_pull_secret)
         json_member(w, "pullSecret", decisions->policy->pull_secret);
     json_key(w, "durationSeconds");

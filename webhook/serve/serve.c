@@ -4,6 +4,7 @@
 #include "webhook/common/log.h"
 #include "webhook/common/policy_files.h"
 #include "webhook/serve/admin.h"
+#include "webhook/serve/limits.h"
 #include "webhook/serve/listen.h"
 #include "webhook/serve/tls.h"
 #include "webhook/version.h"
@@ -23,7 +24,6 @@ enum {
     DEFAULT_PORT = 8443,
     DEFAULT_ADMIN_PORT = 8080,
     DEFAULT_SHUTDOWN_MS = 100 * 1000, /* longer than the API server keeps idle connections: 90 s */
-    DEFAULT_CONNECTIONS = 1024,
     DEFAULT_WATCH_MS = 10 * 1000,
     LEAST_WATCH_MS = 100,
     INVALID_HOLD_MS = 30 * 1000, /* how long a start with broken policies is not ready */
@@ -37,7 +37,6 @@ enum {
     THREADS_MAX = 256,
     WATCHER_END_SECONDS = 2,
     LEAST_CONNECTIONS = 8,
-    THREADS_DEFAULT_MOST = 4, /* a review takes microseconds, and each thread may hold memory */
 };
 
 struct serve {
@@ -72,7 +71,7 @@ static long own_cores(void)
 static long default_threads(void)
 {
     long cores = own_cores();
-    return cores < THREADS_DEFAULT_MOST ? cores : THREADS_DEFAULT_MOST;
+    return cores < LIMITS_THREADS ? cores : LIMITS_THREADS;
 }
 
 /* --- options --- */
@@ -489,6 +488,8 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
             return EXIT_USAGE;
         }
         tls_ask_clients();
+    } else {
+        facts_expect_strangers(serve->state.facts);
     }
     if (serve->metrics_token_file) {
         serve->state.metrics_token = secret_new(serve->metrics_token_file, &error);
@@ -540,7 +541,7 @@ int command_serve(int argc, char **argv)
                           .wake = PTHREAD_COND_INITIALIZER,
                           .threads = default_threads(),
                           .shutdown_ms = DEFAULT_SHUTDOWN_MS,
-                          .max_connections = DEFAULT_CONNECTIONS,
+                          .max_connections = LIMITS_CONNECTIONS,
                           .watch_ms = DEFAULT_WATCH_MS,
                           .log_format = -1};
     enum options_result result = parse(&serve, argc, argv);

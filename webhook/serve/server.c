@@ -188,11 +188,17 @@ static void release_body(struct server *server, struct call *call)
 static bool hold(struct server *server, struct call *call, size_t more)
 {
     if (connections_hold(server->connections, call->connection, call->body.capacity + more,
-                         call->body.len <= SERVER_SMALL_BODY))
+                         call->body.len <= HOLD_SMALL))
         return true;
     refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
            "too many bodies at once; expected another try in a second");
     return false;
+}
+
+/* What admit() needs beyond ADMIT_MEMORY_FIXED, which each thread has, counts while it runs. */
+static bool hold_to_read(struct server *server, struct call *call)
+{
+    return call->body.len <= HOLD_SMALL || hold(server, call, ADMIT_MEMORY_TIMES * call->body.len);
 }
 
 /* Makes room for what Content-Length announces, as far as it is an ordinary review. */
@@ -255,7 +261,8 @@ static bool wait_for_facts(struct server *server, struct call *call,
                            const struct admission *admission)
 {
     const struct decisions *decisions = &admission->decisions;
-    const struct fact_asker asker = {admission->review.namespace_, admission->review.dry_run};
+    const struct fact_asker asker = {connections_caller(call->connection),
+                                     admission->review.namespace_, admission->review.dry_run};
     call->waited = true;
     call->too_many = decisions->too_many;
     if (!connections_suspend(server->connections, call->connection))
@@ -304,8 +311,14 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .now = (long long)time(NULL),
         .last_chance = call->waited,
         .too_many = call->too_many,
+        .stranger = !server->state->clients, /* who was not verified has had 403 */
     };
+    if (!hold_to_read(server, call)) {
+        policies_unref(policies);
+        return answer_refusal(server, connection, call);
+    }
     bool answered = admit(&request, &arena, &out, &admission, &error);
+    hold(server, call, 0);
     if (answered)
         connections_prove(server->connections, connection);
     if (answered && admission.waiting) {

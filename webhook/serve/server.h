@@ -6,7 +6,6 @@
 
 enum {
     SERVER_MAX_BODY = 7 * 1024 * 1024, /* two objects of 3 MiB and a little */
-    SERVER_SMALL_BODY = 256 * 1024,    /* nearly every review: for them there is a reserve */
 };
 
 struct server;

@@ -49,6 +49,7 @@ struct object_row {
 #define POD         "", "Pod", "CREATE", ""
 #define DEPLOYMENT  "apps", "Deployment", "CREATE", ""
 #define UPDATED     "apps", "Deployment", "UPDATE", ""
+#define POD_UPDATE  "", "Pod", "UPDATE", ""
 #define DEBUG       "", "Pod", "UPDATE", "ephemeralcontainers"
 #define MIRROR      "\"annotations\":{\"kubernetes.io/config.mirror\":\"x\"}"
 #define OPTED_OUT   "\"annotations\":{\"harbor-pilot.io/mode\":\"disabled\"}"
@@ -144,7 +145,14 @@ static const struct object_row objects[] = {
     {"who says that it is a mirror Pod", POD, MIRROR, "", ALICE, NO_OLD, FREE},
     {"who is called like a node", POD, MIRROR, "", "system:nodes:n1", NO_OLD, FREE},
     {"a node's Pod that is none", POD, "", "", NODE, NO_OLD, FREE},
-    {"UPDATE of a Pod", "", "Pod", "UPDATE", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
+    {"UPDATE of a Pod", POD_UPDATE, "", "", ALICE, OLD_OTHER, FREE},
+    {"UPDATE of a Pod, the same", POD_UPDATE, "", "", ALICE, OLD_SAME, NOT_OURS},
+    {"UPDATE of a controlled Pod", POD_UPDATE, BY_RS, "", ALICE, OLD_OTHER, FREE},
+    {"UPDATE of a controlled Pod, by a controller", POD_UPDATE, BY_RS, "", MANAGER, OLD_OTHER,
+     CONTROLLED},
+    {"UPDATE of a Pod, by a node, of what says that it is a mirror Pod", POD_UPDATE, MIRROR, "",
+     ALICE, OLD_OTHER, FREE},
+    {"status of a Pod", "", "Pod", "UPDATE", "status", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"DELETE of a Pod", "", "Pod", "DELETE", "", "", "", ALICE, OLD_OTHER, NOT_OURS},
     {"binding", "", "Pod", "CREATE", "binding", "", "", ALICE, NO_OLD, NOT_OURS},
     {"exec", "", "Pod", "CONNECT", "exec", "", "", ALICE, NO_OLD, NOT_OURS},
@@ -188,10 +196,20 @@ static const struct image_row {
     {"docker.io/" LONG, IN_HARBOR, "hub " LONG " latest", "", false},
     {"harbor.example.com/hub/library/x", IN_HARBOR, "hub library/x latest", "", false},
     {"harbor.example.com/own/app:2", IN_HARBOR, "own app 2", "", false},
+    /* other spellings of the same hosts */
+    {"HARBOR.example.com:443/hub/library/x:2", IN_HARBOR, "hub library/x 2", "", false},
+    {"docker.io:443/library/x:2", IN_HARBOR, "hub library/x 2", "", false},
+    {"registry-1.docker.io/x:2", IN_HARBOR, "hub library/x 2", "", false},
+    {"Index.Docker.io:443/org/x:2", IN_HARBOR, "hub org/x 2", "", false},
+    {"QUAY.IO/q:2", IN_HARBOR, "quay q 2", "", false},
+    {"quay.io:443/q:2", IN_HARBOR, "quay q 2", "", false},
+    {"quay.io:80/q:2", NOWHERE, NULL, "", false},
+    {"harbor.example.com:4430/hub/x", NOWHERE, NULL, "", false},
     {"harbor.example.com/one", NOWHERE, NULL, "", false},
     {"ghcr.io/a/b", NOWHERE, NULL, "", false},
     {"UPPER", NOWHERE, NULL, "", false},
     {"auto", NOT_AN_IMAGE, NULL, "", false}, /* Istio's */
+    {" ", NOT_AN_IMAGE, NULL, "", false},    /* OpenShift's */
     {"docker.io/org/model:v1", IN_HARBOR, "hub org/model v1", "", true},
     {"ghcr.io/org/model:v1", NOWHERE, NULL, "", true},
 };

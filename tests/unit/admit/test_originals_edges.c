@@ -7,8 +7,9 @@
 static void test_the_last_registry(void **state)
 {
     (void)state;
-    struct registry registries[] = {{.domain = SLICE("docker.io"), .project = SLICE("hub")},
-                                    {.domain = SLICE("ghcr.io"), .project = SLICE("ghcr")}};
+    struct registry registries[] = {
+        {.upstream.domain = SLICE("docker.io"), .project = SLICE("hub")},
+        {.upstream.domain = SLICE("ghcr.io"), .project = SLICE("ghcr")}};
     struct image_field images[] = {
         {.name = SLICE("moved"), .image = SLICE("x")},
         {.name = SLICE("before"), .image = SLICE("harbor.example.com/ghcr/org/x")},
@@ -63,7 +64,7 @@ static void test_entries_that_were_there(void **state)
         {"{}", 0, "{\"moved\":\"x\"}"},
         {"{\"a\":\"a\",\"b\":1}", 0, "{\"moved\":\"x\"}"}, /* no object of texts */
     };
-    struct registry registry = {.domain = SLICE("docker.io"), .project = SLICE("hub")};
+    struct registry registry = {.upstream.domain = SLICE("docker.io"), .project = SLICE("hub")};
     struct harbor harbor = {
         .host = SLICE("harbor.example.com"), .registries = &registry, .registry_count = 1};
     struct policy policy = {.harbor = &harbor};

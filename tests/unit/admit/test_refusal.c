@@ -42,6 +42,11 @@ static const char facts_text[] =
     "{\"id\":\"C5\",\"severity\":\"Critical\",\"package\":\"p\"},"
     "{\"id\":\"C6\",\"severity\":\"Critical\",\"package\":\"p\"},"
     "{\"id\":\"C7\",\"severity\":\"High\",\"package\":\"p\"}]}},"
+    "\"hub/library/open:1\":{\"present\":true,\"public\":true,\"digest\":\"sha256:b1\",\"scan\":{"
+    "\"findings\":[{\"id\":\"CVE-2026-1\",\"severity\":\"Critical\",\"package\":\"openssl\","
+    "\"fix\":\"3.0.22\"}]}},"
+    "\"hub/library/closed:1\":{\"present\":true,\"public\":false,\"digest\":\"sha256:b1\",\"scan\":{"
+    "\"findings\":[{\"id\":\"CVE-2026-1\",\"severity\":\"Critical\",\"package\":\"openssl\"}]}},"
     "\"hub/library/good:1\":{\"present\":true,\"digest\":\"sha256:00\",\"scan\":{\"findings\":[]}},"
     "\"hub/library/new:1\":{\"servable\":true},"
     "\"quay/o/new:latest\":{\"present\":true},"
@@ -79,6 +84,7 @@ static enum harbor_health file_health(const struct fact_source *self, const stru
 }
 
 static enum admit_webhook asking;
+static bool is_stranger; /* who asks */
 
 /* An image of a project `many-…` is as bad as `bad:1`. */
 static bool file_artifact(const struct fact_source *self, const struct harbor *harbor,
@@ -95,6 +101,10 @@ static bool file_artifact(const struct fact_source *self, const struct harbor *h
     if (!facts_file_artifact(((const struct file_source *)self)->file, harbor->name, key, ret))
         return false;
     ret->project_id = 7;
+    if (is_stranger && slice_equal(key->repository, SLICE("library/open")))
+        ret->public_ = TRUTH_YES;
+    else if (is_stranger && ret->public_ == TRUTH_YES)
+        ret->public_ = TRUTH_UNKNOWN;
     return true;
 }
 
@@ -153,7 +163,8 @@ static struct slice answer_to(enum admit_webhook webhook, enum mode mode, struct
                                     .body = copy,
                                     .facts = &the_facts.source,
                                     .now = NOW,
-                                    .last_chance = true};
+                                    .last_chance = true,
+                                    .stranger = is_stranger};
     if (!admit(&request, arena, &out, ret, &error))
         CHECK_FAIL("%.*s: %s", SLICE_ARGS(body), error.text);
     struct slice answer = arena_copy(arena, buffer_slice(&out));
@@ -383,6 +394,81 @@ static void test_goldens(void **state)
 {
     (void)state;
     check_golden(goldens, COUNT(goldens));
+}
+
+/* --- whom nobody has verified --- */
+
+#define IN_LOG "what was found is in harbor-pilot's log only: the project is private"
+#define DETAIL_PROJECT                                                                             \
+    DETAIL("whether its project is public is not known (does the account have project:read?)")
+#define SEE_LOG                                                                                    \
+    "\\n- see harbor-pilot's log, event `review`, for what is not told here: nobody has verified " \
+    "who asks (--client-ca-file)"
+
+/* clang-format off */
+static const struct golden for_strangers[] = {
+    {"a private project's, an unknown one's and a public one's",
+     POD("apps", C("a", "closed:1") "," C("b", "bad:1") "," C("c", "open:1")),
+     REFUSED("3 images are refused by Policy `gate` (p.yaml:9):"
+             "\\n- container a: closed:1: findings of severity High or above; " IN_LOG
+             "\\n- container b: bad:1: findings of severity High or above; " IN_LOG
+             "\\n- container c: open:1: " CRITICAL_CVES
+             PAGES "library%2Fopen/artifacts-tab/artifacts/sha256:b1"
+             CAN_BE_DONE ACCEPT SEE_LOG,
+             ANNOTATIONS("\"policy\":\"gate\","
+                         NOTE("a", FIELD("0"), "closed:1", "closed:1", KEPT("pull-secret-missing"),
+                              SAYS("deny", "findings") DETAIL(IN_LOG), "gate", "9", "34") ","
+                         NOTE("b", FIELD("1"), "bad:1", "bad:1",
+                              KEPT("not-known-in-time") DETAIL_PROJECT,
+                              SAYS("deny", "findings") DETAIL(IN_LOG), "gate", "9", "34") ","
+                         IN_GATE("c", "2", "open:1", DIGEST("b1")
+                                 ",\\\"counts\\\":{\\\"Critical\\\":1},\\\"cves\\\":[" OPENSSL "]")))},
+    {"a warning", POD("soft", C("c", "bad:1")),
+     ALLOWED(WARNINGS("\"harbor-pilot: container c: bad:1: findings of severity Critical; " IN_LOG
+                      "\"")
+             ANNOTATIONS("\"policy\":\"soft\"," NOTE("c", FIELD("0"), "bad:1", "bad:1",
+                         KEPT("not-known-in-time") DETAIL_PROJECT,
+                         SAYS("warn", "findings") DETAIL(IN_LOG), "soft", "23", "33")))},
+    {"of a public project", POD("apps", C("c", "open:1")),
+     REFUSED(ONE_REFUSED "\\n- container c: open:1: " CRITICAL_CVES
+             PAGES "library%2Fopen/artifacts-tab/artifacts/sha256:b1" CAN_BE_DONE ACCEPT,
+             ANNOTATIONS("\"policy\":\"gate\","
+                         IN_GATE("c", "0", "open:1", DIGEST("b1")
+                                 ",\\\"counts\\\":{\\\"Critical\\\":1},\\\"cves\\\":[" OPENSSL "]")))},
+};
+/* clang-format on */
+
+static void test_strangers(void **state)
+{
+    (void)state;
+    is_stranger = true;
+    check_golden(for_strangers, COUNT(for_strangers));
+    is_stranger = false;
+}
+
+/* Whatever is answered, and wherever in the answer. */
+static void test_a_private_project_is_not_told_of(void **state)
+{
+    (void)state;
+    static const char *const secrets[] = {"CVE-",    "C1",     "sha256:", "projects/7",
+                                          "openssl", "counts", "2026-11"};
+    is_stranger = true;
+    for (size_t i = 0; i < COUNT(goldens); i++)
+        for (int audit = 0; audit <= 1; audit++) {
+            struct arena arena = {0};
+            struct admission admission;
+            struct slice answer = answer_to(ADMIT_VALIDATE, audit ? MODE_AUDIT : MODE_ENFORCE,
+                                            slice_from(goldens[i].body), &arena, &admission);
+            for (size_t j = 0; j < COUNT(secrets); j++)
+                if (memmem(answer.base, answer.len, secrets[j], strlen(secrets[j])))
+                    CHECK_FAIL("%s: tells %s: %.*s", goldens[i].name, secrets[j],
+                               SLICE_ARGS(answer));
+            for (size_t j = 0; j < admission.decisions.count; j++) /* the log does */
+                check_number(goldens[i].name, "hidden", admission.decisions.items[j].verdict.hidden,
+                             false);
+            arena_done(&arena);
+        }
+    is_stranger = false;
 }
 
 /* --- the same, told otherwise --- */
@@ -1001,6 +1087,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_a_private_project_is_not_told_of),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_audit_changes_nothing),
         cmocka_unit_test(test_dry_run),

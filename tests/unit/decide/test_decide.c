@@ -231,7 +231,7 @@ static const struct {
 /* Reasons that only facts give: test_fact_reasons has a row for each. */
 static bool is_fact_reason(enum rewrite_reason reason)
 {
-    return reason >= REASON_HARBOR_DOWN && reason <= REASON_NOT_KNOWN_IN_TIME;
+    return reason >= REASON_NO_PROJECT && reason <= REASON_NOT_KNOWN_IN_TIME;
 }
 
 static void test_reasons(void **state)
@@ -338,7 +338,25 @@ static const struct {
     {"the upstream is not asked in audit", "", HEALTH_UP, true, UNASKED, AUDIT, REASON_REWRITTEN,
      false},
     {"nor for a dry run", "", HEALTH_UP, true, UNASKED, DRY_RUN, REASON_REWRITTEN, false},
-    {"health not known yet", "", HEALTH_UNKNOWN, true, THERE, FOR_REAL, REASON_REWRITTEN, false},
+    {"health not known yet", "", HEALTH_UNKNOWN, true, THERE, FOR_REAL, REASON_HARBOR_DOWN, false},
+    {"health not known yet, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_UNKNOWN, true,
+     THERE, FOR_REAL, REASON_REWRITTEN, false},
+    {"no such project",
+     "",
+     HEALTH_UP,
+     true,
+     {.no_project = true},
+     FOR_REAL,
+     REASON_NO_PROJECT,
+     false},
+    {"no such project, whatever else it says",
+     "",
+     HEALTH_UP,
+     true,
+     {.no_project = true, .unauthorized = true, .public_ = TRUTH_NO},
+     FOR_REAL,
+     REASON_NO_PROJECT,
+     false},
     {"down", "", HEALTH_DOWN, true, THERE, FOR_REAL, REASON_HARBOR_DOWN, false},
     {"down, rewrite", "  onHarborUnavailable: rewrite\n", HEALTH_DOWN, false, UNASKED, FOR_REAL,
      REASON_REWRITTEN, false},
@@ -395,8 +413,16 @@ static const struct {
      FOR_REAL,
      REASON_NOT_KNOWN_IN_TIME,
      false},
-    {"never", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN,
+    {"never", "  requireInHarbor: never\n", HEALTH_UP, false, UNASKED, FOR_REAL, REASON_REWRITTEN,
      false},
+    {"never, and down", "  requireInHarbor: never\n", HEALTH_DOWN, false, UNASKED, FOR_REAL,
+     REASON_HARBOR_DOWN, false},
+    {"never, and not known yet", "  requireInHarbor: never\n", HEALTH_UNKNOWN, false, UNASKED,
+     FOR_REAL, REASON_HARBOR_DOWN, false},
+    {"never, and down, rewrite", "  requireInHarbor: never\n  onHarborUnavailable: rewrite\n",
+     HEALTH_DOWN, false, UNASKED, FOR_REAL, REASON_REWRITTEN, false},
+    {"never needs no account", "  requireInHarbor: never\n", HEALTH_UNAUTHORIZED, false, UNASKED,
+     FOR_REAL, REASON_REWRITTEN, false},
 };
 
 static void check_fact_row(size_t row, bool last_chance)
@@ -456,13 +482,31 @@ static void test_fact_reasons(void **state)
 static void test_reason_names(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "policy-invalid",       "protected",     "no-policy",         "policy-disabled",
-        "mirror-pod",           "opted-out",     "owned-by-operator", "pull-policy-never",
-        "placeholder",          "image-id",      "unparseable",       "already-in-harbor",
-        "registry-not-proxied", "excluded",      "not-in-rollout",    "too-long",
-        "pull-secret-missing",  "harbor-down",   "harbor-auth",       "refused-by-harbor",
-        "outside-proxy-filter", "not-in-harbor", "not-known-in-time", "rewritten"};
+    static const char *const names[] = {"policy-invalid",
+                                        "protected",
+                                        "no-policy",
+                                        "policy-disabled",
+                                        "mirror-pod",
+                                        "opted-out",
+                                        "owned-by-operator",
+                                        "pull-policy-never",
+                                        "placeholder",
+                                        "image-id",
+                                        "unparseable",
+                                        "already-in-harbor",
+                                        "registry-not-proxied",
+                                        "excluded",
+                                        "not-in-rollout",
+                                        "too-long",
+                                        "pull-secret-missing",
+                                        "no-project",
+                                        "harbor-down",
+                                        "harbor-auth",
+                                        "refused-by-harbor",
+                                        "outside-proxy-filter",
+                                        "not-in-harbor",
+                                        "not-known-in-time",
+                                        "rewritten"};
     assert_int_equal(COUNT(names), REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++)
         assert_string_equal(decide_reason_name((enum rewrite_reason)i), names[i]);
@@ -548,13 +592,13 @@ static void test_the_earlier_reason_wins(void **state)
 {
     (void)state;
     check_winner(0);
-    for (unsigned i = 0; i < REASON_HARBOR_DOWN; i++)
-        for (unsigned j = i; j < REASON_HARBOR_DOWN; j++)
+    for (unsigned i = 0; i < REASON_NO_PROJECT; i++)
+        for (unsigned j = i; j < REASON_NO_PROJECT; j++)
             check_winner(1u << i | 1u << j); /* i == j: each alone */
     uint32_t random = 1;
     for (int i = 0; i < 300; i++) {
         random = random * 1664525u + 1013904223u;
-        check_winner(random >> 8 & ((1u << REASON_HARBOR_DOWN) - 1));
+        check_winner(random >> 8 & ((1u << REASON_NO_PROJECT) - 1));
     }
 }
 

@@ -192,7 +192,7 @@ static void test_the_registry_of_an_image(void **state)
         const struct registry *registry = decisions.items[0].registry;
         check_number(cases[i].image, "has a registry", registry != NULL, cases[i].registry != NULL);
         if (registry)
-            check_text(cases[i].image, "the registry", registry->domain, cases[i].registry);
+            check_text(cases[i].image, "the registry", registry->upstream.text, cases[i].registry);
         arena_done(&arena);
     }
     policies_unref(policies);

@@ -307,31 +307,104 @@ static void test_project_flags(void **state)
     }
 }
 
+static void test_ill_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *components, *parts;
+    } cases[] = {
+        {"{\"name\":\"database\",\"status\":\"unhealthy\"}", "database"},
+        {"{\"name\":\"core\",\"status\":\"healthy\"},{\"name\":\"registry\",\"status\":\"x\"},"
+         "{\"name\":\"trivy\",\"status\":\"unhealthy\"},{\"name\":\"database\"}",
+         "registry and database"},
+        {"{\"name\":\"core\",\"status\":\"healthy\"}", ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct slice body = arena_format(&arena, "{\"components\":[%s]}", cases[i].components);
+        struct harbor_reply reply = {.status = 200, .json = true, .body = body};
+        check_text(body.base, "the parts", harbor_read_ill_parts(&reply, &arena), cases[i].parts);
+        arena_done(&arena);
+    }
+    struct arena arena = {0};
+    struct harbor_reply reply = {.status = 502, .body = SLICE("<html>")};
+    check_text("502", "the parts", harbor_read_ill_parts(&reply, &arena), "");
+    arena_done(&arena);
+}
+
+static void test_existence(void **state)
+{
+    (void)state;
+    static const struct {
+        long status;
+        bool json;
+        enum harbor_answer answer;
+    } cases[] = {{200, false, ANSWER_YES},         {404, true, ANSWER_NO},
+                 {404, false, ANSWER_FAILED},      {401, true, ANSWER_UNAUTHORIZED},
+                 {403, true, ANSWER_UNAUTHORIZED}, {429, true, ANSWER_LATER},
+                 {500, true, ANSWER_FAILED},       {0, false, ANSWER_FAILED}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct harbor_reply reply = {.status = cases[i].status, .json = cases[i].json};
+        assert_int_equal(harbor_read_existence(&reply), cases[i].answer);
+    }
+    struct buffer path = {0};
+    harbor_existence_path(SLICE("a&b c"), &path);
+    check_text("a name", "the path", buffer_slice(&path),
+               "/api/v2.0/projects?project_name=a%26b%20c");
+    buffer_done(&path);
+}
+
+/* The bodies of 2.11 are its own (docs/contracts.md#account). */
+#define ANONYMOUS_211                                                                              \
+    "{\"auth_mode\":\"db_auth\",\"banner_message\":\"\",\"harbor_version\":\"v2.11.1-6b7ecba1\","  \
+    "\"oidc_provider_name\":\"\",\"primary_auth_mode\":false,\"self_registration\":false}"
+
+static void check_account(const char *name, const struct harbor_reply *reply, bool expected,
+                          const char *version)
+{
+    struct arena arena = {0};
+    struct slice text = SLICE("untouched");
+    bool known = !expected;
+    assert_true(harbor_read_systeminfo(reply, &arena, &known, &text));
+    check_number(name, "known", known, expected);
+    check_text(name, "the version", text, version);
+    arena_done(&arena);
+}
+
 static void test_account(void **state)
 {
     (void)state;
     static const struct {
         int number;
+        bool known;
         const char *version;
-    } cases[] = {{4029, "v2.15.2-080b0220"}, {4036, ""}, {1107, ""}};
+    } cases[] = {{4029, true, "v2.15.2-080b0220"}, {4036, false, ""}, {1107, false, ""}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
-        struct slice challenge, version = SLICE("untouched");
+        struct slice challenge;
         struct harbor_reply reply = recorded(cases[i].number, &arena, &challenge);
-        assert_true(harbor_read_systeminfo(&reply, &arena, &version));
-        check_text("systeminfo", "the version", version, cases[i].version);
+        check_account("recorded", &reply, cases[i].known, cases[i].version);
         done(&reply);
         arena_done(&arena);
     }
+    struct harbor_reply of_211 = reply_of(200, JSON, ANONYMOUS_211);
+    check_account("2.11, anonymous", &of_211, false, "v2.11.1-6b7ecba1");
+    of_211 =
+        reply_of(200, JSON,
+                 "{\"external_url\":\"https://localhost\",\"harbor_version\":\"v2.11.1-6b7ecba1\","
+                 "\"registry_url\":\"localhost\"}");
+    check_account("2.11, a robot", &of_211, true, "v2.11.1-6b7ecba1");
     struct arena arena = {0};
     struct slice version = SLICE("untouched");
+    bool known = true;
     struct harbor_reply replies[] = {reply_of(200, JSON, ""),
                                      reply_of(200, "text/html", "<html>"),
-                                     reply_of(500, JSON, "{\"harbor_version\":\"v2\"}"),
+                                     reply_of(500, JSON, "{\"external_url\":\"v2\"}"),
                                      {0}};
     for (size_t i = 0; i < COUNT(replies); i++) {
-        assert_false(harbor_read_systeminfo(&replies[i], &arena, &version));
+        assert_false(harbor_read_systeminfo(&replies[i], &arena, &known, &version));
         check_text("systeminfo", "the version", version, "untouched");
+        assert_true(known);
     }
     arena_done(&arena);
 }
@@ -486,6 +559,15 @@ static void test_challenges(void **state)
         {"Bearer realm=\"\"", NULL, NULL},
         {"Bearer realm=h", NULL, NULL},
         {"Basic realm=\"harbor\"", NULL, NULL},
+        /* of several, in one header or joined */
+        {"Basic realm=\"x\", Bearer realm=\"https://h/t\",service=\"s\"", "https://h/t", "s"},
+        {"Bearer realm=\"https://h/t\",service=\"s\", Basic realm=\"x\"", "https://h/t", "s"},
+        {"Negotiate, Bearer  realm=\"https://h/t\" , Basic realm=\"x\"", "https://h/t", ""},
+        {"Bearer service=\"a\", Bearer realm=\"https://h/t\", service=\"b\"", "https://h/t", "b"},
+        {"Bearer realm=\"\", Bearer realm=\"https://h/t\"", "https://h/t", ""},
+        {"Basic realm=\"a, Bearer realm=\\\"https://evil/t\\\"\"", NULL, NULL},
+        {"Bearer service=\"s\", Basic realm=\"x\"", NULL, NULL},
+        {",, ,Bearer realm=\"https://h/t\"", "https://h/t", ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
@@ -510,6 +592,38 @@ static void test_challenges(void **state)
     assert_false(harbor_read_challenge(challenge, &arena, &realm, &service));
     done(&reply);
     arena_done(&arena);
+}
+
+static void test_token_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *realm, *path; /* without what is asked for */
+    } cases[] = {
+        {"https://harbor.test/service/token", "/service/token?"},
+        {"http://other.test:8080/service/token", "/service/token?"},
+        {"https://other.test/token?account=x", "/token?account=x&"},
+        {"https://other.test", "/?"},
+        {"https://harbor.test@evil.test/token", "/token?"},
+        {"file:///etc/passwd", "/etc/passwd?"},
+        {"/service/token", "/service/token?"},
+        {"not a url", "/?"},
+        {"https://h/a b#c\x80", "/a%20b%23c%80?"},
+    };
+    const struct artifact_key key = {SLICE("p"), SLICE("team/app"), SLICE("1")};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct buffer path = {0};
+        struct slice realm = copy_exact(slice_from(cases[i].realm));
+        harbor_token_path(realm, SLICE("s"), &key, &path);
+        check_text(cases[i].realm, "the path", buffer_slice(&path),
+                   arena_format(&arena, "%sservice=s&scope=repository%%3Ap/team/app%%3Apull",
+                                cases[i].path)
+                       .base);
+        free((char *)realm.base);
+        buffer_done(&path);
+        arena_done(&arena);
+    }
 }
 
 static void test_tokens(void **state)
@@ -635,10 +749,13 @@ int main(void)
         cmocka_unit_test(test_no_health),
         cmocka_unit_test(test_projects),
         cmocka_unit_test(test_project_flags),
+        cmocka_unit_test(test_ill_parts),
+        cmocka_unit_test(test_existence),
         cmocka_unit_test(test_account),
         cmocka_unit_test(test_scan_requests),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_challenges),
+        cmocka_unit_test(test_token_paths),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_paths),
     };

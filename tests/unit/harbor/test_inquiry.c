@@ -6,12 +6,12 @@
 /* in the tables what is not said is zero */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-#define ARTIFACT  "/api/v2.0/projects/p/repositories/r/artifacts/"
-#define GONE      "{\"errors\":[{\"code\":\"NOT_FOUND\"}]}"
-#define DIGEST    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define HERE      "{\"digest\":\"" DIGEST "\",\"type\":\"IMAGE\"}"
-#define CHALLENGE "Bearer realm=\"https://t/token\",service=\"s\""
-#define TOKEN_URL "https://t/token?service=s&scope=repository%3Ap/r%3Apull"
+#define ARTIFACT   "/api/v2.0/projects/p/repositories/r/artifacts/"
+#define GONE       "{\"errors\":[{\"code\":\"NOT_FOUND\"}]}"
+#define DIGEST     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HERE       "{\"digest\":\"" DIGEST "\",\"type\":\"IMAGE\"}"
+#define CHALLENGE  "Bearer realm=\"https://t/token\",service=\"s\""
+#define TOKEN_PATH "/token?service=s&scope=repository%3Ap/r%3Apull"
 
 struct step {
     const char *path; /* of the request that is under way */
@@ -127,7 +127,7 @@ static const struct inquiry_case cases[] = {
      {0},
      {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
       {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE},
-      {TOKEN_URL, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"},
+      {TOKEN_PATH, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"},
       {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE}},
      INQUIRY_KNOWN,
      FACT_NEGATIVE_MS,
@@ -137,12 +137,28 @@ static const struct inquiry_case cases[] = {
     {"a known token service, which refuses",
      SERVABLE,
      {.realm = SLICE("https://t/token"), .service = SLICE("s")},
-     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE}, {TOKEN_URL, REQUEST_TOKEN, 401, "{}"}},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
+      {TOKEN_PATH, REQUEST_TOKEN, 401, "{}"},
+      {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE},
+      {TOKEN_PATH, REQUEST_TOKEN, 401, "{}"}},
      INQUIRY_KNOWN,
      FACT_NEGATIVE_MS,
      ANSWER_UNAUTHORIZED,
      FACT_ALL,
      {.unauthorized = true}},
+    {"a known token service is dead, and the proxy names another",
+     SERVABLE,
+     {.realm = SLICE("https://dead/old"), .service = SLICE("s")},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
+      {"/old?service=s&scope=repository%3Ap/r%3Apull", REQUEST_TOKEN, 0, NULL},
+      {HEAD, REQUEST_MANIFEST, 401, NULL, "Basic realm=\"x\", " CHALLENGE},
+      {TOKEN_PATH, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"},
+      {HEAD, REQUEST_MANIFEST, 200}},
+     INQUIRY_KNOWN,
+     FACT_SERVABLE_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_NO, .servable = TRUTH_YES}},
     {"the filter says why",
      SERVABLE,
      {.project = &filtered},
@@ -259,7 +275,7 @@ static void test_token(void **state)
     struct inquiry_view view = {0};
     const struct step replies[] = {{ARTIFACT "1", REQUEST_ARTIFACT, 404, GONE},
                                    {HEAD, REQUEST_MANIFEST, 401, NULL, CHALLENGE},
-                                   {TOKEN_URL, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"}};
+                                   {TOKEN_PATH, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"}};
     struct inquiry_step got = inquiry_begin(&q, &view, SERVABLE);
     for (size_t i = 0; i < COUNT(replies); i++) {
         struct harbor_reply reply = reply_of(&replies[i]);

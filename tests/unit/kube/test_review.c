@@ -26,7 +26,7 @@ static const struct {
     {"update-ephemeralcontainers-second.json", "a1956959-a5ca-4013-93ca-f84249285d03", "apps",
      "bare", "UPDATE", "ephemeralcontainers", "admin", REVIEW_EPHEMERAL_CONTAINERS, 5, 4},
     {"update-pod-label.json", "8e4444e4-e9ff-4bf1-96f8-ed986d8f0a33", "apps", "bare", "UPDATE", "",
-     "admin", REVIEW_OTHER, 5, 5},
+     "admin", REVIEW_POD_UPDATE, 5, 5},
 };
 
 static void test_recorded(void **state)
@@ -123,6 +123,11 @@ static void test_refused(void **state)
         {TOP(V1 "\"request\":{\"uid\":\"u\"},\"request\":null"),
          "the AdmissionReview has no `request` object: expected the call of an API server, not an "
          "answer"},
+        {REQUEST("\"uid\":\"u\",\"object\":{},\"oldObject\":{},\"object\":{}"),
+         "there are 3 objects, expected `request.object` and `request.oldObject` once"},
+        {TOP(V1 "\"request\":{\"object\":{}},\"request\":null,\"request\":{\"object\":{}},"
+                "\"request\":{\"uid\":\"u\",\"object\":{}}"),
+         "there are 3 objects, expected `request.object` and `request.oldObject` once"},
         {REQUEST(""), "`request.uid` is missing: expected a text to answer with"},
         {REQUEST("\"uid\":null"), "`request.uid` is missing: expected a text to answer with"},
         {REQUEST("\"uid\":7"), "`request.uid` is missing: expected a text to answer with"},
@@ -214,7 +219,7 @@ static void test_subjects(void **state)
     } cases[] = {
         {"", "Pod", "CREATE", "", REVIEW_POD_CREATE},
         {"", "Pod", "UPDATE", "ephemeralcontainers", REVIEW_EPHEMERAL_CONTAINERS},
-        {"", "Pod", "UPDATE", "", REVIEW_OTHER},
+        {"", "Pod", "UPDATE", "", REVIEW_POD_UPDATE},
         {"", "Pod", "UPDATE", "status", REVIEW_OTHER},
         {"", "Pod", "UPDATE", "resize", REVIEW_OTHER},
         {"", "Pod", "CREATE", "ephemeralcontainers", REVIEW_OTHER},

@@ -107,6 +107,32 @@ static const struct {
      "p.yaml:9:65: warning: `docker.iox*` excludes nothing that this Policy moves: images are compared by "
      "their whole name; expected `docker.io/…`, or `*` in front\n",
      NULL},
+    {"keys with a path, as written",
+     HARBOR("h", "host: h.io, registries: {docker.io: hub, docker.io/library: off}")
+         POLICY("a", "namespaces: [a], registries: [docker.io/library]"),
+     "", NULL},
+    {"no keys, but above and below one",
+     HARBOR("h", "host: h.io, registries: {ghcr.io/a/b: x}") POLICY(
+         "a", "namespaces: [a], registries: [ghcr.io, ghcr.io/a, ghcr.io/a/b/c, ghcr.io/a/b]"),
+     "p.yaml:9:38: `ghcr.io` is not among the `registries` of Harbor `h`, expected one that has a "
+     "project there\n"
+     "p.yaml:9:47: `ghcr.io/a` is not among the `registries` of Harbor `h`, expected one that has a "
+     "project there\n"
+     "p.yaml:9:58: `ghcr.io/a/b/c` is not among the `registries` of Harbor `h`, expected one that "
+     "has a project there\n",
+     NULL},
+    {"excludes of a part of a registry",
+     HARBOR("h", "host: h.io, registries: {ghcr.io/org/app: x}")
+         POLICY("a", "namespaces: [a], exclude: ['ghcr.io/*', 'ghcr.io/org/app*', "
+                     "'ghcr.io/org/app/*', 'ghcr.io/org/app:*', 'ghcr.io/org/app@*', "
+                     "'ghcr.io/org/apple*', 'ghcr.io/other/*', 'ghcr.io/org/app-*']"),
+     "p.yaml:9:131: warning: `ghcr.io/org/apple*` excludes nothing that this Policy moves: images are "
+     "compared by their whole name; expected `docker.io/…`, or `*` in front\n"
+     "p.yaml:9:153: warning: `ghcr.io/other/*` excludes nothing that this Policy moves: images are "
+     "compared by their whole name; expected `docker.io/…`, or `*` in front\n"
+     "p.yaml:9:172: warning: `ghcr.io/org/app-*` excludes nothing that this Policy moves: images are "
+     "compared by their whole name; expected `docker.io/…`, or `*` in front\n",
+     NULL},
     {"an exact name inside a glob: exact goes first",
      H POLICY("a", "namespaces: ['a*']") POLICY("b", "namespaces: [ab]"), "", NULL},
     {"globs of other priorities",

@@ -386,14 +386,14 @@ static const struct field_case harbor_specs[] = {
     {"  host: harbor.example.com\n"
      "  registries: {docker: hub}\n",
      "p.yaml:6:16: `docker` is not a registry's domain, expected one like `docker.io` or "
-     "`registry.example.com:5000`\n"},
+     "`registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
     {"  host: harbor.example.com\n"
      "  registries: {index.docker.io: hub}\n",
      "p.yaml:6:16: `index.docker.io` is read as `docker.io`, expected that name\n"},
     {"  host: harbor.example.com\n"
      "  registries: {\"https://docker.io\": hub}\n",
      "p.yaml:6:16: `https://docker.io` is not a registry's domain, expected one like `docker.io` or "
-     "`registry.example.com:5000`\n"},
+     "`registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub/x}\n",
      "p.yaml:6:27: `hub/x` is not a Harbor project, expected lower-case letters, digits and single "
@@ -421,11 +421,11 @@ static const struct field_case harbor_specs[] = {
      ""},
     {"  host: harbor.example.com\n"
      "  registries: {1.5: q}\n",
-     "p.yaml:6:16: an upstream domain is 1.5, which YAML reads as a number or truth value; "
+     "p.yaml:6:16: an upstream registry is 1.5, which YAML reads as a number or truth value; "
      "expected text: put it in quotes\n"},
     {"  host: harbor.example.com\n"
      "  registries: {? [a] : q}\n",
-     "p.yaml:6:18: an upstream domain is a list, expected text\n"},
+     "p.yaml:6:18: an upstream registry is a list, expected text\n"},
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: hub--x}\n",
      "p.yaml:6:27: `hub--x` is not a Harbor project, expected lower-case letters, digits and "
@@ -437,6 +437,39 @@ static const struct field_case harbor_specs[] = {
     {"  host: harbor.example.com\n"
      "  registries: {docker.io: a.b_c-d}\n",
      ""},
+    {"  host: harbor.example.com\n"
+     "  registries: {docker.io: hub, docker.io/library: official, ghcr.io/my-org/a: a}\n",
+     ""},
+    {"  host: harbor.example.com\n"
+     "  registries: {docker.io/library/nginx: one, 'localhost:5000/x__y/z---z': two}\n",
+     ""},
+    {"  host: harbor.example.com\n"
+     "  registries: {docker.io/: hub}\n",
+     "p.yaml:6:16: `docker.io/` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {ghcr.io/My-Org: gh}\n",
+     "p.yaml:6:16: `ghcr.io/My-Org` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {ghcr.io//a: gh}\n",
+     "p.yaml:6:16: `ghcr.io//a` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {ghcr.io/a:1: gh}\n",
+     "p.yaml:6:16: `ghcr.io/a:1` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {'ghcr.io/a*': gh}\n",
+     "p.yaml:6:16: `ghcr.io/a*` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {library/nginx: hub}\n",
+     "p.yaml:6:16: `library/nginx` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {index.docker.io/library: hub}\n",
+     "p.yaml:6:16: `index.docker.io` is read as `docker.io`, expected that name\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {ghcr.io/a: x, ghcr.io/b: y, ghcr.io/a: z}\n",
+     "p.yaml:6:44: `ghcr.io/a` is here a second time, expected once\n"},
+    {"  host: harbor.example.com\n"
+     "  registries: {harbor.example.com/hub: self}\n",
+     "p.yaml:6:16: `harbor.example.com` is this Harbor's own `host`: its images would be rewritten again and again; expected an upstream registry\n"},
 };
 
 static const struct field_case harbor_fields[] = {
@@ -685,15 +718,18 @@ static void test_values_of_a_harbor(void **state)
     static const char *const registries[][2] = {
         {"docker.io", "hub"}, {"ghcr.io", "gh"}, {"quay.io", "quay"}};
     for (size_t i = 0; i < 3; i++) {
-        check_text("registry", "domain", h->registries[i].domain, registries[i][0]);
+        check_text("registry", "domain", h->registries[i].upstream.domain, registries[i][0]);
         check_text("registry", "project", h->registries[i].project, registries[i][1]);
-        assert_int_equal(harbor_find_registry(h, slice_from(registries[i][0])), i);
+        const struct reference r = {.domain = slice_from(registries[i][0]), .path = SLICE("a/b")};
+        assert_ptr_equal(harbor_find_registry(h, &r), &h->registries[i]);
     }
     assert_int_equal(h->registries[2].at.line, 7);
     assert_int_equal(h->registries[2].at.column, 5);
-    assert_int_equal(harbor_find_registry(h, SLICE("docker.i")), 3);
-    assert_int_equal(harbor_find_registry(h, SLICE("z")), 3);
-    assert_int_equal(harbor_find_registry(h, (struct slice){0}), 3);
+    static const char *const others[] = {"docker.i", "z", ""};
+    for (size_t i = 0; i < 3; i++) {
+        const struct reference r = {.domain = slice_from(others[i]), .path = SLICE("a/b")};
+        assert_null(harbor_find_registry(h, &r));
+    }
     assert_true(h->nodes_have_credentials);
     assert_int_equal(h->trusted_controllers.count, 2);
     check_text("trusted", "name", h->trusted_controllers.items[0], "system:serviceaccount:a:b");

@@ -153,10 +153,69 @@ static void test_rewrite(void **state)
         struct arena arena = {0};
         struct reference r;
         assert_true(reference_parse(slice_from(cases[i].image), &arena, &r));
-        assert_int_equal(harbor_find_registry(harbor, r.domain), cases[i].registry);
+        assert_ptr_equal(harbor_find_registry(harbor, &r), &harbor->registries[cases[i].registry]);
         check_text(cases[i].image, "the result",
                    harbor_rewrite(harbor, &harbor->registries[cases[i].registry], &r, &arena),
                    cases[i].result);
+        arena_done(&arena);
+    }
+    policies_unref(policies);
+}
+
+/* The longest key by whole components has the image. */
+static void test_parts_of_registries(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\n"
+        "spec:\n"
+        "  host: h.io\n"
+        "  registries:\n"
+        "    ghcr.io/my-org: org\n"
+        "    docker.io: hub\n"
+        "    ghcr.io: gh\n"
+        "    docker.io/library: official\n"
+        "    docker.io/library/nginx: nginx\n"
+        "    ghcr.io/my-org/team/a: a\n"
+        "    quay.io/a/b: only\n";
+    static const struct {
+        const char *image, *result; /* NULL: none of them */
+    } cases[] = {
+        {"grafana/grafana", "h.io/hub/grafana/grafana"},
+        {"redis:7", "h.io/official/library/redis:7"},
+        {"docker.io/library/redis/x", "h.io/official/library/redis/x"},
+        {"nginx:1", "h.io/nginx/library/nginx:1"},
+        {"docker.io/library/nginx/sub", "h.io/nginx/library/nginx/sub"},
+        {"nginx-x", "h.io/official/library/nginx-x"},
+        {"docker.io/library-x/redis", "h.io/hub/library-x/redis"},
+        {"docker.io/librar/y", "h.io/hub/librar/y"},
+        {"ghcr.io/other/app", "h.io/gh/other/app"},
+        {"ghcr.io/my-org/app", "h.io/org/my-org/app"},
+        {"ghcr.io/my-org", "h.io/org/my-org"},
+        {"ghcr.io/my-organ/app", "h.io/gh/my-organ/app"},
+        {"ghcr.io/my-or", "h.io/gh/my-or"},
+        {"ghcr.io/my-org/team/app", "h.io/org/my-org/team/app"},
+        {"ghcr.io/my-org/team/a", "h.io/a/my-org/team/a"},
+        {"ghcr.io/my-org/team/a/b/c/d/e", "h.io/a/my-org/team/a/b/c/d/e"},
+        {"ghcr.io/my-org/team/ab/c", "h.io/org/my-org/team/ab/c"},
+        {"ghcr.io/x/my-org/app", "h.io/gh/x/my-org/app"},
+        {"quay.io/a/b", "h.io/only/a/b"},
+        {"quay.io/a/b/c", "h.io/only/a/b/c"},
+        {"quay.io/a", NULL},
+        {"quay.io/a/bc", NULL},
+        {"quay.io/x/a/b", NULL},
+        {"ghcr.io:443/my-org/app", NULL},
+    };
+    struct policies *policies = load_right(text);
+    const struct harbor *harbor = policies_harbor_at(policies, 0);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct reference r;
+        assert_true(reference_parse(slice_from(cases[i].image), &arena, &r));
+        const struct registry *found = harbor_find_registry(harbor, &r);
+        check_text(cases[i].image, "the result",
+                   found ? harbor_rewrite(harbor, found, &r, &arena) : SLICE("none"),
+                   cases[i].result ? cases[i].result : "none");
         arena_done(&arena);
     }
     policies_unref(policies);
@@ -186,9 +245,13 @@ static void test_mode_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),      cmocka_unit_test(test_order),
-        cmocka_unit_test(test_protected), cmocka_unit_test(test_rewrite),
-        cmocka_unit_test(test_shares),    cmocka_unit_test(test_mode_names),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_protected),
+        cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_parts_of_registries),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_mode_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,26 @@ static void test_long_keys(void **state)
     fact_cache_done(&cache);
 }
 
+/* Whoever writes images chooses how long the keys are. */
+static void test_long_keys_take_no_more_memory(void **state)
+{
+    (void)state;
+    struct fact_cache cache;
+    char text[ARTIFACT_KEY_MAX];
+    memset(text, 'x', sizeof(text));
+    fact_cache_init(&cache, FACT_CACHE_MAX);
+    for (size_t i = 0; i < FACT_CACHE_MAX; i++) {
+        snprintf(text, 10, "%09zu", i);
+        text[9] = 'x';
+        assert_non_null(fact_cache_add(&cache, slice_of(text, sizeof(text))));
+        assert_true(cache.entry_bytes <= FACT_CACHE_ENTRY_BYTES);
+    }
+    assert_true(cache.count > 20000 && cache.count < FACT_CACHE_MAX);
+    check_list(&cache);
+    fact_cache_done(&cache);
+    assert_int_equal(cache.count, 0);
+}
+
 static void test_expire(void **state)
 {
     (void)state;
@@ -113,11 +133,69 @@ static void test_expire(void **state)
     fact_entry_live_until(fact_cache_add(&cache, SLICE("p/a:1")), 900);
     fact_entry_live_until(fact_cache_add(&cache, SLICE("p/a:2")), 900);
     fact_entry_live_until(fact_cache_add(&cache, SLICE("p/ab:1")), 900);
-    fact_cache_expire(&cache, SLICE("p/a:"));
+    fact_cache_expire(&cache, SLICE("p/a"));
     assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/a:1")), 899));
     assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/a:2")), 899));
     assert_true(fact_entry_lives(fact_cache_find(&cache, SLICE("p/ab:1")), 899));
     assert_false(fact_entry_lives(fact_cache_find(&cache, SLICE("p/ab:1")), 900));
+    fact_cache_done(&cache);
+}
+
+static bool is_expired(struct fact_cache *cache, const char *key)
+{
+    return !fact_entry_lives(fact_cache_find(cache, slice_from(key)), 899);
+}
+
+/* Which artifacts belong to a repository; what was forgotten in between is not looked at. */
+static void test_repositories(void **state)
+{
+    (void)state;
+    static const char *const own[] = {"p/a:1", "p/a@sha256:01", "p/a:v1.2"};
+    static const char *const others[] = {"p/a/b:1", "p/ab:1", "q/a:1", "p/a-b@sha256:01", "p/b:a"};
+    struct fact_cache cache;
+    fact_cache_init(&cache, 8); /* few buckets: repositories share them */
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT(own); i++)
+            fact_entry_live_until(fact_cache_add(&cache, slice_from(own[i])), 900);
+        for (size_t i = 0; i < COUNT(others); i++)
+            fact_entry_live_until(fact_cache_add(&cache, slice_from(others[i])), 900);
+        fact_cache_expire(&cache, SLICE("p/a"));
+        fact_cache_expire(&cache, SLICE("p"));
+        fact_cache_expire(&cache, SLICE(""));
+        for (size_t i = 0; i < COUNT(own); i++)
+            assert_true(is_expired(&cache, own[i]));
+        for (size_t i = 0; i < COUNT(others); i++)
+            assert_false(is_expired(&cache, others[i]));
+        for (int i = 0; i < 3; i++) { /* they make room in the middle of the lists */
+            char text[64];
+            fact_cache_add(&cache, key_of((size_t)(round * 3 + i), text, sizeof(text)));
+        }
+    }
+    fact_cache_expire_all(&cache);
+    for (const struct fact_entry *entry = cache.newest; entry; entry = entry->older)
+        assert_false(fact_entry_lives(entry, 1));
+    fact_cache_done(&cache);
+}
+
+/* Among 100,000 artifacts of others an event looks at its own repository's only. */
+static void test_an_event_is_short(void **state)
+{
+    (void)state;
+    struct fact_cache cache;
+    char text[64];
+    fact_cache_init(&cache, FACT_CACHE_MAX);
+    for (size_t i = 0; i < FACT_CACHE_MAX; i++) {
+        snprintf(text, sizeof(text), "docker-hub-proxy/team/app-%zu:1", i);
+        fact_entry_live_until(fact_cache_add(&cache, slice_from(text)), 900);
+    }
+    size_t longest = 0;
+    for (size_t i = 0; i < cache.bucket_count; i++) {
+        size_t chain = 0;
+        for (const struct fact_entry *e = cache.repositories[i]; e; e = e->sibling)
+            chain++;
+        longest = chain > longest ? chain : longest;
+    }
+    assert_true(longest <= 12);
     fact_cache_done(&cache);
 }
 
@@ -164,7 +242,10 @@ int main(void)
         cmocka_unit_test(test_forgets_by_use),
         cmocka_unit_test(test_keeps_what_is_asked),
         cmocka_unit_test(test_long_keys),
+        cmocka_unit_test(test_long_keys_take_no_more_memory),
         cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_repositories),
+        cmocka_unit_test(test_an_event_is_short),
         cmocka_unit_test(test_a_million_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

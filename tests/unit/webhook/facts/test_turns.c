@@ -7,7 +7,7 @@
 enum { MOST = 64 };
 
 struct waiting {
-    const char *namespace_, *name;
+    const char *namespace_, *name; /* of the namespace: "CALLER/NAMESPACE", or without the caller */
     int images;
     bool dry_run;
 };
@@ -27,6 +27,12 @@ static const struct {
     {"dry runs are last",
      {{"a", "A", 2, true}, {"b", "B", 2, false}, {"c", "C", 1, true}, {"d", "D", 1, false}},
      "B1 D1 B2 A1 C1 A2 "},
+    {"a caller with many namespaces has one share",
+     {{"x/a", "A", 2, false},
+      {"x/b", "B", 2, false},
+      {"x/c", "C", 1, false},
+      {"y/a", "D", 3, false}},
+     "A1 D1 B1 D2 C1 D3 A2 B2 "},
     {"of one namespace, too", {{"a", "A", 2, true}, {"a", "B", 1, false}}, "B1 A1 A2 "},
 };
 
@@ -46,6 +52,9 @@ static void fill(struct queue *queue, const struct waiting *waiting)
 {
     for (size_t i = 0; i < 6 && waiting[i].name; i++) {
         queue->reviews[i].namespace_ = slice_from(waiting[i].namespace_);
+        const struct slice whose = slice_from(waiting[i].namespace_);
+        size_t slash = slice_find(whose, '/');
+        queue->reviews[i].caller = slash < whose.len ? slice_head(whose, slash) : SLICE("");
         queue->reviews[i].last_of_all = waiting[i].dry_run;
         for (int n = 1; n <= waiting[i].images; n++) {
             struct image *image = &queue->images[queue->count++];
