@@ -165,27 +165,34 @@ static struct slice pin(struct slice original, struct slice image, struct arena 
     return arena_join(arena, (struct slice[]){original, slice_from_index(image, at)}, 2);
 }
 
-/* DOMAIN/PATH of the one registry whose project the image is in; false where there is none, or
+/* The image at a registry, should rewriting it lead to that registry's project. */
+static bool image_of(const struct harbor *harbor, const struct registry *registry,
+                     const struct slice *path_and_suffix, struct arena *arena, struct slice *ret)
+{
+    struct reference reference;
+    struct slice image = arena_join(arena,
+                                    (struct slice[]){registry->upstream.domain, SLICE("/"),
+                                                     path_and_suffix[0], path_and_suffix[1]},
+                                    4);
+    if (!reference_parse(image, arena, &reference) ||
+        harbor_find_registry(harbor, &reference) != registry)
+        return false;
+    *ret = image;
+    return true;
+}
+
+/* The image at the one registry whose project the image is in; false where there is none, or
  * several. */
 static bool turn_round(const struct harbor *harbor, const struct reference *reference,
                        struct arena *arena, struct slice *ret)
 {
-    size_t slash = slice_find(reference->path, '/');
-    const struct registry *found = NULL;
-    for (size_t i = 0; i < harbor->registry_count; i++)
-        if (slice_equal(harbor->registries[i].project, slice_head(reference->path, slash))) {
-            if (found)
-                return false;
-            found = &harbor->registries[i];
-        }
-    if (!found || slash + 1 >= reference->path.len)
-        return false;
-    *ret = arena_join(arena,
-                      (struct slice[]){found->domain, SLICE("/"),
-                                       slice_from_index(reference->path, slash + 1),
-                                       reference->suffix},
-                      4);
-    return true;
+    size_t slash = slice_find(reference->path, '/'), found = 0;
+    const struct slice rest[] = {slice_from_index(reference->path, slash + 1), reference->suffix};
+    for (size_t i = 0; i < harbor->registry_count && rest[0].len; i++)
+        if (slice_equal(harbor->registries[i].project, slice_head(reference->path, slash)) &&
+            image_of(harbor, &harbor->registries[i], rest, arena, ret))
+            found++;
+    return found == 1;
 }
 
 /* Whether the policies of now make the image of `original` in this Pod, in an enforced namespace:

@@ -4,7 +4,7 @@ and fields are read out of the program."""
 NAMES = {
     "harbor-pilot.1": [
         "harbor-pilot.io/v1alpha1", "harbor-pilot.io/mode", "audit", "enforce", "disabled",
-        "harbor-pilot.io/original-images", "volume/", "policy", "image-", "volume-",
+        "harbor-pilot.io/original-images", "harbor-pilot.io/rescued", "volume/", "policy", "image-", "volume-",
         "mutate-enforce.harbor-pilot.io", "mutate-audit.harbor-pilot.io",
         "validate-enforce.harbor-pilot.io", "validate-audit.harbor-pilot.io", "harbor-pilot",
         "harbor-pilot-tls", "ca.crt", "tls.crt", "tls.key", "zz-harbor-pilot",
@@ -39,6 +39,19 @@ NAMES = {
         "harborpilot_connections_closed_total", "connections-closed", "client-refused", "client-ca-invalid", "wrong-secret",
         "--client-ca-file", "--metrics-token-file", "imagesLeftOut", "late", "crowded", "large",
         "harborpilot_wrong_secrets_total", "option", "harborpilot_build_info"],
+    "harbor-pilot-rescue.1": [
+        "apiVersion", "kind", "Rescue", "dryRun", "items", "summary", "namespace", "name", "container",
+        "result", "reason", "image", "original", "detail", "restored", "deleted", "left", "harbor-down",
+        "harbor-auth", "not-in-harbor", "refused-by-harbor", "outside-proxy-filter",
+        "pull-secret-missing", "even-if-healthy", "harbor-healthy", "harbor-unknown",
+        "not-known-in-time", "pulling", "hung", "protected", "not-ours", "ephemeral", "volume",
+        "refused", "harbor-pilot.io/rescued", "at", "images", "harbor-pilot.io/original-images",
+        "list", "watch", "patch", "delete", "create", "event", "ready", "adminBindAddress", "rescue",
+        "pod", "harbor-health", "kube-watch", "rescue-unknown", "policies", "GET /livez",
+        "GET /readyz", "GET /metrics", "harborpilot_rescued_containers_total",
+        "harborpilot_rescue_waiting_pods", "harborpilot_rescue_watching",
+        "harborpilot_rescue_watch_restarts_total", "harborpilot_harbor_up", "harborpilot_build_info",
+        "HARBOR_PILOT_NAMESPACE", "KUBECONFIG", "0", "1", "2", "3"],
     "harbor-pilot-plan.1": [
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",
         "mode", "errors", "message", "warnings", "summary", "rewrite", "keep", "deny", "warn",

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from clilib import GATE_REASONS, PATIENCE, PLAIN, REASONS, ROOT
+from fake_api import FakeApi
 from names import NAMES
 
 MAN = ROOT / "docs" / "man"
@@ -18,6 +19,7 @@ PAGES = {
     "plan": "harbor-pilot-plan.1",
     "explain": "harbor-pilot-explain.1",
     "check": "harbor-pilot-check.1",
+    "rescue": "harbor-pilot-rescue.1",
     "certs init": "harbor-pilot-certs.1",
 }
 NOT_BUILT_YET = "Not built yet"
@@ -253,6 +255,9 @@ def workshop(program, tmp_path):
     """A directory in which the examples can be typed: the example policies, certificates, and
     stand-ins for tools that would ask a cluster."""
     (tmp_path / "policies").symlink_to(ROOT / "policies")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    (tmp_path / "api").mkdir()
+    api = FakeApi(tmp_path / "api")
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "harbor-pilot").symlink_to(program.binary)
@@ -269,13 +274,16 @@ def workshop(program, tmp_path):
         script = f"#!/bin/sh\ncat <<'E'\n{prints}E\n"
         if tool == "kubectl":
             script = (
-                "#!/bin/sh\ncase \"$*\" in\n*'-o name'*) echo namespace/loki ;;\n"
-                "*create*|*label*) ;;\n"
+                "#!/bin/sh\ncase \"$*\" in\n"
+                f"proxy*) exec {api.tools}/kubectl \"$@\" ;;\n"
+                "*'-o name'*) echo namespace/loki ;;\n"
+                "*create*|*label*|*apply*) ;;\n"
                 '*) echo \'{"apiVersion":"v1","kind":"List","items":[]}\' ;;\nesac\n'
             )
         (tools / tool).write_text(script)
         (tools / tool).chmod(0o755)
-    return tmp_path
+    yield tmp_path
+    api.close()
 
 
 def type_in(workshop, text):

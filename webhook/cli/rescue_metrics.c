@@ -51,9 +51,8 @@ static void write_harbors(struct rescue_metrics *metrics, struct buffer *out)
     facts_read_figures(metrics->facts, &arena, &figures);
     family(out, "harborpilot_harbor_up", "gauge", "1 where Harbor can serve pulls.");
     for (size_t i = 0; i < figures.harbor_count; i++)
-        if (figures.harbors[i].in_use)
-            buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
-                                 SLICE_ARGS(figures.harbors[i].name), figures.harbors[i].up);
+        buffer_append_format(out, "harborpilot_harbor_up{harbor=\"%.*s\"} %d\n",
+                             SLICE_ARGS(figures.harbors[i].name), figures.harbors[i].up);
 }
 
 static void write_metrics(struct rescue_metrics *metrics, struct buffer *out)
