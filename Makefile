@@ -158,10 +158,11 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D); echo '  LINK  $@'
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook
+## make bench      what a review costs, side by side with a fixed answer and a typical Go webhook, and
+##                 with another commit's binary: BASELINE=../older/build/harbor-pilot
 bench: $(BINARY) $(BENCH)
 	@bash tests/deps.sh test
-	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/bench.py
+	@BUILD=$(BUILD) BASELINE=$(BASELINE) /usr/bin/python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 
 ## make mutation   flips each condition of the decision code and looks for a test that notices
 mutation:

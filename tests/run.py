@@ -220,7 +220,7 @@ def timed(name, step):
     def run_step(totals):
         began, before = time.monotonic(), totals.passed
         step(totals)
-        print(f"== {name}: {totals.passed - before} passed in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"== {name}: {totals.passed - before} passed in {time.monotonic() - began:.0f} s\n", end="", flush=True)
     return run_step
 
 

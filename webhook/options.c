@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define VARIABLE_PREFIX "HARBOR_PILOT_"
 
 int usage_error(const char *format, ...)
 {
@@ -104,13 +107,40 @@ static bool set_option(const struct option_spec *option, const char *value)
 
 void option_variable(const struct option_spec *option, char ret[static OPTION_VARIABLE_SIZE])
 {
-    snprintf(ret, OPTION_VARIABLE_SIZE, "HARBOR_PILOT_%s", option->name);
+    snprintf(ret, OPTION_VARIABLE_SIZE, VARIABLE_PREFIX "%s", option->name);
     for (char *c = ret; *c; c++)
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 }
 
-/* Other variables of the prefix are ignored, since Kubernetes makes some of its own for every
- * Service. */
+static bool is_known_variable(const struct command_spec *command, struct slice name)
+{
+    char variable[OPTION_VARIABLE_SIZE];
+    for (size_t i = 0; i < command->option_count; i++) {
+        option_variable(&command->options[i], variable);
+        if (slice_equal(slice_from(variable), name))
+            return true;
+    }
+    return slice_equal(name, SLICE(VARIABLE_PREFIX "NAMESPACE")); /* see policy_files.h */
+}
+
+static bool is_of_service(struct slice name)
+{
+    struct slice host = SLICE("_SERVICE_HOST");
+    return memmem(name.base, name.len, "_PORT", strlen("_PORT")) ||
+           (name.len >= host.len && slice_equal(slice_from_index(name, name.len - host.len), host));
+}
+
+void options_unknown_variables(const struct command_spec *command, struct text_list *ret)
+{
+    for (char **variable = environ; *variable; variable++) {
+        struct slice text = slice_from(*variable), name = slice_head(text, slice_find(text, '='));
+        if (slice_starts_with(name, SLICE(VARIABLE_PREFIX)) && !is_known_variable(command, name) &&
+            !is_of_service(name))
+            text_list_add(ret, *variable);
+    }
+}
+
+/* Other variables of the prefix are ignored: see options_unknown_variables. */
 static bool set_from_environment(const struct option_spec *option, bool *ret_given)
 {
     char name[OPTION_VARIABLE_SIZE];

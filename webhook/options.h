@@ -58,6 +58,11 @@ struct option_spec {
         .name = "facts", .kind = OPTION_TEXT, .target = (file), .value = "FILE",                   \
         .preset = "as if nothing had to be known", .help = "What Harbor knows, from a file."       \
     }
+#define OPTION_REQUIRE_GATE(flag)                                                                  \
+    {                                                                                              \
+        .name = "require-gate", .kind = OPTION_FLAG, .target = (flag),                             \
+        .help = "Exit with 3 where a Policy has findings and Harbor was not asked about an image." \
+    }
 #define OPTION_LIVE(flag)                                                                          \
     {                                                                                              \
         .name = "live", .kind = OPTION_FLAG, .target = (flag), .help = "Ask Harbor."               \
@@ -125,6 +130,11 @@ void options_describe_to(void (*visit)(const struct command_spec *command, void 
 /* HARBOR_PILOT_BIND_ADDRESS for bind-address. */
 enum { OPTION_VARIABLE_SIZE = 100 };
 void option_variable(const struct option_spec *option, char ret[static OPTION_VARIABLE_SIZE]);
+
+/* Adds the names of variables HARBOR_PILOT_… that say nothing to the command and come of no Service
+ * (Kubernetes tells every container of those in its namespace: HARBOR_PILOT_SERVICE_HOST, …_PORT…):
+ * misspelled ones. They live as long as the environment is left alone. */
+void options_unknown_variables(const struct command_spec *command, struct text_list *ret);
 
 void text_list_add(struct text_list *list, const char *text);
 

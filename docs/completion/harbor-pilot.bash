@@ -42,7 +42,7 @@ _harbor_pilot_value() {
             'serve --tls-private-key-file' | 'serve --client-ca-file' | 'serve --events-secret-file' | \
             'serve --metrics-token-file' | 'rescue --kubeconfig')
             _harbor_pilot_files "$3" ;;
-        'plan --template' | 'explain -n' | 'explain --namespace' | 'explain --owner' | \
+        'plan --template' | 'plan -n' | 'plan --namespace' | 'explain -n' | 'explain --namespace' | 'explain --owner' | \
             'explain --pod-template-hash' | 'certs init --dns-name' | 'certs init --ip-address' | \
             'certs init --days' | 'certs init --ca-days' | 'serve --bind-address' | \
             'serve --admin-bind-address' | 'serve --threads' | 'serve --shutdown-timeout' | \
@@ -83,11 +83,11 @@ _harbor_pilot() {
                 --admin-bind-address --client-ca-file --events-secret-file --metrics-token-file --threads
                 --shutdown-timeout --max-connections --watch-interval --strict --log-format --help' ;;
         plan)
-            options='--policies -f --filename --assume-mode --template --facts --live --record
-                --expect-all-moved -o --output --help' ;;
+            options='--policies -f --filename -n --namespace --assume-mode --template --facts --live --require-gate
+                --record --expect-all-moved -o --output --help' ;;
         explain)
             options='--policies -n --namespace --owner --pod-template-hash --pull-policy --mode
-                --facts --live -o --output --help' ;;
+                --facts --live --require-gate -o --output --help' ;;
         check)
             options='--policies --cases --namespaces -o --output --help' ;;
         rescue)

@@ -56,11 +56,9 @@ struct slice admit_patch(const struct decide_request *request, const struct deci
     if (ret_originals_too_large)
         *ret_originals_too_large = too_large;
 
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     patch_write(&changes, arena, &out);
-    struct slice patch = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return patch;
+    return buffer_take(&out);
 }
 
 /* --- audit annotations --- */
@@ -85,7 +83,7 @@ static struct slice annotation_key(const struct image_field *field, struct arena
     enum { NAME_MAX_LENGTH = 48, KEPT = 39, HEX = 8 };
     const char *prefix = image_kinds[field->kind].annotation_prefix;
     if (field->name.len <= NAME_MAX_LENGTH)
-        return arena_format(arena, "%s%.*s", prefix, SLICE_ARGS(field->name));
+        return arena_join(arena, (struct slice[]){slice_from(prefix), field->name}, 2);
     char hex[DIGEST_SHA256_HEX_SIZE];
     digest_sha256_hex(field->name, hex);
     return arena_format(arena, "%s%.*s-%.*s", prefix, KEPT, field->name.base, HEX, hex);
@@ -100,14 +98,13 @@ static struct slice annotation_value(const struct admission *admission,
     field.image = slice_head(field.image, image_most);
     decision->field = &field;
     decision->result = slice_head(decision->result, image_most);
-    struct buffer out = {0};
+    struct slice pointer = admission_field(admission, decision, arena);
+    struct buffer out = {.arena = arena};
     struct json_writer w = {.out = &out};
     json_begin_object(&w);
-    decision_write_members(&w, told, decision, admission_field(admission, decision, arena));
+    decision_write_members(&w, told, decision, pointer);
     json_end_object(&w);
-    struct slice value = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return value;
+    return buffer_take(&out);
 }
 
 /* The mutating webhook tells of what it rewrites, or in audit would: not what round two finds

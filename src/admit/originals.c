@@ -86,12 +86,12 @@ bool originals_explain(const struct harbor *harbor, struct slice original, struc
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
         return false;
-    const struct registry *registry = harbor_find_registry(harbor, &reference);
-    if (!registry)
+    struct mapping mapping = harbor_map(harbor, &reference, arena);
+    if (!mapping.registry)
         return false;
     if (reference.digest.len == 0)
         image = slice_head(image, slice_find(image, '@'));
-    return slice_equal(harbor_rewrite(harbor, registry, &reference, arena), image);
+    return slice_equal(harbor_rewrite(harbor, mapping.registry, &mapping.reference, arena), image);
 }
 
 struct slice originals_entry(const struct pod *pod, const struct image_field *field,
@@ -109,7 +109,7 @@ bool originals_value(const struct decide_request *request, const struct decision
     *ret_too_large = false;
     if (decisions->rewrites == 0 || request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return false;
-    CLEANUP_BUFFER struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     struct json_writer w = {.out = &out};
     CLEANUP_MAP struct map written = {0}; /* at most POD_MAX_IMAGES */
     struct entries before = read_entries(pod, arena);
@@ -132,7 +132,7 @@ bool originals_value(const struct decide_request *request, const struct decision
         json_slice(&w, *entry);
     }
     json_end_object(&w);
-    *ret = arena_copy(arena, buffer_slice(&out));
+    *ret = buffer_take(&out);
 
     size_t size = pod_annotations_size(pod, arena);
     if (pod->has_original_images != PRESENCE_ABSENT)

@@ -228,20 +228,16 @@ static bool is_advised(const struct decisions *decisions, size_t index)
 struct slice refusal_reason(const struct decisions *decisions, const struct decision *decision,
                             size_t most_cves, struct arena *arena)
 {
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     append_reason(&out, &decision->verdict, &decisions->policy->gate, most_cves);
-    struct slice text = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return text;
+    return buffer_take(&out);
 }
 
 struct slice refusal_advice(const struct verdict *verdict, struct arena *arena)
 {
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     append_advice(&out, verdict);
-    struct slice text = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return text;
+    return buffer_take(&out);
 }
 
 /* An operator's service account that nobody has named counts as a person. */
@@ -272,7 +268,7 @@ static void append_whereabouts(struct buffer *out, const struct decisions *decis
 
 struct slice refusal_message(const struct decisions *decisions, struct arena *arena)
 {
-    struct buffer out = {0};
+    struct buffer out = {.arena = arena};
     const struct policy *policy = decisions->policy;
     size_t denied = decisions->outcomes[GATE_DENY], shown = 0, advised = 0;
     buffer_append_format(&out, "%zu image%s refused by Policy `%.*s` (%.*s:%d):", denied,
@@ -303,9 +299,7 @@ struct slice refusal_message(const struct decisions *decisions, struct arena *ar
     }
     append_whereabouts(&out, decisions);
     append_doubt(&out, decisions);
-    struct slice message = arena_copy(arena, buffer_slice(&out));
-    buffer_done(&out);
-    return message;
+    return buffer_take(&out);
 }
 
 size_t refusal_warnings(const struct decisions *decisions, struct arena *arena, struct slice **ret)
@@ -314,7 +308,7 @@ size_t refusal_warnings(const struct decisions *decisions, struct arena *arena, 
     struct slice *warnings = arena_allocate(arena, WARNING_MAX_COUNT * sizeof(*warnings));
     for (size_t i = 0; i < decisions->count && count < WARNING_MAX_COUNT; i++) {
         const struct decision *decision = &decisions->items[i];
-        struct buffer out = {0};
+        struct buffer out = {.arena = arena};
         if (!decision->verdict.judged || decision->verdict.outcome != GATE_WARN)
             continue;
         left--;

@@ -23,7 +23,8 @@ bool buffer_reserve(struct buffer *b, size_t more)
         capacity *= 2;
     if (b->limit && capacity > b->limit + 1)
         capacity = b->limit + 1;
-    b->base = memory_resize(b->base, capacity);
+    b->base = b->arena ? arena_resize(b->arena, b->base, b->capacity, capacity)
+                       : memory_resize(b->base, capacity);
     b->capacity = capacity;
     return true;
 }
@@ -64,8 +65,18 @@ void buffer_clear(struct buffer *b)
     b->truncated = false;
 }
 
+struct slice buffer_take(struct buffer *b)
+{
+    struct slice all = buffer_slice(b);
+    if (all.len)
+        arena_resize(b->arena, b->base, b->capacity, all.len + 1);
+    buffer_done(b);
+    return all;
+}
+
 void buffer_done(struct buffer *b)
 {
-    free(b->base);
-    *b = (struct buffer){.limit = b->limit};
+    if (!b->arena)
+        free(b->base);
+    *b = (struct buffer){.limit = b->limit, .arena = b->arena};
 }

@@ -58,11 +58,16 @@ char *memory_copy_string(const char *text)
     return memory_copy_slice(slice_from(text));
 }
 
-void *arena_allocate(struct arena *arena, size_t size)
+static size_t round_up(size_t size)
 {
     if (size > SIZE_MAX / 2)
         out_of_memory(size);
-    size = (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    return (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+}
+
+void *arena_allocate(struct arena *arena, size_t size)
+{
+    size = round_up(size);
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
         size_t data = !block && arena->first_block ? arena->first_block : ARENA_BLOCK_SIZE;
@@ -124,19 +129,42 @@ static void free_blocks(struct arena_block *block)
 void arena_clear(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
-    if (!block)
-        return;
-    free_blocks(block->next);
-    block->next = NULL;
-    block->used = 0;
-    if (block->size > ARENA_BLOCK_SIZE) /* do not keep the memory of one huge request */
+    size_t usual = arena->first_block ? arena->first_block : ARENA_BLOCK_SIZE;
+    while (block && block->next) {
+        arena->blocks = block->next;
+        free(block);
+        block = arena->blocks;
+    }
+    if (block && block->size > usual) /* do not keep the memory of one huge request */
         arena_done(arena);
+    else if (block)
+        block->used = 0;
 }
 
 void arena_done(struct arena *arena)
 {
     free_blocks(arena->blocks);
     arena->blocks = NULL;
+}
+
+void *arena_resize(struct arena *arena, void *old, size_t old_size, size_t size)
+{
+    struct arena_block *block = arena->blocks;
+    unsigned char *end = (unsigned char *)old + (old ? round_up(old_size) : 0);
+    bool last = old && end == block->data + block->used;
+    if (last)
+        block->used -= round_up(old_size) - (size < old_size ? round_up(size) : 0);
+    if (size <= old_size)
+        return old;
+    if (last && round_up(size) <= block->size - block->used) {
+        block->used += round_up(size);
+        memset((char *)old + old_size, 0, size - old_size);
+        return old;
+    }
+    void *copy = arena_allocate(arena, size);
+    if (old_size)
+        memcpy(copy, old, old_size);
+    return copy;
 }
 
 size_t arena_size(const struct arena *arena)
@@ -153,9 +181,6 @@ void *arena_grow(struct arena *arena, void *array, size_t count, size_t *capacit
     if (count < *capacity)
         return array;
     size_t larger = *capacity ? *capacity * 2 : 8;
-    void *copy = arena_allocate(arena, larger * element_size);
-    if (count)
-        memcpy(copy, array, count * element_size);
     *capacity = larger;
-    return copy;
+    return arena_resize(arena, array, count * element_size, larger * element_size);
 }

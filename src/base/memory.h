@@ -37,7 +37,8 @@ struct slice arena_join(struct arena *arena, const struct slice *parts, size_t c
 struct slice arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Frees all but one block and makes the arena empty: for the next request. */
+/* Frees all but the first block, and that one, too, where one request made it larger than others
+ * need; makes the arena empty: for the next request. */
 void arena_clear(struct arena *arena);
 
 /* Frees everything; the arena is the zero value again. */
@@ -45,6 +46,10 @@ void arena_done(struct arena *arena);
 
 /* The memory that the arena takes. */
 size_t arena_size(const struct arena *arena);
+
+/* Makes an allocation of the arena larger, zeroed, or smaller: in its place where it is the last
+ * one; else a larger one is a copy, and the old one is left to the arena. */
+void *arena_resize(struct arena *arena, void *old, size_t old_size, size_t size);
 
 /* Doubles an array that lives in an arena when `count` reached `*capacity`; returns the array to
  * use. The old one is left to the arena. */

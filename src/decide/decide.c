@@ -137,10 +137,12 @@ static bool needs_public_project(const struct decider *d)
 }
 
 /* Where the artifact would be in Harbor. */
-static struct artifact_key artifact_key(const struct registry *registry, const struct reference *r)
+static struct artifact_key artifact_key(const struct mapping *mapping)
 {
+    const struct reference *r = &mapping->reference;
     struct slice tag = r->tag.len ? r->tag : SLICE("latest");
-    return (struct artifact_key){registry->project, r->path, r->digest.len ? r->digest : tag};
+    return (struct artifact_key){mapping->registry->project, r->path,
+                                 r->digest.len ? r->digest : tag};
 }
 
 /* The fact, where all that is needed is known; else it is to be asked for, if `asks`. */
@@ -153,6 +155,8 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
         return true;
     if (!asks || request->last_chance)
         return false;
+    if (!d->ret->missing) /* of each image: for the rewrite, and for the gate */
+        d->ret->missing = arena_allocate(d->arena, DECIDE_MAX_MISSING * sizeof(*d->ret->missing));
     if (d->ret->missing_count < DECIDE_MAX_MISSING)
         d->ret->missing[d->ret->missing_count++] = (struct missing_fact){harbor, *key, needs};
     else
@@ -161,8 +165,7 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
 }
 
 /* The reason that facts give, or REASON_REWRITTEN. */
-static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision,
-                                       const struct reference *reference)
+static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision)
 {
     const struct policy *policy = d->ret->policy;
     const struct fact_source *facts = d->request->facts;
@@ -185,7 +188,7 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     bool may_ask_upstream = d->ret->mode == MODE_ENFORCE && !d->request->dry_run && !validating;
     bool deep = policy->require == REQUIRE_SERVABLE;
     fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
-    struct artifact_key key = artifact_key(decision->registry, reference);
+    struct artifact_key key = artifact_key(&decision->mapping);
     if (!find_fact(d, &key, needs, !validating, &fact)) {
         if (d->request->too_many)
             decision->detail = more_than_asked;
@@ -217,8 +220,8 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     return REASON_NOT_IN_HARBOR;
 }
 
-/* Reads the image and finds its registry. */
-static void find_registry(const struct decider *d, struct decision *decision)
+/* Reads the image and finds where it is in Harbor. */
+static void find_mapping(const struct decider *d, struct decision *decision)
 {
     const struct harbor *harbor = d->ret->policy->harbor;
     struct slice image = decision->field->image;
@@ -226,7 +229,7 @@ static void find_registry(const struct decider *d, struct decision *decision)
         !reference_is_image_id(image) && reference_parse(image, d->arena, &decision->reference);
     if (!decision->parsed)
         return;
-    decision->registry = harbor_find_registry(harbor, &decision->reference);
+    decision->mapping = harbor_map(harbor, &decision->reference, d->arena);
     decision->at_harbor = slice_equal(decision->reference.domain, harbor->host);
 }
 
@@ -244,7 +247,6 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
     const struct image_field *field = decision->field;
     const struct policy *policy = d->ret->policy;
     const struct harbor *harbor = policy->harbor;
-    const struct reference *reference = &decision->reference;
     if (field->has_pull_policy == PRESENCE_HERE && slice_equal(field->pull_policy, SLICE("Never")))
         return REASON_PULL_POLICY_NEVER;
     if (is_placeholder(field))
@@ -259,19 +261,21 @@ static enum rewrite_reason image_reason(const struct decider *d, struct decision
         decision->detail = "which registries Harbor proxies is not known yet";
         return REASON_HARBOR_DOWN;
     }
-    if (!decision->registry || !policy->moves[decision->registry - harbor->registries])
+    const struct mapping *mapping = &decision->mapping;
+    if (!mapping->registry || !policy->moves[mapping->registry - harbor->registries])
         return REASON_REGISTRY_NOT_PROXIED;
-    decision->pattern = find_exclusion(d, reference);
+    decision->pattern = find_exclusion(d, &decision->reference);
     if (decision->pattern)
         return REASON_EXCLUDED;
     if (d->ret->bucket >= policy->rollout)
         return REASON_NOT_IN_ROLLOUT;
-    struct slice result = harbor_rewrite(harbor, decision->registry, reference, d->arena);
-    if (result.len - reference->suffix.len > REFERENCE_MAX_NAME)
+    struct slice result = harbor_rewrite(harbor, mapping->registry, &mapping->reference, d->arena);
+    if (result.len - mapping->reference.suffix.len > REFERENCE_MAX_NAME)
         return REASON_TOO_LONG;
     if (d->lacks_pull_secret)
         return REASON_PULL_SECRET_MISSING;
-    enum rewrite_reason reason = fact_reason(d, decision, reference);
+    decision->would_move = true;
+    enum rewrite_reason reason = fact_reason(d, decision);
     if (reason == REASON_REWRITTEN)
         decision->result = result;
     return reason;
@@ -341,7 +345,8 @@ static struct slice dialled(struct slice domain, struct arena *arena)
 
 /* The artifact that would be pulled, by whatever name; false where Harbor serves none. What is
  * rewritten is read as nodes read it; what is judged must not get by under another spelling. */
-static bool judged_key(const struct decider *d, struct slice image, struct artifact_key *ret)
+static bool judged_key(const struct decider *d, struct slice image, bool moves,
+                       struct artifact_key *ret)
 {
     const struct harbor *harbor = d->ret->policy->harbor;
     struct reference r;
@@ -352,15 +357,19 @@ static bool judged_key(const struct decider *d, struct slice image, struct artif
         size_t slash = slice_find(r.path, '/');
         struct registry own = {.project = slice_head(r.path, slash)};
         r.path = slice_from_index(r.path, slash + 1);
-        *ret = artifact_key(&own, &r);
+        *ret = artifact_key(&(struct mapping){NULL, r, &own});
         return r.path.len > 0;
     }
     if (slice_equal(r.domain, SLICE("docker.io")) && slice_find(r.path, '/') == r.path.len)
         r.path = arena_join(d->arena, (struct slice[]){SLICE("library/"), r.path}, 2);
-    const struct registry *registry = harbor_find_registry(harbor, &r);
-    if (registry)
-        *ret = artifact_key(registry, &r);
-    return registry;
+    struct mapping mapping = {NULL, r, NULL};
+    if (moves)
+        mapping = harbor_map(harbor, &r, d->arena);
+    else /* what stays, stays under its old name */
+        mapping.registry = harbor_find_registry(harbor, &r);
+    if (mapping.registry)
+        *ret = artifact_key(&mapping);
+    return mapping.registry;
 }
 
 static void judge(const struct decider *d, struct decision *decision)
@@ -370,12 +379,14 @@ static void judge(const struct decider *d, struct decision *decision)
     struct verdict *verdict = &decision->verdict;
     if (is_placeholder(decision->field))
         return;
-    if (!judged_key(d, decision->field->image, &verdict->key)) {
+    if (!judged_key(d, decision->field->image, decision->would_move, &verdict->key)) {
         bool undiscovered =
             policy->harbor->undiscovered && decision->parsed && !decision->at_harbor;
         gate_set(&policy->gate, undiscovered ? GATE_UNAVAILABLE : GATE_UNPROXIED,
                  undiscovered ? "which registries Harbor proxies is not known yet" : NULL, verdict);
-    } else if (facts) { /* else nobody was asked: there is nothing to say */
+    } else if (!facts) {
+        verdict->unasked = true;
+    } else {
         enum harbor_health health = facts->health(facts, policy->harbor);
         struct artifact_fact *fact = arena_allocate(d->arena, sizeof(*fact));
         if (health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED)
@@ -408,7 +419,7 @@ static struct slice identity(const struct decider *d, const struct image_field *
     if (d->request->subject == REVIEW_EPHEMERAL_CONTAINERS)
         return field->name;
     struct slice name = {0};
-    if (d->ret->policy && judged_key(d, field->image, &key))
+    if (d->ret->policy && judged_key(d, field->image, false, &key))
         name = artifact_key_text(&key, text);
     return name.len ? arena_copy(d->arena, name)
                     : arena_join(d->arena, (struct slice[]){SLICE("/"), field->image}, 2);
@@ -478,8 +489,6 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->doubted = request->user_name;
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
-    if (request->facts) /* of each image: for the rewrite, and for the gate */
-        ret->missing = arena_allocate(arena, DECIDE_MAX_MISSING * sizeof(*ret->missing));
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_new(&d, &known, &pod->images[i]))
@@ -487,7 +496,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         struct decision *decision = &ret->items[ret->count++];
         *decision = (struct decision){.field = &pod->images[i], .result = pod->images[i].image};
         if (ret->policy)
-            find_registry(&d, decision);
+            find_mapping(&d, decision);
         decision->reason = ret->whole ? whole : image_reason(&d, decision);
         if (ret->operator_)
             decision->detail = operator_detail(&d);
@@ -495,8 +504,16 @@ void decide(const struct policies *policies, const struct decide_request *reques
         if (gate)
             judge(&d, decision);
         ret->judged += decision->verdict.judged;
+        ret->unasked += decision->verdict.unasked;
         ret->outcomes[decision->verdict.outcome] += decision->verdict.judged;
     }
+}
+
+const struct rename *decision_rename(const struct decision *decision)
+{
+    bool looked_for = decision->would_move || decision->reason == REASON_REGISTRY_NOT_PROXIED ||
+                      decision->reason == REASON_TOO_LONG;
+    return looked_for ? decision->mapping.rename : NULL;
 }
 
 bool decide_adds_pull_secret(const struct decide_request *request,

@@ -86,11 +86,12 @@ struct decision {
     struct slice result; /* what the Pod would carry: the image itself when kept */
     bool parsed;         /* the image is a reference; meaningful with a Policy */
     struct reference reference;
-    bool at_harbor; /* the image's own domain is Harbor's host */
+    bool at_harbor;         /* the image's own domain is Harbor's host */
+    struct mapping mapping; /* where it is looked for in Harbor */
+    bool would_move;        /* but for what Harbor knows, or is not known of it */
     enum rewrite_reason reason;
-    const struct registry *registry; /* of the image, where the Harbor has one */
-    const struct pattern *pattern;   /* for REASON_EXCLUDED: which */
-    const char *detail;              /* a sentence for people, or NULL */
+    const struct pattern *pattern; /* for REASON_EXCLUDED: which */
+    const char *detail;            /* a sentence for people, or NULL */
     struct verdict verdict;
 };
 
@@ -108,7 +109,8 @@ struct decisions {
     bool gated;      /* the gate judges the object's images, */
     bool spared;     /* but a controller made it: it is warned about where it would be refused */
     struct slice doubted; /* who says that a controller made it, and is not known to be one */
-    size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how */
+    size_t judged, outcomes[GATE_OUTCOMES]; /* how many the gate judged, and how; */
+    size_t unasked; /* and how many it could not judge, since there are no facts */
     struct missing_fact
         *missing; /* to be asked; the decisions are provisional while there are any */
     size_t missing_count;
@@ -123,6 +125,10 @@ void decide(const struct policies *policies, const struct decide_request *reques
 
 /* As harbor-pilot-explain(1) lists them: "rewritten", "already-in-harbor", … */
 const char *decide_reason_name(enum rewrite_reason reason);
+
+/* The rename that the decision is due to, or NULL: none applies to the image, or it is kept
+ * whatever its name. */
+const struct rename *decision_rename(const struct decision *decision);
 
 /* Whether the Policy's pull secret is to be appended: an image of the Pod ends at Harbor's host,
  * the Pod is not left alone, and the secret is not there yet. */

@@ -284,6 +284,11 @@ void gate_write(struct json_writer *w, const struct verdict *verdict)
     char time[RFC3339_SIZE];
     json_key(w, "gate");
     json_begin_object(w);
+    if (!verdict->judged) {
+        json_member_text(w, "outcome", "unknown");
+        json_end_object(w);
+        return;
+    }
     json_member_text(w, "outcome", gate_outcome_name(verdict->outcome));
     json_member_text(w, "reason", gate_reason_name(verdict->reason));
     if (verdict->digest.len)

@@ -30,7 +30,8 @@ enum gate_reason {
 
 /* What the gate says of one image. */
 struct verdict {
-    bool judged; /* else the gate has nothing to say of it */
+    bool judged;  /* else the gate has nothing to say of it, */
+    bool unasked; /* or it would have, and nobody could ask Harbor: no facts were given */
     enum gate_outcome outcome;
     enum gate_reason reason;
     bool spared;                /* it would be refused, but for `enforceOn: workloads` */
@@ -74,5 +75,6 @@ const char *gate_reason_name(enum gate_reason reason);
 /* CVEs that are written of one image. */
 enum { GATE_MAX_CVES = 10 };
 
-/* Writes the gate as the JSON object that the log, audit annotations, plan and explain share. */
+/* Writes the gate, judged or unasked, as the JSON object that the log, audit annotations, plan and
+ * explain share. */
 void gate_write(struct json_writer *w, const struct verdict *verdict);

@@ -22,6 +22,12 @@ struct registry {
     struct position at;
 };
 
+/* A publisher that moved: what begins with one name is looked for under another. */
+struct rename {
+    struct reference_prefix from, to;
+    struct position at;
+};
+
 struct harbor {
     struct slice name;
     struct position at;
@@ -29,8 +35,12 @@ struct harbor {
     struct registry *registries; /* in the order of reference_prefix_compare */
     size_t registry_count;
     size_t registry_longest; /* bytes of the longest path among them */
+    struct rename *renames;  /* in the order of reference_prefix_compare of `from` */
+    size_t rename_count;
+    size_t rename_longest;
     struct pattern_list
         protected_; /* as written, or the default; policies_protects knows our own too */
+    bool protected_by_default;
     bool nodes_have_credentials;
     struct name_list trusted_controllers;
     struct harbor_api api;
@@ -41,6 +51,25 @@ struct harbor {
 /* The registry of an image: of those that its name begins with the longest; or NULL. */
 const struct registry *harbor_find_registry(const struct harbor *harbor,
                                             const struct reference *reference);
+
+/* The rename of an image, of those that its name begins with the longest; or NULL, also where
+ * nothing would be left of the name but a registry. */
+const struct rename *harbor_find_rename(const struct harbor *harbor,
+                                        const struct reference *reference);
+
+/* The image under its new name; all else as it was. In the arena. */
+struct reference harbor_rename(const struct rename *rename, const struct reference *reference,
+                               struct arena *arena);
+
+/* Where an image is looked for: under its new name, if it has one, in the registry of that. */
+struct mapping {
+    const struct rename *rename; /* NULL: none */
+    struct reference reference;
+    const struct registry *registry; /* NULL: the Harbor has none for it */
+};
+
+struct mapping harbor_map(const struct harbor *harbor, const struct reference *reference,
+                          struct arena *arena);
 
 /* HOST/PROJECT/PATH and the suffix: what an image of that registry becomes. `reference` is only
  * read; nothing is checked, not even the length. */

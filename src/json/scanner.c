@@ -17,7 +17,8 @@
 
 /* Records the first error. The scanner moves to the end of the text, where nothing can be read, so
  * that every later call fails without asking for the error. Returns NULL, which is false, too. */
-static const char *fail(struct json_scanner *s, const char *at, const char *expected)
+static __attribute__((cold, noinline)) const char *fail(struct json_scanner *s, const char *at,
+                                                        const char *expected)
 {
     if (!s->error_at) {
         s->error_at = at;
@@ -34,11 +35,18 @@ static inline char byte_at(const struct json_scanner *s, const char *at)
     return at < s->end ? *at : '\0';
 }
 
-static inline const char *pass_space(const struct json_scanner *s, const char *at)
+static inline bool is_space(char c)
 {
-    while (at < s->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
-        at++;
-    return at;
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
+
+/* Passes white space; returns the byte behind it, NUL at the end of the text. */
+static inline char pass_space(const struct json_scanner *s, const char **at)
+{
+    for (; *at < s->end; ++*at)
+        if (!is_space(**at))
+            return **at;
+    return '\0';
 }
 
 /* Strings */
@@ -48,34 +56,46 @@ static inline bool is_plain(char c)
     return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The first byte from `at` on that needs a closer look inside a string: a quote, a backslash, a
- * control character or a byte beyond ASCII; `end` where there is none. */
-static inline const char *pass_plain(const char *at, const char *end)
-{
+/* How many of the bytes at `at` stand before the first that needs a closer look inside a string: a
+ * quote, a backslash, a control character or a byte beyond ASCII. Looks at BLOCK bytes. */
 #ifdef __SSE2__
-    for (; end - at >= 16; at += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
-                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-        /* bytes are signed here: those beyond ASCII are below a space, too */
-        found = _mm_or_si128(found, _mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')));
-        unsigned mask = (unsigned)_mm_movemask_epi8(found);
-        if (mask != 0)
-            return at + __builtin_ctz(mask);
-    }
+enum { BLOCK = 16 };
+
+static inline size_t plain_in_block(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                 _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    /* The highest bit of each byte tells. They are signed here, and do not wrap: less than a space
+     * are those beyond ASCII, too. */
+    found = _mm_or_si128(found, _mm_subs_epi8(bytes, _mm_set1_epi8(' ')));
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(found) | 1U << BLOCK);
+}
 #else
+enum { BLOCK = 8 };
+
+static inline size_t plain_in_block(const char *at)
+{
     const uint64_t ones = UINT64_MAX / 255, highs = ones * 0x80;
-    for (; end - at >= 8; at += 8) {
-        uint64_t bytes;
-        memcpy(&bytes, at, sizeof(bytes));
-        bytes = le64toh(bytes);
-        /* The highest bit of each byte tells; a borrow reaches only bytes behind the first hit. */
-        uint64_t found = bytes | (bytes - ones * ' ') | ((bytes ^ ones * '"') - ones) |
-                         ((bytes ^ ones * '\\') - ones);
-        if ((found & highs) != 0)
-            return at + __builtin_ctzll(found & highs) / 8;
-    }
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    bytes = le64toh(bytes);
+    /* The highest bit of each byte tells; a borrow reaches only bytes behind the first hit. */
+    uint64_t found = bytes | (bytes - ones * ' ') | ((bytes ^ ones * '"') - ones) |
+                     ((bytes ^ ones * '\\') - ones);
+    return (found & highs) ? (size_t)__builtin_ctzll(found & highs) / 8 : BLOCK;
+}
 #endif
+
+/* The first byte from `at` on that needs a closer look; `end` where there is none. */
+static const char *pass_plain(const char *at, const char *end)
+{
+    while (end - at >= BLOCK) {
+        size_t plain = plain_in_block(at);
+        at += plain;
+        if (plain < BLOCK)
+            return at;
+    }
     while (at < end && is_plain(*at))
         at++;
     return at;
@@ -84,14 +104,25 @@ static inline const char *pass_plain(const char *at, const char *end)
 /* Passes a backslash and what belongs to it. Surrogates need not come in pairs: that is grammar. */
 static const char *pass_escape(struct json_scanner *s, const char *at)
 {
-    char c = byte_at(s, ++at);
-    if (c == '\0' || !strchr("\"\\/bfnrtu", c))
+    switch (byte_at(s, ++at)) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return at + 1;
+    case 'u':
+        at++;
+        break;
+    default:
         return fail(s, at, "one of \"\\/bfnrtu after a backslash");
-    at++;
-    if (c == 'u')
-        for (int i = 0; i < 4; i++, at++)
-            if (!isxdigit((unsigned char)byte_at(s, at)))
-                return fail(s, at, "four hexadecimal digits after \\u");
+    }
+    for (int i = 0; i < 4; i++, at++)
+        if (!isxdigit((unsigned char)byte_at(s, at)))
+            return fail(s, at, "four hexadecimal digits after \\u");
     return at;
 }
 
@@ -102,31 +133,51 @@ static const char *pass_utf8(struct json_scanner *s, const char *at)
     return len ? at + len : fail(s, at, "valid UTF-8");
 }
 
-/* Passes a string; its first quote is at `at`. */
-static inline const char *pass_string(struct json_scanner *s, const char *at,
-                                      struct json_string *ret)
+/* Where a string ends, at its last quote; NULL where it does not. */
+struct string_end {
+    const char *at;
+    bool escaped; /* a backslash is before it */
+};
+
+/* Finds the end of a string from `at` on, whatever stands there. */
+static __attribute__((noinline)) struct string_end find_end(struct json_scanner *s, const char *at)
 {
-    const char *from = ++at;
     bool escaped = false;
-    for (;;) {
+    while (at) {
         at = pass_plain(at, s->end);
-        if (at == s->end)
-            return fail(s, at, "'\"' at the end of the string");
-        if (*at == '"')
+        if (at == s->end) {
+            at = fail(s, at, "'\"' at the end of the string");
+        } else if (*at == '"') {
             break;
-        if (*at == '\\') {
+        } else if (*at == '\\') {
             escaped = true;
             at = pass_escape(s, at);
         } else if ((unsigned char)*at < 0x20) {
-            return fail(s, at, "an escape such as \\n for a control character");
+            at = fail(s, at, "an escape such as \\n for a control character");
         } else {
             at = pass_utf8(s, at);
         }
-        if (!at)
+    }
+    return (struct string_end){at, escaped};
+}
+
+/* Passes a string; its first quote is at `at`. `ret` may be NULL. Inline, since most are plain and
+ * shorter than a block: then the call would take longer than the work. */
+static inline __attribute__((always_inline)) const char *
+pass_string(struct json_scanner *s, const char *at, struct json_string *ret)
+{
+    const char *from = at + 1;
+    struct string_end end = {from, false};
+    for (size_t plain = BLOCK; plain == BLOCK && s->end - end.at > BLOCK; end.at += plain)
+        plain = plain_in_block(end.at);
+    if (byte_at(s, end.at) != '"') {
+        end = find_end(s, end.at);
+        if (!end.at)
             return NULL;
     }
-    *ret = (struct json_string){slice_of(from, (size_t)(at - from)), escaped};
-    return at + 1;
+    if (ret)
+        *ret = (struct json_string){slice_of(from, (size_t)(end.at - from)), end.escaped};
+    return end.at + 1;
 }
 
 /* Other values */
@@ -165,7 +216,7 @@ static const char *pass_number(struct json_scanner *s, const char *at)
     return at;
 }
 
-static enum scan_type type_of(char c)
+static inline enum scan_type type_of(char c)
 {
     switch (c) {
     case '"':
@@ -186,12 +237,11 @@ static enum scan_type type_of(char c)
 }
 
 /* Passes a value that holds no others. */
-static inline const char *pass_scalar(struct json_scanner *s, const char *at)
+static const char *pass_scalar(struct json_scanner *s, const char *at)
 {
-    struct json_string string;
     switch (type_of(byte_at(s, at))) {
     case SCAN_STRING:
-        return pass_string(s, at, &string);
+        return pass_string(s, at, NULL);
     case SCAN_NUMBER:
         return pass_number(s, at);
     case SCAN_TRUE:
@@ -213,21 +263,18 @@ static inline const char *pass_scalar(struct json_scanner *s, const char *at)
 static const char too_deep[] = "at most 512 nested objects and arrays";
 _Static_assert(JSON_MAX_DEPTH == 512, "the text says the number");
 
-/* Passes a member's key and its colon. `first`: nothing stands before it in the object. */
-static inline const char *pass_key(struct json_scanner *s, const char *at, bool first,
-                                   struct json_string *ret)
+/* Passes a member's key and its colon. `first`: nothing stands before it in the object. `ret` may
+ * be NULL. */
+static inline __attribute__((always_inline)) const char *
+pass_key(struct json_scanner *s, const char *at, bool first, struct json_string *ret)
 {
-    struct json_string key;
-    at = pass_space(s, at);
-    if (byte_at(s, at) != '"')
+    if (pass_space(s, &at) != '"')
         return fail(s, at, first ? "a string or '}'" : "a string");
-    at = pass_string(s, at, &key);
+    at = pass_string(s, at, ret);
     if (!at)
         return NULL;
-    at = pass_space(s, at);
-    if (byte_at(s, at) != ':')
+    if (pass_space(s, &at) != ':')
         return fail(s, at, "':'");
-    *ret = key;
     return at + 1;
 }
 
@@ -239,8 +286,8 @@ static const char *fail_after_value(struct json_scanner *s, const char *at, char
 /* Enters an object or array: `opener` is its bracket. */
 static bool begin(struct json_scanner *s, char opener, const char *expected)
 {
-    const char *at = pass_space(s, s->at);
-    if (byte_at(s, at) != opener)
+    const char *at = s->at;
+    if (pass_space(s, &at) != opener)
         return fail(s, at, expected);
     if (s->depth >= JSON_MAX_DEPTH)
         return fail(s, at, too_deep);
@@ -251,10 +298,10 @@ static bool begin(struct json_scanner *s, char opener, const char *expected)
 }
 
 /* Passes what stands before a member or an element. False on error and at the end, also passed. */
-static bool next(struct json_scanner *s, char closer)
+static inline bool next(struct json_scanner *s, char closer)
 {
-    const char *at = pass_space(s, s->at);
-    char c = byte_at(s, at);
+    const char *at = s->at;
+    char c = pass_space(s, &at);
     if (c == closer && s->depth > 0) {
         s->depth--;
         s->first = false; /* the object or array was a value of the one around it */
@@ -277,8 +324,7 @@ void json_scanner_init(struct json_scanner *s, struct slice text)
 
 enum scan_type json_peek(struct json_scanner *s)
 {
-    s->at = pass_space(s, s->at);
-    enum scan_type type = type_of(byte_at(s, s->at));
+    enum scan_type type = type_of(pass_space(s, &s->at));
     if (type == SCAN_ERROR)
         fail(s, s->at, "a value");
     return type;
@@ -298,9 +344,11 @@ bool json_object_next(struct json_scanner *s, struct json_string *ret_key)
 {
     if (!next(s, '}'))
         return false;
-    const char *at = pass_key(s, s->at, s->first, ret_key);
+    struct json_string key;
+    const char *at = pass_key(s, s->at, s->first, &key);
     if (!at)
         return false;
+    *ret_key = key;
     s->first = false;
     s->at = at;
     return true;
@@ -316,20 +364,22 @@ bool json_array_next(struct json_scanner *s)
 
 bool json_read_string(struct json_scanner *s, struct json_string *ret)
 {
-    const char *at = pass_space(s, s->at);
-    if (byte_at(s, at) != '"')
+    struct json_string string;
+    const char *at = s->at;
+    if (pass_space(s, &at) != '"')
         return fail(s, at, "a string");
-    at = pass_string(s, at, ret);
+    at = pass_string(s, at, &string);
     if (!at)
         return false;
+    *ret = string;
     s->at = at;
     return true;
 }
 
 bool json_read_bool(struct json_scanner *s, bool *ret)
 {
-    const char *at = pass_space(s, s->at);
-    char c = byte_at(s, at);
+    const char *at = s->at;
+    char c = pass_space(s, &at);
     if (c != 't' && c != 'f')
         return fail(s, at, "true or false");
     at = pass_scalar(s, at);
@@ -344,49 +394,49 @@ bool json_skip(struct json_scanner *s)
 {
     char closers[JSON_MAX_DEPTH]; /* of the objects and arrays entered here, the innermost last */
     unsigned open = 0;            /* how many they are */
-    struct json_string key;
+    bool first = false, member = false; /* what comes next in them: with a key before it? */
     const char *at = s->at;
     for (;;) {
-        at = pass_space(s, at);
-        char c = byte_at(s, at);
+        if (member && !(at = pass_key(s, at, first, NULL)))
+            return false;
+        char c = pass_space(s, &at);
         if (c == '{' || c == '[') {
             if (s->depth + open >= JSON_MAX_DEPTH)
                 return fail(s, at, too_deep);
             char closer = c == '{' ? '}' : ']';
             closers[open++] = closer;
-            at = pass_space(s, at + 1);
-            if (byte_at(s, at) != closer) {
-                if (c == '{' && !(at = pass_key(s, at, true, &key)))
-                    return false;
+            at++;
+            if (pass_space(s, &at) != closer) {
+                first = true;
+                member = c == '{';
                 continue;
             }
-        } else if (!(at = pass_scalar(s, at))) {
+        } else if (!(at = c == '"' ? pass_string(s, at, NULL) : pass_scalar(s, at))) {
             return false;
         }
 
         /* Here a value has ended, or an empty object or array is about to. */
-        for (; open > 0; open--) {
-            at = pass_space(s, at);
-            c = byte_at(s, at);
+        for (; open > 0; open--, at++) {
+            c = pass_space(s, &at);
             if (c == ',')
                 break;
             if (c != closers[open - 1])
                 return fail_after_value(s, at, closers[open - 1]);
-            at++;
         }
         if (open == 0) {
             s->at = at;
             return true;
         }
         at++;
-        if (closers[open - 1] == '}' && !(at = pass_key(s, at, false, &key)))
-            return false;
+        first = false;
+        member = closers[open - 1] == '}';
     }
 }
 
 bool json_skip_slice(struct json_scanner *s, struct slice *ret)
 {
-    const char *from = pass_space(s, s->at);
+    const char *from = s->at;
+    pass_space(s, &from);
     if (!json_skip(s))
         return false;
     *ret = slice_of(from, (size_t)(s->at - from));
@@ -395,7 +445,8 @@ bool json_skip_slice(struct json_scanner *s, struct slice *ret)
 
 bool json_finish(struct json_scanner *s)
 {
-    const char *at = pass_space(s, s->at);
+    const char *at = s->at;
+    pass_space(s, &at);
     if (s->depth > 0)
         return fail(s, at, "the end of all objects and arrays");
     if (at < s->end)
@@ -461,10 +512,8 @@ static size_t take_decoded(struct slice *raw, char ret[4])
     return 1;
 }
 
-bool json_string_is(struct json_string string, struct slice text)
+bool json_escaped_string_is(struct json_string string, struct slice text)
 {
-    if (!string.escaped)
-        return slice_equal(string.raw, text);
     while (string.raw.len > 0) {
         char decoded[4];
         size_t len = take_decoded(&string.raw, decoded);
@@ -494,11 +543,14 @@ bool json_read_text(struct json_scanner *s, struct arena *arena, struct slice *r
 {
     struct json_string string;
     *ret = (struct slice){0};
-    if (json_peek(s) != SCAN_STRING) {
+    if (pass_space(s, &s->at) != '"') {
         json_skip(s);
         return false;
     }
-    if (json_read_string(s, &string))
-        *ret = json_string_decode(string, arena);
+    const char *at = pass_string(s, s->at, &string);
+    if (at) {
+        *ret = string.escaped ? json_string_decode(string, arena) : string.raw;
+        s->at = at;
+    }
     return true;
 }

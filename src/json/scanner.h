@@ -90,7 +90,11 @@ bool json_skip_slice(struct json_scanner *s, struct slice *ret);
 bool json_finish(struct json_scanner *s);
 
 /* True when the string, decoded, is `text`. Allocates nothing. */
-bool json_string_is(struct json_string string, struct slice text);
+bool json_escaped_string_is(struct json_string string, struct slice text);
+static inline bool json_string_is(struct json_string string, struct slice text)
+{
+    return string.escaped ? json_escaped_string_is(string, text) : slice_equal(string.raw, text);
+}
 
 /* The decoded string: `raw` itself where nothing is escaped, else a copy in the arena. A lone
  * surrogate (\ud800) becomes U+FFFD, as Go reads it. May hold NUL (\u0000). */

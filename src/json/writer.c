@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 
+#include <endian.h>
 #include <stdint.h>
 
 static void separate(struct json_writer *w)
@@ -62,68 +63,63 @@ static const unsigned char escapes[256] = {
     [0x80 ... 0xff] = NOT_ASCII,
 };
 
-/* Writes the character at `at` in the form JSON needs; `len` is its length, 0 for no UTF-8. */
-static void append_escaped(struct buffer *out, const unsigned char *at, size_t len)
+enum { WORD = sizeof(uint64_t) };
+
+/* How many of the bytes at `at` stand before the first of a word that is not plain. */
+static inline size_t plain_in_word(const char *at)
 {
-    unsigned char letter = escapes[*at];
-    if (len == 0)
-        buffer_append(out, SLICE("\xef\xbf\xbd"));
-    else if (letter != NOT_ASCII && letter != HEXADECIMAL)
-        buffer_append(out, slice_of((char[]){'\\', (char)letter}, 2));
-    else
-        buffer_append_format(out, "\\u%04x", utf8_decode(at, len)); /* none is past U+FFFF */
+    const uint64_t ones = UINT64_MAX / 255, highs = ones * 0x80;
+    uint64_t word;
+    memcpy(&word, at, WORD);
+    word = le64toh(word);
+    /* The highest bit of each byte tells; a borrow reaches only bytes behind the first hit. */
+    uint64_t found = word | (word - ones * ' ') | ((word ^ ones * '"') - ones) |
+                     ((word ^ ones * '\\') - ones) | ((word ^ ones * 0x7f) - ones);
+    return (found & highs) ? (size_t)__builtin_ctzll(found & highs) / 8 : WORD;
 }
 
-/* Whether the character, not a plain byte, stands in JSON as it is. */
-static bool is_plain(const unsigned char *at, size_t len)
+/* Appends the bytes that `s` begins with as far as they are plain, and returns their number. There
+ * is room for all of `s`: words are copied whole, also what is not plain in the last. */
+static size_t append_plain(struct buffer *out, struct slice s)
 {
-    return len > 1 && !utf8_is_control(utf8_decode(at, len));
-}
-
-/* How many bytes from `at` on are plain ASCII, found eight at a time. */
-static size_t plain_length(const unsigned char *at, size_t left)
-{
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    size_t len = 0;
-    for (; left - len >= sizeof(uint64_t); len += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, at + len, sizeof(word));
-        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\',
-                 del = word ^ ones * 0x7f;
-        uint64_t stop =
-            (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones) | word;
-        if (stop & high)
-            break; /* one of the eight may be special: the caller looks at them one by one */
+    char *to = out->base + out->len;
+    size_t len = 0, plain = WORD;
+    while (plain == WORD && s.len - len >= WORD) {
+        memcpy(to + len, s.base + len, WORD);
+        plain = plain_in_word(s.base + len);
+        len += plain;
     }
+    for (; plain == WORD && len < s.len && escapes[(unsigned char)s.base[len]] == PLAIN; len++)
+        to[len] = s.base[len];
+    out->len += len;
     return len;
+}
+
+/* Appends the character that `s` begins with, which is not plain, and returns its length. */
+static size_t append_special(struct buffer *out, struct slice s)
+{
+    const unsigned char *at = (const unsigned char *)s.base;
+    unsigned char letter = escapes[*at];
+    size_t len = letter == NOT_ASCII ? utf8_length(at, s.len) : 1;
+    if (letter != NOT_ASCII && letter != HEXADECIMAL)
+        buffer_append(out, slice_of((char[]){'\\', (char)letter}, 2));
+    else if (len == 0)
+        buffer_append(out, SLICE("\xef\xbf\xbd"));
+    else if (utf8_is_control(utf8_decode(at, len)))
+        buffer_append_format(out, "\\u%04x", utf8_decode(at, len)); /* none is past U+FFFF */
+    else
+        buffer_append(out, slice_head(s, len));
+    return len ? len : 1;
 }
 
 static void append_string(struct buffer *out, struct slice s)
 {
-    const unsigned char *text = (const unsigned char *)s.base;
-    size_t plain = 0, at = 0; /* from `plain` to `at` all stands as it is */
-    if (s.len == 0) {         /* its base may be NULL, which nothing may be added to */
-        buffer_append(out, SLICE("\"\""));
-        return;
-    }
     buffer_append_char(out, '"');
-    while (at < s.len) {
-        at += plain_length(text + at, s.len - at);
-        while (at < s.len && escapes[text[at]] == PLAIN)
-            at++;
-        if (at == s.len)
-            break;
-        size_t len = escapes[text[at]] != NOT_ASCII ? 1 : utf8_length(text + at, s.len - at);
-        if (is_plain(text + at, len)) {
-            at += len;
-            continue;
-        }
-        buffer_append(out, slice_of(s.base + plain, at - plain));
-        append_escaped(out, text + at, len);
-        at += len ? len : 1;
-        plain = at;
+    while (s.len > 0 && buffer_make_room(out, s.len)) {
+        s = slice_from_index(s, append_plain(out, s));
+        if (s.len > 0)
+            s = slice_from_index(s, append_special(out, s));
     }
-    buffer_append(out, slice_of(s.base + plain, at - plain));
     buffer_append_char(out, '"');
 }
 
@@ -135,9 +131,13 @@ void json_key_slice(struct json_writer *w, struct slice key)
     w->comma = false;
 }
 
-void json_key(struct json_writer *w, const char *key)
+void json_key_plain(struct json_writer *w, struct slice key)
 {
-    json_key_slice(w, slice_from(key));
+    separate(w);
+    buffer_append_char(w->out, '"');
+    buffer_append(w->out, key);
+    buffer_append(w->out, SLICE("\":"));
+    w->comma = false;
 }
 
 void json_slice(struct json_writer *w, struct slice value)
@@ -182,27 +182,4 @@ void json_raw(struct json_writer *w, struct slice json)
 {
     separate(w);
     buffer_append(w->out, json);
-}
-
-void json_member(struct json_writer *w, const char *key, struct slice value)
-{
-    json_key(w, key);
-    json_slice(w, value);
-}
-
-void json_member_text(struct json_writer *w, const char *key, const char *value)
-{
-    json_member(w, key, slice_from(value));
-}
-
-void json_member_number(struct json_writer *w, const char *key, long long value)
-{
-    json_key(w, key);
-    json_number(w, value);
-}
-
-void json_member_bool(struct json_writer *w, const char *key, bool value)
-{
-    json_key(w, key);
-    json_bool(w, value);
 }

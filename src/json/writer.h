@@ -18,8 +18,16 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 
-/* A member's name; the next call writes its value. */
-void json_key(struct json_writer *w, const char *key);
+/* A member's name, of plain ASCII: one of the program's own. The next call writes its value. */
+void json_key_plain(struct json_writer *w, struct slice key);
+
+/* The same; the length of a literal is known to the compiler. */
+static inline void json_key(struct json_writer *w, const char *key)
+{
+    json_key_plain(w, slice_from(key));
+}
+
+/* A member's name that may need escapes. */
 void json_key_slice(struct json_writer *w, struct slice key);
 
 /* Escapes quotes, backslashes and what utf8_is_control names; bytes that are no UTF-8 become
@@ -34,8 +42,26 @@ void json_write_null(struct json_writer *w);
 /* A value that is JSON already. */
 void json_raw(struct json_writer *w, struct slice json);
 
-/* A member in one line. */
-void json_member(struct json_writer *w, const char *key, struct slice value);
-void json_member_text(struct json_writer *w, const char *key, const char *value);
-void json_member_number(struct json_writer *w, const char *key, long long value);
-void json_member_bool(struct json_writer *w, const char *key, bool value);
+/* A member in one line; its name as in json_key. */
+static inline void json_member(struct json_writer *w, const char *key, struct slice value)
+{
+    json_key(w, key);
+    json_slice(w, value);
+}
+
+static inline void json_member_text(struct json_writer *w, const char *key, const char *value)
+{
+    json_member(w, key, slice_from(value));
+}
+
+static inline void json_member_number(struct json_writer *w, const char *key, long long value)
+{
+    json_key(w, key);
+    json_number(w, value);
+}
+
+static inline void json_member_bool(struct json_writer *w, const char *key, bool value)
+{
+    json_key(w, key);
+    json_bool(w, value);
+}

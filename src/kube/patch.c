@@ -23,7 +23,7 @@ static struct slice pull_policy_pointer(const struct image_field *field, struct 
                                         struct arena *arena)
 {
     struct slice parent = slice_head(image, slice_find_last(image, '/'));
-    struct slice member = slice_from(image_kinds[field->kind].pull_policy);
+    struct slice member = image_kinds[field->kind].pull_policy;
     return arena_join(arena, (struct slice[]){parent, SLICE("/"), member}, 3);
 }
 

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 const struct image_kind_traits image_kinds[IMAGE_KINDS] = {
-    [IMAGE_CONTAINER] = {"containers", NULL, "image", "imagePullPolicy", "container", "", "image-"},
-    [IMAGE_INIT_CONTAINER] = {"initContainers", NULL, "image", "imagePullPolicy", "container", "",
-                              "image-"},
-    [IMAGE_EPHEMERAL_CONTAINER] = {"ephemeralContainers", NULL, "image", "imagePullPolicy",
-                                   "container", "", "image-"},
-    [IMAGE_VOLUME] = {"volumes", "image", "reference", "pullPolicy", "volume", "volume/",
-                      "volume-"},
+    [IMAGE_CONTAINER] = {SLICE("containers"), SLICE(""), SLICE("image"), SLICE("imagePullPolicy"),
+                         "container", "", "image-"},
+    [IMAGE_INIT_CONTAINER] = {SLICE("initContainers"), SLICE(""), SLICE("image"),
+                              SLICE("imagePullPolicy"), "container", "", "image-"},
+    [IMAGE_EPHEMERAL_CONTAINER] = {SLICE("ephemeralContainers"), SLICE(""), SLICE("image"),
+                                   SLICE("imagePullPolicy"), "container", "", "image-"},
+    [IMAGE_VOLUME] = {SLICE("volumes"), SLICE("image"), SLICE("reference"), SLICE("pullPolicy"),
+                      "volume", "volume/", "volume-"},
 };
 
 /* One list of images while it is read; of a list that stands twice the last counts. */
@@ -200,9 +201,9 @@ static void read_image_member(struct pod_reader *r, struct json_string key, void
 {
     struct image_field *field = context;
     const struct image_kind_traits *kind = &image_kinds[field->kind];
-    if (json_string_is(key, slice_from(kind->image)))
+    if (json_string_is(key, kind->image))
         read_text(r, &field->image);
-    else if (json_string_is(key, slice_from(kind->pull_policy)))
+    else if (json_string_is(key, kind->pull_policy))
         field->has_pull_policy = read_text(r, &field->pull_policy);
     else
         json_skip(r->s);
@@ -212,12 +213,12 @@ static void read_image_member(struct pod_reader *r, struct json_string key, void
 static void read_item_member(struct pod_reader *r, struct json_string key, void *context)
 {
     struct image_field *field = context;
-    const char *object = image_kinds[field->kind].object;
+    struct slice object = image_kinds[field->kind].object;
     if (json_string_is(key, SLICE("name"))) {
         read_text(r, &field->name);
-    } else if (!object) {
+    } else if (object.len == 0) {
         read_image_member(r, key, field);
-    } else if (json_string_is(key, slice_from(object))) {
+    } else if (json_string_is(key, object)) {
         field->image = (struct slice){0};
         field->has_pull_policy = PRESENCE_ABSENT;
         read_object(r, read_image_member, field);
@@ -316,7 +317,7 @@ static void read_spec_member(struct pod_reader *r, struct json_string key, void 
 {
     (void)context;
     for (enum image_kind kind = 0; kind < IMAGE_KINDS; kind++)
-        if (json_string_is(key, slice_from(image_kinds[kind].list))) {
+        if (json_string_is(key, image_kinds[kind].list)) {
             read_images(r, kind);
             return;
         }
@@ -401,13 +402,13 @@ struct slice pod_field_pointer(const struct image_field *field, struct arena *ar
     } while (index);
     struct slice parts[] = {
         SLICE("/spec/"),
-        slice_from(kind->list),
+        kind->list,
         SLICE("/"),
         slice_of(digits + at, sizeof(digits) - at),
-        kind->object ? SLICE("/") : (struct slice){0},
-        slice_from(kind->object),
+        kind->object.len ? SLICE("/") : (struct slice){0},
+        kind->object,
         SLICE("/"),
-        slice_from(kind->image),
+        kind->image,
     };
     return arena_join(arena, parts, sizeof(parts) / sizeof(*parts));
 }

@@ -31,10 +31,10 @@ enum image_kind {
 
 /* All that differs between them; a further kind is a line in the table. */
 struct image_kind_traits {
-    const char *list;              /* in the Pod's `spec` */
-    const char *object;            /* in an item of the list: what has the image; NULL: the item */
-    const char *image;             /* there: the image */
-    const char *pull_policy;       /* there: its pull policy */
+    struct slice list;             /* in the Pod's `spec` */
+    struct slice object;           /* in an item of the list: what has the image; empty: the item */
+    struct slice image;            /* there: the image */
+    struct slice pull_policy;      /* there: its pull policy */
     const char *noun;              /* of the item, for people and as a member of decisions */
     const char *key_prefix;        /* before the name, in the annotation of original images */
     const char *annotation_prefix; /* before the name, in the key of an audit annotation */

@@ -51,6 +51,92 @@ static void set_discovered(struct compiler *c, struct harbor *harbor)
     }
 }
 
+/* --- renames --- */
+
+/* The rename that has the name, which may be a registry's. */
+static const struct rename *rename_of(const struct harbor *harbor, struct slice name)
+{
+    struct reference_prefix prefix;
+    struct reference reference;
+    if (!reference_prefix_parse(name, &prefix))
+        return NULL;
+    reference = (struct reference){.domain = prefix.domain, .path = prefix.path};
+    return reference_find_prefix(&reference, harbor->renames, harbor->rename_count,
+                                 sizeof(*harbor->renames), harbor->rename_longest);
+}
+
+/* An image that `first` renames to a name that `second` would rename; false where there is none,
+ * also since another rename, with a longer name, takes all of them from `first`. */
+static bool find_chain(const struct harbor *harbor, const struct rename *first,
+                       const struct rename *second, struct arena *arena, struct slice *ret_rest)
+{
+    struct slice rest = {0}, old = first->from.text;
+    if (!reference_prefix_covers(&second->from, &first->to)) {
+        if (!reference_prefix_covers(&first->to, &second->from))
+            return false;
+        rest = slice_from_index(second->from.text, first->to.text.len);
+    }
+    if (rename_of(harbor, arena_join(arena, (struct slice[]){old, rest}, 2)) != first)
+        return false;
+    rest = arena_join(arena, (struct slice[]){rest, SLICE("/app")}, 2);
+    while (rename_of(harbor, arena_join(arena, (struct slice[]){old, rest}, 2)) != first)
+        rest = arena_join(arena, (struct slice[]){rest, SLICE("s")}, 2);
+    *ret_rest = rest;
+    return true;
+}
+
+static void check_chains(struct compiler *c, const struct harbor *harbor,
+                         const struct rename *first)
+{
+    CLEANUP_ARENA struct arena scratch = {0};
+    struct slice rest;
+    for (size_t i = 0; i < harbor->rename_count; i++) {
+        const struct rename *second = &harbor->renames[i];
+        if (!find_chain(harbor, first, second, &scratch, &rest))
+            continue;
+        ERROR(c, first->at,
+              "`%.*s%.*s` would become `%.*s%.*s`, which `%.*s` (%.*s:%d) renames again; expected "
+              "the last name at once",
+              SLICE_ARGS(first->from.text), SLICE_ARGS(rest), SLICE_ARGS(first->to.text),
+              SLICE_ARGS(rest), SLICE_ARGS(second->from.text), PLACE(second->at));
+        return;
+    }
+}
+
+/* Whether the Harbor has a project for some image of that name. */
+static bool is_proxied(const struct harbor *harbor, const struct reference_prefix *name)
+{
+    for (size_t i = 0; i < harbor->registry_count; i++)
+        if (reference_prefix_covers(&harbor->registries[i].upstream, name) ||
+            reference_prefix_covers(name, &harbor->registries[i].upstream))
+            return true;
+    return false;
+}
+
+static void check_renames(struct compiler *c, struct harbor *harbor)
+{
+    if (harbor->rename_count)
+        qsort(harbor->renames, harbor->rename_count, sizeof(*harbor->renames),
+              reference_prefix_compare);
+    for (size_t i = 0; i < harbor->rename_count; i++)
+        if (harbor->renames[i].from.path.len > harbor->rename_longest)
+            harbor->rename_longest = harbor->renames[i].from.path.len;
+    for (size_t i = 0; i < harbor->rename_count; i++) {
+        const struct rename *rename = &harbor->renames[i];
+        const struct reference_prefix *from = &rename->from, *to = &rename->to;
+        if (slice_equal(from->domain, harbor->host) || slice_equal(to->domain, harbor->host))
+            ERROR(c, rename->at,
+                  "`%.*s` is this Harbor's own `host`; expected names of upstream registries",
+                  SLICE_ARGS(harbor->host));
+        else if (!harbor->undiscovered && !is_proxied(harbor, to))
+            WARNING(c, rename->at,
+                    "images are renamed to `%.*s`, for which Harbor `%.*s` has no project: they "
+                    "stay as they are",
+                    SLICE_ARGS(to->text), SLICE_ARGS(harbor->name));
+        check_chains(c, harbor, rename);
+    }
+}
+
 static void check_harbor(struct compiler *c, struct harbor *harbor)
 {
     if (harbor->discover)
@@ -68,6 +154,7 @@ static void check_harbor(struct compiler *c, struct harbor *harbor)
     if (harbor->registry_count)
         qsort(harbor->registries, harbor->registry_count, sizeof(*harbor->registries),
               reference_prefix_compare);
+    check_renames(c, harbor);
 }
 
 static void compile_harbors(struct compiler *c)
@@ -121,6 +208,8 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
     if (wanted.len == 0) {
         if (set->harbor_count == 1)
             return &set->harbors[0];
+        if (set->harbor_count == 0 && c->documents->unread)
+            return NULL; /* it may be in what could not be read */
         if (set->harbor_count == 0)
             ERROR(c, document->policy.at,
                   "there is no Harbor document, expected one with `host` "
@@ -135,6 +224,8 @@ static const struct harbor *find_harbor(struct compiler *c, const struct policy_
     for (size_t i = 0; i < set->harbor_count; i++)
         if (slice_equal(set->harbors[i].name, wanted))
             return &set->harbors[i];
+    if (c->documents->unread)
+        return NULL;
     ERROR(c, document->harbor_at,
           "there is no Harbor named `%.*s`, expected the `metadata.name` "
           "of one",
@@ -547,7 +638,8 @@ bool policies_load_discovered(const struct policy_source *sources, size_t count,
     compile_policies(&c);
     compile_claims(&c);
     for (size_t i = 0; i < set->policy_count; i++)
-        warn_of_dead_policy(&c, &set->policies[i]);
+        if (!documents.policies[set->policies[i].order].wrong)
+            warn_of_dead_policy(&c, &set->policies[i]);
 
     diagnostics_sort(diagnostics);
     if (diagnostics->errors > errors_before) {

@@ -10,6 +10,7 @@ struct policy_document {
     struct policy policy;
     struct slice harbor; /* empty: the only one */
     struct position harbor_at;
+    bool wrong; /* it has errors: what would follow from the rest may not be so */
     bool has_registries;
     struct pattern_list registries; /* `registries`, as names */
     bool has_require, has_unavailable;
@@ -24,6 +25,7 @@ struct documents {
     struct policy_document *policies;
     size_t policy_count, policy_capacity;
     size_t count; /* of all documents, also of those with errors */
+    bool unread;  /* a Harbor may be in what could not be read: no YAML, or an unknown kind */
 };
 
 /* Reads one file into `documents`; findings go to its diagnostics. */

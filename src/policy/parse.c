@@ -80,6 +80,26 @@ static void read_registries(struct field_parser *p, const struct yaml_value *val
     }
 }
 
+static void read_renames(struct field_parser *p, const struct yaml_value *value, void *target)
+{
+    struct harbor *harbor = target;
+    if (!field_is_map(p, value, "`renames`"))
+        return;
+    harbor->renames = arena_allocate(p->arena, value->count * sizeof(*harbor->renames));
+    for (size_t i = 0; i < value->count; i++) {
+        const struct yaml_value *key = value->pairs[i].key;
+        struct rename rename = {.at = key->at};
+        if (!read_prefix(p, key, &rename.from) ||
+            !read_prefix(p, value->pairs[i].value, &rename.to))
+            continue;
+        if (field_has_key(value, i, rename.from.text))
+            FIELD_ERROR(p, key, "`%.*s` is here a second time, expected once",
+                        SLICE_ARGS(slice_head(rename.from.text, 200)));
+        else
+            harbor->renames[harbor->rename_count++] = rename;
+    }
+}
+
 static void read_discover(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     field_truth(p, value, "`discover`", &((struct harbor *)target)->discover);
@@ -87,7 +107,9 @@ static void read_discover(struct field_parser *p, const struct yaml_value *value
 
 static void read_protected(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    field_patterns(p, value, "`protected`", &((struct harbor *)target)->protected_);
+    struct harbor *harbor = target;
+    harbor->protected_by_default = false;
+    field_patterns(p, value, "`protected`", &harbor->protected_);
 }
 
 static void read_nodes_have_credentials(struct field_parser *p, const struct yaml_value *value,
@@ -169,6 +191,7 @@ static void read_api(struct field_parser *p, const struct yaml_value *value, voi
 static const struct field harbor_spec_fields[] = {
     {"host", read_host, true},
     {"registries", read_registries, false},
+    {"renames", read_renames, false},
     {"discover", read_discover, false},
     {"protected", read_protected, false},
     {"nodesHaveCredentials", read_nodes_have_credentials, false},
@@ -410,7 +433,7 @@ static void add_harbor(struct field_parser *p, const struct yaml_value *root,
                        const struct header *header)
 {
     struct documents *d = p->documents;
-    struct harbor harbor = {.name = header->name, .at = root->at};
+    struct harbor harbor = {.name = header->name, .at = root->at, .protected_by_default = true};
     static const char *const standard[] = {"kube-system", "kube-public", "kube-node-lease"};
     enum { STANDARD = sizeof(standard) / sizeof(*standard) };
     harbor.protected_.items = arena_allocate(p->arena, STANDARD * sizeof(struct pattern));
@@ -432,8 +455,10 @@ static void add_policy(struct field_parser *p, const struct yaml_value *root,
     struct documents *d = p->documents;
     struct policy_document document = {
         .policy = {.name = header->name, .at = root->at, .mode = MODE_ENFORCE, .rollout = 100}};
+    size_t errors = p->diagnostics->errors;
     fields_read(p, header->spec, "`spec`", policy_spec_fields,
                 sizeof(policy_spec_fields) / sizeof(*policy_spec_fields), &document);
+    document.wrong = p->diagnostics->errors > errors;
     document.policy.order = d->policy_count;
     d->policies = arena_grow(p->arena, d->policies, d->policy_count, &d->policy_capacity,
                              sizeof(*d->policies));
@@ -452,9 +477,10 @@ static void read_document(struct field_parser *p, const struct yaml_value *root)
     struct header header = {0};
     p->documents->count++;
     fields_read(p, root, "the document", fields, sizeof(fields) / sizeof(*fields), &header);
-    if (!header.kind || !header.spec)
+    int kind = header.kind ? field_word(p, header.kind, "`kind`", kinds, 2) : -1;
+    p->documents->unread |= header.kind && (kind < 0 || (kind == 0 && !header.spec));
+    if (!header.spec)
         return;
-    int kind = field_word(p, header.kind, "`kind`", kinds, 2);
     if (kind == 0)
         add_harbor(p, root, &header);
     else if (kind == 1)
@@ -469,11 +495,14 @@ void documents_read(struct documents *documents, const struct policy_source *sou
         diagnostics_error(p.diagnostics, (struct position){.file = file},
                           "the file has %zu bytes, expected at most %d", source->text.len,
                           POLICY_MAX_FILE_SIZE);
+        documents->unread = true;
         return;
     }
     struct yaml_reader *reader = yaml_reader_new(source->text, file, 1, p.arena);
     struct yaml_value *root;
-    while (yaml_next(reader, p.diagnostics, &root))
+    size_t errors = p.diagnostics->errors;
+    for (; yaml_next(reader, p.diagnostics, &root); errors = p.diagnostics->errors)
         read_document(&p, root);
+    documents->unread |= p.diagnostics->errors > errors;
     yaml_reader_free(reader);
 }

@@ -80,6 +80,11 @@ static bool spend(struct converter *c, const struct yaml_value *value, unsigned 
 
 static bool convert_pair(struct converter *c, const struct yaml_pair *pair, unsigned depth)
 {
+    if (pair->key->kind == YAML_MAP) { /* `{{n}}` */
+        *c->at = pair->key->at;
+        return error_set(c->error, "a map is the key of a map, expected text (is this a template, "
+                                   "`{{…}}`, that was not rendered?)");
+    }
     json_key_slice(&c->w, pair->key->text);
     return convert(c, pair->value, depth + 1);
 }

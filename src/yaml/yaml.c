@@ -127,7 +127,9 @@ static struct yaml_value *add_value(struct building *b, const yaml_event_t *even
 static void add_scalar(struct building *b, const yaml_event_t *event)
 {
     struct slice text = slice_of((const char *)event->data.scalar.value, event->data.scalar.length);
-    bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    bool text_by_tag =
+        event->data.scalar.tag && strcmp((const char *)event->data.scalar.tag, YAML_STR_TAG) == 0;
+    bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !text_by_tag;
     enum yaml_kind kind = !plain ? YAML_QUOTED : is_null(text) ? YAML_NULL : YAML_PLAIN;
     struct yaml_value *value = add_value(b, event, kind, event->data.scalar.anchor);
     value->text = arena_copy(b->reader->arena, text);

@@ -13,7 +13,7 @@ enum { YAML_MAX_DEPTH = 200 }; /* of nested lists and maps; deeper text is an er
 enum yaml_kind {
     YAML_NULL,   /* nothing, ~ or null, unquoted */
     YAML_PLAIN,  /* an unquoted scalar: a number, true, or text */
-    YAML_QUOTED, /* a quoted or block scalar: always text */
+    YAML_QUOTED, /* a quoted or block scalar, or one tagged !!str: always text */
     YAML_LIST,
     YAML_MAP,
 };

@@ -6,7 +6,8 @@ was wrong, 2 when the benchmark could not run.
 
     bench.py [--seconds N] [--rounds N] [--count N] [--only NAME]
 
-The programs are in the folder that BUILD names, or build; HARBOR_PILOT names another binary.
+The programs are in the folder that BUILD names, or build; HARBOR_PILOT names another binary. BASELINE names
+one of another commit, to be measured beside it (with bench/engine next to it also in instructions).
 Figures go to stdout, and all of them, with every single run, to bench.json in the build folder."""
 import argparse
 import json
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 
+import baseline_rows
 import harbor_rows
 import json_patch
 from common import (BINARY, BUILD, CONNECTIONS, HERE, REVIEW, THREADS, WORK, BenchError, Server,
@@ -208,7 +210,13 @@ def print_tables(result):
         loading = f"{case['load_ms']:.1f} ms" if "load_ms" in case else ""
         print(f"{name:44}{case['ns'] / 1000:10.2f} µs{instructions:>14}"
               f"{case['ns'] / cases['jansson']['ns']:11.3f}{loading:>15}")
+    baseline_rows.print_rows(result["baseline"])
     harbor_rows.print_rows(result["harbor"])
+
+
+def measure_baseline(arguments):
+    older = baseline_rows.binary()
+    return baseline_rows.measure(arguments, older) if older else None
 
 
 def measure(arguments, servers):
@@ -234,6 +242,7 @@ def measure(arguments, servers):
     start = measure_start()
     say("the engine")
     engine = run_engine(arguments.count)
+    baseline = measure_baseline(arguments)
     harbor = harbor_rows.measure(arguments, skipped)
     return {"machine": {"system": platform.platform(), "cores": os.cpu_count(),
                         "load_before": load},
@@ -241,13 +250,18 @@ def measure(arguments, servers):
                                       check=True).stdout,
             "seconds": arguments.seconds, "connections": CONNECTIONS, "threads": THREADS,
             "skipped": skipped, "start": start, "engine": engine,
-            "servers": [summarize(row) for row in rows], "harbor": harbor}
+            "servers": [summarize(row) for row in rows], "baseline": baseline, "harbor": harbor}
 
 
 def measure_only(arguments):
-    skipped = {}
-    harbor = harbor_rows.measure(arguments, skipped)
-    return {"skipped": skipped, "servers": [], "harbor": harbor}
+    skipped, harbor, baseline = {}, [], None
+    if arguments.only == "baseline":
+        baseline = measure_baseline(arguments)
+        if not baseline:
+            skipped["baseline"] = "BASELINE names no program"
+    else:
+        harbor = harbor_rows.measure(arguments, skipped)
+    return {"skipped": skipped, "servers": [], "baseline": baseline, "harbor": harbor}
 
 
 def main():
@@ -255,8 +269,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=5, help="of each run; default 5")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server; default 3")
     parser.add_argument("--count", type=int, default=200, help="calls to count; default 200")
-    parser.add_argument("--only", metavar="NAME", help="only the rows with facts from a Harbor: one "
-                        f"of `{'`, `'.join(harbor_rows.MEASURES)}`", choices=harbor_rows.MEASURES)
+    parser.add_argument("--only", metavar="NAME", choices=["baseline", *harbor_rows.MEASURES],
+                        help="only `baseline`, or of the rows with facts from a Harbor one of "
+                        f"`{'`, `'.join(harbor_rows.MEASURES)}`")
     arguments = parser.parse_args()
     needed = [BINARY, *(WORK / name for name in ("fixed", "engine", "jansson", "harbor", "client"))]
     for program in needed:
@@ -286,10 +301,12 @@ def main():
     (BUILD / "bench.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     if arguments.only:
         print_skipped(result)
+        baseline_rows.print_rows(result["baseline"])
         harbor_rows.print_rows(result["harbor"])
     else:
         print_tables(result)
-    return 1 if any(row["wrong"] for row in result["servers"] + result["harbor"]) else 0
+    beside = list((result["baseline"] or {}).values())
+    return 1 if any(row["wrong"] for row in result["servers"] + beside + result["harbor"]) else 0
 
 
 if __name__ == "__main__":

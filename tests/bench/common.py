@@ -81,10 +81,10 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start_pilot(name, path, policies="policies/estate", port=0, wrapper=()):
+def start_pilot(name, path, policies="policies/estate", port=0, wrapper=(), binary=BINARY):
     """Returns when it says that it is ready."""
     server = Server(name, path, [
-        *wrapper, BINARY, "serve", "--policies", policies, "--log-format", "json", "--threads", str(THREADS),
+        *wrapper, binary, "serve", "--policies", policies, "--log-format", "json", "--threads", str(THREADS),
         "--tls-cert-file", WORK / "certs/tls.crt", "--tls-private-key-file", WORK / "certs/tls.key",
         "--bind-address", f"127.0.0.1:{port}", "--admin-bind-address", "127.0.0.1:0"],
         stderr=subprocess.PIPE)

@@ -394,6 +394,8 @@ def measure(arguments, skipped):
 
 
 def print_rows(rows):
+    if not rows:
+        return
     print("\nwith facts from a stand-in for Harbor")
     for one in rows:
         print(f"{one['name']:56}{one['figure']:>32}{one['bar']:>10}  "

@@ -107,7 +107,7 @@ def test_audit_may_not_patch():
         check(answer(RIGHT), patched=False)
 
 
-ADMIT_INSTRUCTIONS_MOST = 180_000  # about 159,000 by gcc 12 on amd64; before the table of escapes 188,000
+ADMIT_INSTRUCTIONS_MOST = 110_000  # about 107,400 by gcc 12 on amd64
 
 
 def test_admit_stays_within_its_instructions():

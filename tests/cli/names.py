@@ -10,7 +10,7 @@ NAMES = {
         "harbor-pilot-tls", "ca.crt", "tls.crt", "tls.key", "zz-harbor-pilot",
         "HARBOR_PILOT_NAMESPACE", "host", "registries", "protected", "nodesHaveCredentials",
         "trustedControllers", "namespaces", "priority", "mode", "rollout", "exclude", "owners",
-        "requireInHarbor", "onHarborUnavailable", "discover", "findings", "severity", "action",
+        "requireInHarbor", "onHarborUnavailable", "discover", "renames", "findings", "severity", "action",
         "enforceOn", "workloads", "pods", "fixableOnly", "unscanned", "unproxied", "unavailable",
         "maxAge", "allow", "warn", "deny", "Low", "Medium", "High", "Critical", "id", "until", "api", "url", "credentialsDirectory", "caFile",
         "username", "password", "never", "cached", "servable", "pullSecret", "pullPolicy", "0",
@@ -55,7 +55,7 @@ NAMES = {
     "harbor-pilot-plan.1": [
         "apiVersion", "kind", "Plan", "policies", "images", "document", "namespace", "name",
         "mode", "errors", "message", "warnings", "summary", "rewrite", "keep", "deny", "warn",
-        "reasons", "field", "container", "volume", "image", "result", "outcome", "reason",
+        "reasons", "field", "container", "volume", "image", "renamed", "result", "outcome", "reason",
         "policy", "source", "bucket", "detail", "table", "json", "patch", "COLUMNS", "NO_COLOR",
         "harbors", "healthy", "authorized", "artifacts", "present", "servable", "public",
         "gate", "digest", "scanned", "counts", "cves", "id", "severity", "package", "fix", "allow",

@@ -164,6 +164,61 @@ def test_warnings(program, folder, spec, said):
     ), found
 
 
+@pytest.mark.parametrize("broken", ["{host: h.example.com\n", "", "kind: Harbr\n"])
+def test_a_harbor_that_cannot_be_read_is_one_error(program, folder, broken):
+    """Its Policies are not told that there is none."""
+    text = HARBOR.replace("  registries", "  registries: [") if not broken else HARBOR
+    text = text.replace("kind: Harbor\n", broken) if "kind" in broken else text
+    text = text.replace("  host: h.example.com\n", broken) if "{" in broken else text
+    (folder / "00.yaml").write_text(text)
+    (folder / "10.yaml").write_text(policy("a", "{namespaces: [a]}") + policy("b", "{namespaces: [b], harbor: h}"))
+    found = check(program, folder, status=2)
+    assert len(found["errors"]) == 1 and found["errors"][0]["file"].endswith("00.yaml"), found["errors"]
+
+
+def test_no_harbor_is_still_an_error(program, folder):
+    (folder / "10.yaml").write_text(policy("a", "{namespaces: [a]}"))
+    assert "there is no Harbor document" in check(program, folder, status=2)["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("spec", ["{namespace: [x]}", "{namespaces: x}", "{namespaces: [1]}"])
+def test_a_typo_is_not_told_twice(program, folder, spec):
+    """Not also that the Policy `can never match`, which it would not be without the typo."""
+    (folder / "20.yaml").write_text(policy("typo", spec))
+    found = check(program, folder, status=2)
+    assert found["warnings"] == [] and len(found["errors"]) <= 2
+
+
+API = "  api: {url: 'https://h.example.com'}\n"
+
+
+@pytest.mark.parametrize("harbor, spec, warned", [
+    (API, "{namespaces: ['*']}", True),
+    (API, "{namespaces: [a, '**'], mode: audit}", True),
+    (API, "{namespaces: ['*'], mode: disabled}", False),
+    (API, "{namespaces: ['app-*', registry]}", False),
+    (API + "  protected: [kube-system, registry]\n", "{namespaces: ['*']}", False),
+    ("", "{namespaces: ['*']}", False),
+])
+def test_everything_with_a_harbor_that_nobody_protects(program, tmp_path, harbor, spec, warned):
+    head = HARBOR[: HARBOR.index("  protected")]
+    (tmp_path / "p.yaml").write_text(head + harbor + policy("all", spec))
+    said = [w for w in check(program, tmp_path)["warnings"] if "in which Harbor runs" in w["message"]]
+    assert len(said) == warned
+    assert all("`protected` of Harbor `h`" in w["message"] and w["line"] > 6 for w in said)
+
+
+def test_the_own_namespace_is_harbor_pilot_unless_told(program, tmp_path):
+    (tmp_path / "p.yaml").write_text(HARBOR + policy("all", "{namespaces: ['*']}"))
+    (tmp_path / "p.cases").write_text("harbor-pilot nginx keep:protected\nhp nginx h.example.com/hub/library/nginx\n")
+    assert check(program, tmp_path / "p.yaml")["cases"]["passed"] == 2
+    told = {"HARBOR_PILOT_NAMESPACE": "hp"}
+    program("check", "--policies", tmp_path, env=told, status=1)
+    asked = ["explain", "nginx", "-n", "harbor-pilot", "--policies", tmp_path, "-o", "json"]
+    assert program(*asked).json()["rewrite"]["reason"] == "protected"
+    assert program(*asked, env=told).json()["rewrite"]["reason"] == "rewritten"
+
+
 def test_dead_policies_are_named(program, folder):
     (folder / "20.yaml").write_text(
         policy("high", "{namespaces: ['web-*'], priority: 5}")

@@ -464,6 +464,29 @@ def test_exit_statuses_of_plan(program):
                 assert len(check_plan(result.json())["images"]) == len([p for p in parts if p != broken])
 
 
+def test_a_gate_that_nobody_could_judge_does_not_look_like_a_pass(program, folder):
+    """Without --facts and --live: said once in the table, in JSON per image, and status 3 with
+    --require-gate; where a Policy has no findings there is nothing to judge."""
+    command = ["plan", "--policies", folder]
+    for namespace, judged in (("usual", True), ("plain", False)):
+        text = json.dumps(pod("app:1", "app:2", namespace=namespace))
+        plan = check_plan(program(*command, "-o", "json", stdin=text).json())
+        assert [i.get("gate") for i in plan["images"]] == [{"outcome": "unknown"} if judged else None] * 2
+        assert plan["summary"].get("unknown", 0) == 2 * judged
+        said = program(*command, stdin=text).out
+        assert said.count("gate  not judged: Harbor was not asked (--live, or --facts FILE)") == judged
+        program(*command, "--require-gate", stdin=text, status=3 if judged else 0)
+        asked = ["explain", "app:1", "-n", namespace, "--policies", folder]
+        assert ("\ngate       not judged: Harbor was not asked" in program(*asked).out) == judged
+        decision = check_decision(program(*asked, "-o", "json").json())
+        assert decision.get("gate") == ({"outcome": "unknown"} if judged else None)
+        program(*asked, "--require-gate", status=3 if judged else 0)
+    file = write(folder, facts(CLEAN))
+    text = json.dumps(pod(IMAGE, namespace="usual"))
+    program(*command, "--require-gate", "--facts", file, stdin=text)
+    program("explain", IMAGE, "-n", "usual", "--policies", folder, "--require-gate", "--facts", file)
+
+
 def test_exit_statuses_of_explain(program):
     given = ["--policies", GATE, "--facts", FACTS]
     for image, namespace, status in (
@@ -482,11 +505,15 @@ def test_exit_statuses_of_explain(program):
 def test_without_facts_nothing_has_to_be_known(program, namespace):
     """Nobody asked: only what Harbor does not serve is judged."""
     said = program("explain", "bad:1", "-n", namespace, "--policies", GATE, "-o", "json").json()
-    assert "gate" not in check_decision(said) and said["rewrite"]["reason"] == "rewritten"
+    assert check_decision(said)["gate"] == {"outcome": "unknown"}
+    assert said["rewrite"]["reason"] == "rewritten"
     outcome = {"usual": "warn", "strict": "deny"}[namespace]
     text = json.dumps(workload("Job", "j", namespace, "bad:1", "gcr.io/x/y:1"))
     plan = program.plan(text, policies=GATE, status=int(outcome == "deny"))
-    assert [i.get("gate") for i in plan["images"]] == [None, {"outcome": outcome, "reason": "unproxied"}]
+    assert [i.get("gate") for i in plan["images"]] == [
+        {"outcome": "unknown"},
+        {"outcome": outcome, "reason": "unproxied"},
+    ]
 
 
 # --- cases ---

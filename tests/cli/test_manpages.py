@@ -266,9 +266,10 @@ def workshop(program, tmp_path):
         "spec: {containers: [{name: web, image: nginx}]}\n"
     )
     (tmp_path / "apps.yaml").write_text(manifest)
-    (tmp_path / "rollout.yaml").write_text(
-        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web, namespace: loki}\n"
-        "spec: {template: {spec: {containers: [{name: web, image: nginx}]}}}\n"
+    (tmp_path / "fleet.yaml").write_text(
+        "apiVersion: example.com/v1\nkind: Fleet\nmetadata: {name: web}\nspec:\n"
+        "  leader: {spec: {containers: [{name: web, image: nginx}]}}\n"
+        "  workers: {spec: {containers: [{name: web, image: nginx}]}}\n"
     )
     for tool, prints in (("kubectl", None), ("kustomize", manifest), ("helm", manifest)):
         script = f"#!/bin/sh\ncat <<'E'\n{prints}E\n"

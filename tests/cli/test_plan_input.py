@@ -211,7 +211,7 @@ def test_unknown_kinds_are_passed_over(program):
             "metadata": {"name": "x"},
         },
         {
-            "apiVersion": "argoproj.io/v1alpha1",
+            "apiVersion": "example.com/v1alpha1",
             "kind": "Rollout",
             "spec": {"template": pod("nginx")},
         },
@@ -481,8 +481,10 @@ def test_templates_of_custom_kinds(program):
         ("CloneSet", "loki"): "owned-by-operator",
         ("CloneSet", "team-red"): "rewritten",
     }
-    assert program.plan(dump(ROLLOUT, CLONE_SET))["images"] == []
-    assert len(program.plan(dump(ROLLOUT, CLONE_SET), *options[:2])["images"]) == 3
+    assert program.plan(dump(ROLLOUT, CLONE_SET, allowed))["images"] == plan["images"]
+    fleets = [{**o, "apiVersion": "example.com/v1"} for o in (ROLLOUT, CLONE_SET)]
+    assert program.plan(dump(*fleets))["images"] == []
+    assert len(program.plan(dump(*fleets), options[0], "Rollout.example.com=/spec/template")["images"]) == 3
 
 
 def test_templates_elsewhere(program):

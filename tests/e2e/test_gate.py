@@ -156,6 +156,8 @@ def test_a_running_pods_image_is_changed(cluster):
     (item,) = cluster.live_pods("gate-workloads", app="swapped")
     assert images(item) == {"app": f"docker.io/library/{GOOD}"}
     cluster.kubectl("-n", "gate-workloads", "delete", "pod", "swapped", "--wait=false", "--grace-period=1")
+
+
 @pytest.mark.parametrize("kind", ["containers", "initContainers"])
 def test_an_image_that_is_changed_in_a_running_pod(cluster, kind):
     """What is there stays, and can be labelled; only another image is judged."""

@@ -8,7 +8,7 @@ import time
 from conftest import POLICIES
 from reviews import pod, review
 from serverlib import request
-from victims import ApiServer, Attack, Kubelet
+from victims import ApiServer, Attack, Kubelet, cpu_seconds
 
 ADDRESSES = [f"127.0.0.{n}" for n in range(2, 10)]
 RATE, P99 = 200, 0.05
@@ -28,6 +28,7 @@ def test_ten_thousand_connections_from_eight_addresses(start, slow, seconds):
                      request=valid())
         with Attack("hold", **order) as attack:
             done = attack.wait(lasting + 60)
+    print(f"the server used {cpu_seconds(server):.1f} s of CPU")
     calls.check(2 if slow else P99, 0.8 * rate * lasting)
     probes.check()
     assert done["opened"] > 0.8 * order["count"] and done["posted"] > 100, done

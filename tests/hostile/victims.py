@@ -21,6 +21,12 @@ def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
+def cpu_seconds(server):
+    """What the server has used of its processors."""
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 class ApiServer:
     """Calls at a rate over kept connections, as Go's client makes them: a connection that the other side has closed while
     it lay idle is not used again, and one that ends while it is used is a call lost, since a POST is not sent twice. Now

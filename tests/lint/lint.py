@@ -45,7 +45,7 @@ LAYERS = {
 # The files that may include a library's headers; version.c asks each library for its version.
 THIRD_PARTY = {
     "microhttpd": ["webhook/serve/connections.h", "webhook/serve/http.h", "webhook/version.c"],
-    "gnutls": ["webhook/serve/clients.c", "webhook/serve/tls.c", "webhook/version.c"],
+    "gnutls": ["webhook/serve/clients.c", "webhook/serve/gather.c", "webhook/serve/tls.c", "webhook/version.c"],
     "openssl": ["certs/authority.c", "certs/inspect.c", "certs/openssl.c", "certs/openssl.h",
                 "src/base/digest.c", "webhook/version.c"],
     "yaml": ["src/yaml/yaml.c", "webhook/version.c"],

@@ -216,7 +216,7 @@ def _step(parent, token, operation):
 
 # --- comparing ------------------------------------------------------------------------------------
 
-COMPARED = ("field", "container", "volume", "image", "result", "rewrite", "policy", "bucket")
+COMPARED = ("field", "container", "volume", "image", "renamed", "result", "rewrite", "policy", "bucket")
 
 
 def comparable(decision):

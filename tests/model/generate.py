@@ -121,6 +121,8 @@ def generate_harbor(rng, name, host):
         for _ in range(rng.randint(1, 4)):
             spec["registries"][name_prefix(rng)] = rng.choice(PROJECTS)
     if maybe(rng, 0.5):
+        spec["renames"] = generate_renames(rng, spec["registries"])
+    if maybe(rng, 0.5):
         spec["protected"] = some(rng, PROTECTED, 1, 3)
     if maybe(rng, 0.2):
         spec["nodesHaveCredentials"] = maybe(rng, 0.5)
@@ -136,6 +138,22 @@ def name_prefix(rng):
     if maybe(rng, 0.1):
         path += rng.choice(["x", "-x", "/x"])
     return rng.choice(["docker.io", "docker.io", *DOMAINS]) + "/" + path
+
+
+def generate_renames(rng, registries):
+    """Old names -> new names, none of which is in a chain."""
+    renames = {}
+    for _ in range(rng.randint(1, 4)):
+        old = rng.choice([name_prefix(rng), name_prefix(rng), name_prefix(rng), *DOMAINS])
+        new = rng.choice([name_prefix(rng) + "legacy", *registries, *DOMAINS])
+        if not any(is_within(new, end) or is_within(end, new) for end in [*renames, old]) and \
+                not any(is_within(old, end) or is_within(end, old) for end in renames.values()):
+            renames[old] = new
+    return renames
+
+
+def is_within(inner, outer):
+    return (inner + "/").startswith(outer + "/")
 
 
 def document(kind, name, spec):
@@ -241,7 +259,8 @@ def suffix(rng):
 
 def plain_image(rng, harbor):
     """A usual reference, mostly of a registry that the Harbor proxies."""
-    known = rng.choice(list(harbor.registries) * 8 + DOMAINS + ["nowhere.example"])
+    known = rng.choice((list(harbor.registries) * 2 + list(harbor.renames)) * 4 + DOMAINS
+                       + ["nowhere.example"])
     domain, _, part = known.partition("/")
     path = rng.choice(PATHS)
     if part and maybe(rng, 0.7):
@@ -805,9 +824,10 @@ def generate_facts(rng, policies, documents):
     for text in sorted(set(all_images(documents))):
         reference = model.parse_reference(text)
         for harbor in policies.harbors:
-            key = model.artifact_key(harbor, reference) if reference else None
-            if key and harbor.name in harbors and maybe(rng, 0.93):
-                harbors[harbor.name]["artifacts"][key] = generate_artifact(rng, now)
+            for renames in (True, False):
+                key = model.artifact_key(harbor, reference, renames) if reference else None
+                if key and harbor.name in harbors and maybe(rng, 0.93):
+                    harbors[harbor.name]["artifacts"][key] = generate_artifact(rng, now)
     return {"recorded": time_text(now), "harbors": harbors}
 
 

@@ -154,6 +154,7 @@ class Harbor:
     name: str
     host: str
     registries: dict
+    renames: dict
     protected: list
     has_api: bool = False
     nodes_have_credentials: bool = False
@@ -196,6 +197,7 @@ def load_policies(files, own_namespace=None):
         if document["kind"] == "Harbor":
             spec = document["spec"]
             harbors.append(Harbor(document["metadata"]["name"], spec["host"], spec["registries"],
+                                  spec.get("renames", {}),
                                   spec.get("protected", ALWAYS_PROTECTED), "api" in spec,
                                   spec.get("nodesHaveCredentials", False),
                                   spec.get("trustedControllers", [])))
@@ -288,8 +290,27 @@ def registry_key(harbor, reference):
     return longest_prefix(harbor.registries, reference.name) if reference.domain else None
 
 
+def rename(harbor, reference):
+    """The reference as it is looked for, or None where no rename applies. Once: there are no chains."""
+    old = longest_prefix(harbor.renames, reference.name) if reference.domain else None
+    if old is None or (old == reference.name and "/" not in harbor.renames[old]):
+        return None             # none, or nothing would be left but a registry
+    domain, path = split_docker_domain(harbor.renames[old] + reference.name[len(old):])
+    return Reference(domain, path, reference.tag, reference.digest)
+
+
+def renamed(policy, text, reason):
+    """The decision's `renamed`: under which name it is looked for, where that is what counted."""
+    if reason not in ("rewritten", "registry-not-proxied", "too-long"):
+        return {}
+    new = rename(policy.harbor, parse_reference(text))
+    return {"renamed": str(new)} if new else {}
+
+
 def mechanical_mapping(harbor, reference):
-    """Where the Harbor's `registries` put the reference, whatever a Policy says; or None."""
+    """Where the Harbor's `renames` and `registries` put the reference, whatever a Policy says; or
+    None."""
+    reference = rename(harbor, reference) or reference
     key = registry_key(harbor, reference)
     if key is None:
         return None
@@ -500,6 +521,7 @@ def review(policies, path_mode, request):
                         "reason": reason}})
         if policy:
             decision.update({"policy": policy.name, "bucket": bucket})
+            decision.update(renamed(policy, image.text, reason))
         decisions.append(decision)
 
     audit_annotations = {}
@@ -562,7 +584,7 @@ def decide_image(policy, image, bucket, pod, can_add_secret):
     if mapped is None:
         return "registry-not-proxied", image.text
     if policy.registries is not None and \
-            registry_key(harbor, reference) not in policy.registries:
+            registry_key(harbor, rename(harbor, reference) or reference) not in policy.registries:
         return "registry-not-proxied", image.text
     if is_excluded(policy, reference):
         return "excluded", image.text
@@ -671,8 +693,9 @@ def seconds_of(time):
     return int(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp())
 
 
-def artifact_key(harbor, reference):
+def artifact_key(harbor, reference, renames=True):
     """PROJECT/REPOSITORY:TAG or …@DIGEST of what the Harbor would serve; None where it serves none.
+    Without `renames` of what it would serve under the very name.
 
     An image that is at the Harbor's host already is the artifact that it names.
     """
@@ -681,6 +704,8 @@ def artifact_key(harbor, reference):
         if not repository:
             return None
     else:
+        if not renames:
+            harbor = replace(harbor, renames={})
         mapped = mechanical_mapping(harbor, reference)
         if mapped is None:
             return None
@@ -695,7 +720,7 @@ def dialled(host):
     return "docker.io" if host in ("index.docker.io", "registry-1.docker.io") else host
 
 
-def judged_key(harbor, text):
+def judged_key(harbor, text, renames=False):
     """The artifact that is pulled, by whatever name; None where the Harbor serves none."""
     reference = None if IMAGE_ID.fullmatch(text) else parse_reference(text)
     if reference is None:
@@ -705,7 +730,7 @@ def judged_key(harbor, text):
         domain = harbor.host
     elif domain == "docker.io" and "/" not in path:
         path = "library/" + path
-    return artifact_key(harbor, replace(reference, domain=domain, path=path))
+    return artifact_key(harbor, replace(reference, domain=domain, path=path), renames)
 
 
 def is_placeholder(text):
@@ -903,12 +928,13 @@ def counts_of(scan):
     return counts
 
 
-def judge(policy, image, controlled, facts):
-    """The gate's object for one image, but for `detail`; None where it is not judged."""
+def judge(policy, image, controlled, facts, moves=True):
+    """The gate's object for one image, but for `detail`; None where it is not judged. `moves`: it is
+    rewritten, but for what facts say; else it stays under its old name."""
     if is_placeholder(image):
         return None
     rules, harbor = Rules(policy.findings), policy.harbor
-    key = judged_key(harbor, image)
+    key = judged_key(harbor, image, moves)
     artifact, bad = None, []
     if key is None:
         reason = "unproxied"
@@ -1033,6 +1059,7 @@ def plan(policies, assumed_mode, document, facts):
         reason, result = whole, image.text
         if reason is None:
             reason, result = decide_image(policy, image, bucket, pod, can_add_secret)
+        early = reason          # before facts
         if reason == "rewritten":
             reason = reason_by_facts(policy, parse_reference(image.text), pod, can_add_secret, facts)
             result = result if reason == "rewritten" else image.text
@@ -1045,7 +1072,8 @@ def plan(policies, assumed_mode, document, facts):
                                  "reason": reason}}
         if policy:
             decision |= {"policy": policy.name, "bucket": bucket}
-        gate = judge(policy, image.text, controlled, facts) if has_gate else None
+            decision |= renamed(policy, image.text, early)
+        gate = judge(policy, image.text, controlled, facts, early == "rewritten") if has_gate else None
         if gate:
             decision["gate"] = gate
         decisions.append(decision)

@@ -215,7 +215,19 @@ def test_unknown_environment_variables_are_ignored(run, needed):
         "HARBOR_PILOT_PORT_443_TCP_PROTO": "tcp", "HARBOR_PILOT_PORT_443_TCP_ADDR": "10.0.0.1", "HARBOR_PILOT_": "x",
         "HARBOR_PILOT_NO_SUCH_FLAG": "x"})
     assert result.status == 0, result.err
-    assert "NO_SUCH_FLAG" not in result.err and "10.0.0.1" not in result.err
+    warned = [line for line in result.err.splitlines() if "unknown-variable" in line]
+    assert len(warned) == 2 and "HARBOR_PILOT_NO_SUCH_FLAG is none of an option" in "".join(warned)
+    assert "10.0.0.1" not in result.err and "=x" not in result.err and "SERVICE" not in result.err
+
+
+def test_a_misspelled_variable_is_named_at_the_start(run, needed):
+    """Those of other Services in the namespace are none, nor is what every command knows."""
+    result = serve(run, needed, env={
+        "HARBOR_PILOT_BIND_ADRESS": "[::]:1", "HARBOR_PILOT_NAMESPACE": "hp", "HARBOR_PILOT_WATCH_INTERVAL": "10s",
+        "HARBOR_PILOT_METRICS_SERVICE_HOST": "10.0.0.1", "HARBOR_PILOT_METRICS_PORT_8080_TCP_ADDR": "10.0.0.1"})
+    warned = [line for line in result.err.splitlines() if "unknown-variable" in line]
+    assert result.status == 0 and len(warned) == 1 and "HARBOR_PILOT_BIND_ADRESS " in warned[0]
+    assert '"level":"warn' in warned[0]
 
 
 # --- serve: addresses ---

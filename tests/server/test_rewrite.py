@@ -14,7 +14,7 @@ LONG = "docker.io/" + "/".join(["a" * 60] * 4)[:235]  # a reference, but with Ha
 
 # the reasons of harbor-pilot-explain(1), in the order in which reasons win; those with facts (`api`) are not here
 REASONS = ["policy-invalid", "protected", "no-policy", "policy-disabled", "mirror-pod", "opted-out", "owned-by-operator",
-           "pull-policy-never", "placeholder", "unparseable", "already-in-harbor", "registry-not-proxied", "excluded",
+           "pull-policy-never", "placeholder", "image-id", "unparseable", "already-in-harbor", "registry-not-proxied", "excluded",
            "not-in-rollout", "too-long", "pull-secret-missing", "rewritten"]
 
 MIRROR = {"kubernetes.io/config.mirror": "0b3c"}
@@ -54,11 +54,11 @@ CASES = [
         {"name": "v", "image": {"reference": "quay.io/a/b:1", "pullPolicy": "Never"}}]))),
     ("pull-policy-never", "wins over the placeholder", review(pod(container(image="auto", imagePullPolicy="Never")))),
     ("placeholder", "Istio's", review(pod("auto"))),
+    ("image-id", "64 hexadecimal digits", review(pod("a" * 64))),
     ("unparseable", "upper case", review(pod("docker.io/library/Nginx:1"))),
     ("unparseable", "white space", review(pod(" nginx"))),
     ("unparseable", "an empty tag", review(pod("nginx:"))),
     ("unparseable", "a short digest", review(pod("nginx@sha256:abc"))),
-    ("unparseable", "64 hexadecimal digits", review(pod("a" * 64))),
     ("unparseable", "control characters", review(pod("ngi\nnx\u2028"))),
     ("already-in-harbor", "", review(pod(f"{HUB}/library/nginx:1"))),
     ("already-in-harbor", "in a project of another kind", review(pod(f"{HARBOR}/mine/app@sha256:" + "a" * 64))),

@@ -64,6 +64,39 @@ static void run_beside(struct check *check, const char *path)
     directory_each(path, endings, run_file, check);
 }
 
+/* --- Harbor's own namespace --- */
+
+static bool is_everything(struct slice pattern)
+{
+    for (size_t i = 0; i < pattern.len; i++)
+        if (pattern.base[i] != '*')
+            return false;
+    return pattern.len != 0;
+}
+
+/* A Harbor that is asked is probably one that runs here, in a namespace that nobody named. */
+static void warn_of_own_harbor(struct check *check)
+{
+    for (size_t i = 0; i < policies_count(check->set); i++) {
+        const struct policy *policy = policies_at(check->set, i);
+        const struct harbor *harbor = policy->harbor;
+        if (!harbor->protected_by_default || harbor->api.url.len == 0 ||
+            policy->mode == MODE_DISABLED)
+            continue;
+        for (size_t j = 0; j < policy->namespaces.count; j++) {
+            const struct pattern *pattern = &policy->namespaces.items[j];
+            if (is_everything(pattern->text))
+                diagnostics_warning(
+                    &check->diagnostics, pattern->at,
+                    "`%.*s` also claims the namespace in which Harbor runs, and what it stands on: "
+                    "`protected` of Harbor `%.*s` (%.*s:%d) is left at its default, expected those "
+                    "namespaces in it",
+                    SLICE_ARGS(pattern->text), SLICE_ARGS(harbor->name),
+                    SLICE_ARGS(harbor->at.file), harbor->at.line);
+        }
+    }
+}
+
 /* --- namespaces --- */
 
 /* Names, separated by white space; `kubectl get namespaces -o name` writes namespace/NAME. */
@@ -152,7 +185,7 @@ static void print_text(const struct check *check)
 
 static int run(struct check *check)
 {
-    if (policy_files_load(&check->policies, getenv("HARBOR_PILOT_NAMESPACE"), &check->diagnostics,
+    if (policy_files_load(&check->policies, policy_files_own_namespace(), &check->diagnostics,
                           &check->set)) {
         for (size_t i = 0; i < check->policies.count; i++)
             run_beside(check, check->policies.items[i]);
@@ -160,6 +193,7 @@ static int run(struct check *check)
             run_file(check, check->cases.items[i]);
         if (check->namespaces_file)
             read_namespaces(check);
+        warn_of_own_harbor(check);
         diagnostics_sort(&check->diagnostics);
     }
     if (check->output == 1)

@@ -18,7 +18,7 @@ struct explain {
     const char *facts_file;
     struct facts_option facts;
     struct live_facts asking;
-    bool live;
+    bool live, require_gate;
     int mode, output;
     struct arena arena;
     struct policies *set;
@@ -171,9 +171,10 @@ static struct slice advise(struct explain *e)
     case REASON_ALREADY_IN_HARBOR:
         return SLICE("There is nothing to do.");
     case REASON_REGISTRY_NOT_PROXIED:
-        if (d->registry)
+        if (d->mapping.registry)
             return arena_format(arena, "To move it: add `%.*s` to `registries` of Policy `%.*s`.",
-                                SLICE_ARGS(d->registry->upstream.text), SLICE_ARGS(policy->name));
+                                SLICE_ARGS(d->mapping.registry->upstream.text),
+                                SLICE_ARGS(policy->name));
         return arena_format(arena,
                             "To move it: make a proxy-cache project for its registry in Harbor "
                             "and add both to `registries` of Harbor `%.*s`.",
@@ -209,7 +210,7 @@ static struct slice advise(struct explain *e)
         return arena_format(arena,
                             "Harbor has no project `%.*s`; make it there, or mend the name in "
                             "`registries` of Harbor `%.*s`.",
-                            SLICE_ARGS(e->decisions.items[0].registry->project),
+                            SLICE_ARGS(e->decisions.items[0].mapping.registry->project),
                             SLICE_ARGS(policy->harbor->name));
     case REASON_REFUSED_BY_HARBOR:
         return SLICE(
@@ -289,6 +290,10 @@ static void print_gate(struct explain *e)
 {
     const struct decision *d = &e->decisions.items[0];
     const struct verdict *verdict = &d->verdict;
+    if (verdict->unasked) {
+        puts("gate       " GATE_NOT_JUDGED);
+        return;
+    }
     printf("gate       %s: %s\n", gate_outcome_name(verdict->outcome),
            gate_reason_name(verdict->reason));
     if (verdict->key.project.len)
@@ -318,6 +323,11 @@ static void print_text(struct explain *e)
     printf("image      %s\n", e->images.items[0]);
     if (read_reference(e, &reference))
         printf("read as    %.*s\n", SLICE_ARGS(reference_format(&reference, &e->arena)));
+    const struct rename *rename = decision_rename(d);
+    if (rename)
+        printf("renamed    %.*s (%.*s:%d)\n",
+               SLICE_ARGS(reference_format(&d->mapping.reference, &e->arena)),
+               SLICE_ARGS(rename->at.file), rename->at.line);
     printf("namespace  %s (mode %s)\n", e->namespace_, mode_name(e->decisions.mode));
     if (d->reason == REASON_REWRITTEN)
         printf("decision   rewrite to %.*s\n", SLICE_ARGS(d->result));
@@ -333,7 +343,7 @@ static void print_text(struct explain *e)
             "give --owner and, for a Deployment, --pod-template-hash)\n");
     if (d->detail)
         printf("           %s\n", d->detail);
-    if (d->verdict.judged)
+    if (d->verdict.judged || d->verdict.unasked)
         print_gate(e);
     bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     printf("\n%s%.*s\n", denied ? "About the rewrite, not the refusal: " : "",
@@ -372,7 +382,7 @@ static int run(struct explain *e)
     if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
-        policy_files_load(&e->policies, getenv("HARBOR_PILOT_NAMESPACE"), &diagnostics, &e->set);
+        policy_files_load(&e->policies, policy_files_own_namespace(), &diagnostics, &e->set);
     diagnostics_print(&diagnostics);
     diagnostics_done(&diagnostics);
     if (!loaded || !facts_option_discover(&e->facts, &e->policies, &e->set))
@@ -398,8 +408,9 @@ static int run(struct explain *e)
     else
         print_text(e);
     const struct decision *d = &e->decisions.items[0];
-    bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME ||
-                   (single.facts && d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE);
+    bool unavailable = d->verdict.judged && d->verdict.reason == GATE_UNAVAILABLE;
+    bool unknown = d->reason == REASON_NOT_KNOWN_IN_TIME || (single.facts && unavailable) ||
+                   (e->require_gate && (unavailable || d->verdict.unasked));
     bool denied = d->verdict.judged && d->verdict.outcome == GATE_DENY;
     return unknown ? EXIT_UNKNOWN : denied ? EXIT_BAD_ANSWER : EXIT_FINE;
 }
@@ -443,6 +454,7 @@ int command_explain(int argc, char **argv)
          .help = "The namespace's label."},
         OPTION_FACTS(&e.facts_file),
         OPTION_LIVE(&e.live),
+        OPTION_REQUIRE_GATE(&e.require_gate),
         OPTION_OUTPUT(&e.output, "text|json", outputs, "How the answer is written."),
     };
     const struct command_spec command = {

@@ -5,6 +5,9 @@
 #include "policy/policy.h"
 #include "webhook/options.h"
 
+/* What stands for the verdict where neither was given. */
+#define GATE_NOT_JUDGED "not judged: Harbor was not asked (--live, or --facts FILE)"
+
 enum { FACTS_MAX_SIZE = 256 * 1024 * 1024 };
 
 struct facts_option {

@@ -8,8 +8,11 @@
 /* How many values and bytes aliases may add to those that a document has itself. */
 enum { MANIFESTS_ALIAS_BUDGET = 1000000 };
 
+#define RENDER "expected what `helm template` or `kustomize build` makes of it"
+
 struct reading {
     struct diagnostics *diagnostics;
+    struct manifests_seen *seen;
     manifest_handler *handle;
     void *context;
     struct arena arena;  /* of one object */
@@ -38,6 +41,32 @@ static bool is_list(const struct object *object, struct slice *ret_items, struct
     return true;
 }
 
+/* Counts a document that says nothing of a kind. */
+static void note_other(struct reading *r, struct slice json, struct position at)
+{
+    bool map = json.base[0] == '{' || json.base[0] == '[';
+    if (slice_equal(json, SLICE("null")) || (map && json.len == 2))
+        return;
+    if (r->seen->maps + r->seen->texts == 0)
+        r->seen->first_other = at;
+    if (map)
+        r->seen->maps++;
+    else
+        r->seen->texts++;
+}
+
+/* Text between two pairs of braces: what Helm and others replace. */
+static bool is_unrendered(const struct object *object, struct slice *ret)
+{
+    const struct slice texts[] = {object->name, object->namespace_, object->kind};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (texts[i].len && memmem(texts[i].base, texts[i].len, "{{", 2)) {
+            *ret = texts[i];
+            return true;
+        }
+    return false;
+}
+
 static void read_object(struct reading *r, struct slice json, const struct object *otherwise,
                         struct position at, unsigned depth)
 {
@@ -45,8 +74,18 @@ static void read_object(struct reading *r, struct slice json, const struct objec
     struct object item_kind;
     struct slice items, item;
     struct json_scanner s;
-    if (!object_read(json, otherwise, &r->arena, &manifest.object))
+    struct slice unrendered;
+    if (!object_read(json, otherwise, &r->arena, &manifest.object)) {
+        note_other(r, json, at);
         return;
+    }
+    r->seen->objects++;
+    if (is_unrendered(&manifest.object, &unrendered)) {
+        diagnostics_error(r->diagnostics, at, "`%.*s` is a template that was not rendered, " RENDER,
+                          SLICE_ARGS(slice_head(unrendered, 100)));
+        arena_clear(&r->arena);
+        return;
+    }
     if (!is_list(&manifest.object, &items, &item_kind)) {
         r->handle(r->context, &manifest, &r->arena);
         arena_clear(&r->arena);
@@ -210,9 +249,13 @@ static int count_lines(struct slice text)
 }
 
 void manifests_read(struct slice text, struct slice file, struct diagnostics *diagnostics,
-                    manifest_handler *handle, void *context)
+                    manifest_handler *handle, void *context, struct manifests_seen *seen)
 {
-    struct reading r = {.diagnostics = diagnostics, .handle = handle, .context = context};
+    struct manifests_seen unseen = {0};
+    struct reading r = {.diagnostics = diagnostics,
+                        .seen = seen ? seen : &unseen,
+                        .handle = handle,
+                        .context = context};
     int first_line = 1, lines;
     size_t skip;
     if (slice_starts_with(text, SLICE("\xef\xbb\xbf")))

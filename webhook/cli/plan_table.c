@@ -69,6 +69,18 @@ static void append_outcome(const struct plan_table *t, const struct decisions *d
     buffer_append_char(t->out, '\n');
 }
 
+/* The rename that the image's new name comes from, on a line of its own. */
+static void append_rename(const struct plan_table *t, const struct decision *d)
+{
+    const struct rename *rename = decision_rename(d);
+    if (!rename)
+        return;
+    append_spaces(t, BROKEN_INDENT);
+    buffer_append_format(t->out, "renamed: %.*s is now %.*s (%.*s:%d)\n",
+                         SLICE_ARGS(rename->from.text), SLICE_ARGS(rename->to.text),
+                         SLICE_ARGS(rename->at.file), rename->at.line);
+}
+
 /* What the gate has against the image, on a line of its own. */
 static void append_gate(const struct plan_table *t, const struct decisions *decisions,
                         const struct decision *d)
@@ -94,7 +106,8 @@ static void append_gate(const struct plan_table *t, const struct decisions *deci
 }
 
 void plan_table_object(const struct plan_table *table, struct slice namespace_, struct slice kind,
-                       struct slice name, struct slice document, const struct decisions *decisions)
+                       struct slice name, struct slice document, struct slice circumstances,
+                       const struct decisions *decisions)
 {
     size_t column = 0;
     for (size_t i = 0; i < decisions->count; i++)
@@ -107,11 +120,12 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
                          SLICE_ARGS(name));
     struct slice policy = decisions->policy ? decisions->policy->name : (struct slice){0};
     const char *mode = mode_name(decisions->mode);
-    size_t used = title.len + 2 + strlen(mode) + (policy.len ? 2 + policy.len : 0);
+    size_t used =
+        title.len + 2 + strlen(mode) + circumstances.len + (policy.len ? 2 + policy.len : 0);
     append_painted(table, BOLD, buffer_slice(&title));
     buffer_done(&title);
-    buffer_append_format(table->out, "  %s%s%.*s", mode, policy.len ? "  " : "",
-                         SLICE_ARGS(policy));
+    buffer_append_format(table->out, "  %s%.*s%s%.*s", mode, SLICE_ARGS(circumstances),
+                         policy.len ? "  " : "", SLICE_ARGS(policy));
     if (used + 2 + document.len > table->width) {
         buffer_append_char(table->out, '\n');
         append_spaces(table, 4);
@@ -126,6 +140,7 @@ void plan_table_object(const struct plan_table *table, struct slice namespace_, 
         append_spaces(table, 2);
         append_plain(table, image);
         append_outcome(table, decisions, &decisions->items[i], shown + 4, shown - image.len + 2);
+        append_rename(table, &decisions->items[i]);
         append_gate(table, decisions, &decisions->items[i]);
     }
 }

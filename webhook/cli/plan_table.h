@@ -9,9 +9,11 @@ struct plan_table {
     bool colour;
 };
 
-/* One object: a line that names it, then a line or two for each image. */
+/* One object: a line that names it (`circumstances` stands behind its mode), then a line or two for
+ * each image. */
 void plan_table_object(const struct plan_table *table, struct slice namespace_, struct slice kind,
-                       struct slice name, struct slice document, const struct decisions *decisions);
+                       struct slice name, struct slice document, struct slice circumstances,
+                       const struct decisions *decisions);
 
 /* A row of the summary. */
 struct plan_summary_row {

@@ -80,6 +80,12 @@ static void read_paths(struct reading *r, const struct text_list *paths)
     }
 }
 
+const char *policy_files_own_namespace(void)
+{
+    const char *told = getenv("HARBOR_PILOT_NAMESPACE");
+    return told ? told : "harbor-pilot";
+}
+
 bool policy_files_load(const struct text_list *paths, const char *namespace_,
                        struct diagnostics *diagnostics, struct policies **ret)
 {
@@ -109,7 +115,7 @@ bool policy_files_discover(const struct text_list *paths, const struct discovere
 {
     CLEANUP_DIAGNOSTICS struct diagnostics diagnostics = {0};
     struct policies *policies = NULL;
-    bool loaded = policy_files_load_discovered(paths, getenv("HARBOR_PILOT_NAMESPACE"), discovered,
+    bool loaded = policy_files_load_discovered(paths, policy_files_own_namespace(), discovered,
                                                discovered_count, &diagnostics, &policies);
     if (!loaded) {
         diagnostics_print(&diagnostics);

@@ -5,6 +5,10 @@
 #include "webhook/options.h"
 #include "json/writer.h"
 
+/* The namespace that commands take for the one harbor-pilot runs in: HARBOR_PILOT_NAMESPACE, or as
+ * it is installed. */
+const char *policy_files_own_namespace(void);
+
 /* Reads every path (a file, or a directory's *.yaml and *.yml in name order) and loads the set.
  * False with all errors in `diagnostics`. `namespace_` is the one we run in, or NULL. */
 bool policy_files_load(const struct text_list *paths, const char *namespace_,

@@ -117,16 +117,14 @@ static bool source_artifact(const struct fact_source *self, const struct harbor 
     bool known = false;
     facts_lock(facts);
     struct session *session = find_session(facts, harbor);
-    if (session && session_misses_project(session, key->project)) {
+    const struct fact_entry *entry = session ? facts_find_entry(session, key) : NULL;
+    if (entry && session_misses_project(session, key->project)) {
         *ret = (struct artifact_fact){.no_project = true};
         known = true;
-    } else if (session) {
-        const struct fact_entry *entry = facts_find_entry(session, key);
-        known = entry && is_known(entry, needs, clock_monotonic_ms());
-        if (known) {
-            fact_cache_get(entry, arena, ret);
-            session_add_project(session, key->project, now, ret);
-        }
+    } else if (entry && is_known(entry, needs, clock_monotonic_ms())) {
+        fact_cache_get(entry, arena, ret);
+        session_add_project(session, key->project, now, ret);
+        known = true;
     }
     if (known)
         facts->hits++;
@@ -258,6 +256,8 @@ static void ask_one(struct facts *facts, const struct missing_fact *question,
     struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
     if (!entry || is_known(entry, question->needs, now))
         return;
+    if (session_misses_project(session, question->key.project))
+        return; /* nothing more of it will be known */
     if (entry->failed && !entry->asking && fact_entry_lives(entry, now))
         return; /* asked a moment ago, and Harbor did not answer */
     if (now < session->quiet_until_ms && !entry->asking)

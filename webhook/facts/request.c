@@ -67,7 +67,7 @@ static long head_delay(struct session *session)
     long long now = clock_monotonic_ms(), earliest = now - HEAD_BURST_MS;
     if (session->next_head_ms < earliest)
         session->next_head_ms = earliest;
-    session->next_head_ms += 1000 / HEADS_PER_SECOND * facts_share(session->facts);
+    session->next_head_ms += 1000 / HEADS_PER_SECOND;
     return session->next_head_ms > now ? (long)(session->next_head_ms - now) : 0;
 }
 

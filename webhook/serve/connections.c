@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "webhook/common/log.h"
+#include "webhook/serve/gather.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -33,7 +34,8 @@ struct connection {
     long long accepted, proven, verified; /* monotonic ms; 0: never */
     long long deadline;
     bool in_request, suspended;
-    bool ended; /* shut down already; libmicrohttpd will close it */
+    bool ended;           /* shut down already; libmicrohttpd will close it */
+    struct gather gather; /* of its own thread: not under the lock */
 };
 
 struct connections {
@@ -277,6 +279,10 @@ static void start(struct connections *connections, struct MHD_Connection *connec
     c->socket = fd ? fd->connect_fd : -1;
     c->accepted = now();
     c->deadline = c->accepted + (long long)connections->first_seconds * 1000;
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (tls)
+        gather_begin(&c->gather, tls->tls_session, c->socket);
     const union MHD_ConnectionInfo *from =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     unsigned char bytes[ADDRESS_SIZE];
@@ -324,13 +330,25 @@ void connections_notify(void *connections, struct MHD_Connection *connection, vo
         end(connections, *socket_context);
 }
 
+static struct connection *find_connection(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+void connections_answer(struct MHD_Connection *connection)
+{
+    struct connection *c = find_connection(connection);
+    if (c)
+        gather_answer(&c->gather);
+}
+
 /* With the lock held, where there is one. */
 static struct connection *lock_connection(struct connections *connections,
                                           struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *c = info ? info->socket_context : NULL;
+    struct connection *c = find_connection(connection);
     if (c)
         pthread_mutex_lock(&connections->lock);
     return c;
@@ -371,6 +389,7 @@ void connections_complete(struct connections *connections, struct MHD_Connection
     struct connection *c = lock_connection(connections, connection);
     if (!c)
         return;
+    gather_end(&c->gather);
     c->in_request = false;
     c->deadline = (c->proven ? c->proven : c->accepted) + (long long)next_seconds * 1000;
     if (!c->ended)
@@ -470,9 +489,11 @@ bool connections_hold(struct connections *connections, struct MHD_Connection *co
 void connections_handshake_done(struct connections *connections, int socket)
 {
     pthread_mutex_lock(&connections->lock);
-    for (struct connection *c = connections->first; c; c = c->next)
-        if (c->socket == socket && !c->ended)
-            c->deadline = now() + CONNECTION_FRESH_SECONDS * 1000;
+    struct connection *c = connections->first; /* the newest, which it mostly is */
+    while (c && (c->socket != socket || c->ended))
+        c = c->next;
+    if (c)
+        c->deadline = now() + CONNECTION_FRESH_SECONDS * 1000;
     pthread_mutex_unlock(&connections->lock);
 }
 

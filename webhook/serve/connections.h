@@ -59,6 +59,9 @@ void connections_notify(void *connections, struct MHD_Connection *connection, vo
 /* A request begins, and its headers have to follow. */
 void connections_begin(struct connections *connections, struct MHD_Connection *connection);
 
+/* An answer with a body has been queued on it: both leave together (gather.h). */
+void connections_answer(struct MHD_Connection *connection);
+
 /* The connection has so many seconds from now for its next step. */
 void connections_allow(struct connections *connections, struct MHD_Connection *connection,
                        unsigned seconds);

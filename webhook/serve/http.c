@@ -6,14 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
-                            const char *content_type, struct slice body, const char *extra_name,
-                            const char *extra_value, bool close)
+static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
+                             struct MHD_Response *response, const char *content_type,
+                             const char *extra_name, const char *extra_value, bool close)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body.len, (void *)(body.len ? body.base : ""), MHD_RESPMEM_MUST_COPY);
-    if (!response)
-        return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     if (extra_name)
         MHD_add_response_header(response, extra_name, extra_value);
@@ -22,6 +18,28 @@ enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
+                            const char *content_type, struct slice body, const char *extra_name,
+                            const char *extra_value, bool close)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(body.len ? body.base : ""), MHD_RESPMEM_MUST_COPY);
+    return response
+               ? queue(connection, status, response, content_type, extra_name, extra_value, close)
+               : MHD_NO;
+}
+
+enum MHD_Result http_answer_buffer(struct MHD_Connection *connection, unsigned status,
+                                   const char *content_type, struct buffer *body, bool close)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body->len, body->base, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        return MHD_NO;
+    *body = (struct buffer){0};
+    return queue(connection, status, response, content_type, NULL, NULL, close);
 }
 
 enum { HTTP_LOG_SECONDS = 10 };

@@ -1,7 +1,7 @@
 /* What both ports share: texts and headers of answers. */
 #pragma once
 
-#include "base/slice.h"
+#include "base/buffer.h"
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -11,6 +11,10 @@
 enum MHD_Result http_answer(struct MHD_Connection *connection, unsigned status,
                             const char *content_type, struct slice body, const char *extra_name,
                             const char *extra_value, bool close);
+
+/* The same with the buffer's own memory, which is libmicrohttpd's from then on. */
+enum MHD_Result http_answer_buffer(struct MHD_Connection *connection, unsigned status,
+                                   const char *content_type, struct buffer *body, bool close);
 
 /* What libmicrohttpd complains about goes to the log. */
 void http_log(void *unused, const char *format, va_list args) __attribute__((format(printf, 2, 0)));

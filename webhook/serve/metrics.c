@@ -111,7 +111,8 @@ static void count_image(struct metrics *metrics, const struct decisions *decisio
 {
     const struct series labels = {
         .policy = decisions->policy ? decisions->policy->name : (struct slice){0},
-        .registry = decision->registry ? decision->registry->upstream.text : SLICE("other"),
+        .registry =
+            decision->mapping.registry ? decision->mapping.registry->upstream.text : SLICE("other"),
         .outcome = decision->reason == REASON_REWRITTEN ? "rewrite" : "keep",
         .reason = decide_reason_name(decision->reason),
         .mode = decisions->mode,

@@ -45,7 +45,8 @@ struct serve {
     const char *client_ca_file, *events_secret_file, *metrics_token_file;
     long threads, shutdown_ms, max_connections, watch_ms;
     bool strict;
-    int log_format; /* index of log_formats, or -1 */
+    int log_format;                     /* index of log_formats, or -1 */
+    struct text_list unknown_variables; /* NAME=VALUE, as in the environment */
 
     struct state state;
     struct server *server;
@@ -172,7 +173,22 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
         .options = options,
         .option_count = sizeof(options) / sizeof(*options),
     };
-    return options_parse(&command, argc, argv, NULL);
+    enum options_result result = options_parse(&command, argc, argv, NULL);
+    if (result == OPTIONS_GO)
+        options_unknown_variables(&command, &serve->unknown_variables);
+    return result;
+}
+
+/* Ignored all the same: a variable of a later version must not keep an older one from starting. */
+static void warn_of_variables(const struct serve *serve)
+{
+    for (size_t i = 0; i < serve->unknown_variables.count; i++) {
+        struct slice variable = slice_from(serve->unknown_variables.items[i]);
+        log_message(LOG_WARNING, "unknown-variable",
+                    "the environment variable %.*s is none of an option, and is ignored; is it "
+                    "misspelled? (`harbor-pilot serve --help` lists the options)",
+                    SLICE_ARGS(slice_head(variable, slice_find(variable, '='))));
+    }
 }
 
 static bool check_address(const char *option, const char *address)
@@ -560,6 +576,7 @@ int command_serve(int argc, char **argv)
         bool text = serve.log_format == 1 || (serve.log_format < 0 && isatty(STDERR_FILENO));
         log_start(text ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON);
         struct error error;
+        warn_of_variables(&serve);
         if (state_init(&serve.state, &error)) {
             status = start_and_run(&serve, &signals);
         } else {
@@ -573,5 +590,6 @@ int command_serve(int argc, char **argv)
         log_stop();
     }
     free(serve.policies.items);
+    free(serve.unknown_variables.items);
     return status;
 }

@@ -17,10 +17,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What a thread keeps between reviews. */
+struct kept_arena {
+    struct kept_arena *next;
+    struct arena arena;
+};
+
 struct server {
     struct MHD_Daemon *daemon;
     struct state *state;
     struct connections *connections;
+    struct kept_arena *_Atomic arenas; /* of all threads */
 };
 
 static const struct route {
@@ -39,6 +46,7 @@ enum {
     BUDGET_MAX_MS = 30000,    /* the API server's own most */
     BUDGET_MARGIN_MS = 1000,
     FIRST_BODY_MOST = 64 * 1024,
+    ARENA_KEPT = 64 * 1024, /* for each thread, between reviews; what one needs beyond is freed */
     STOP_POLLS_PER_SECOND = 100,
     STOP_POLLS = 5 * STOP_POLLS_PER_SECOND,
 };
@@ -49,6 +57,7 @@ enum {
 struct call {
     const struct route *route;
     bool event;       /* a notification of Harbor's */
+    bool post;        /* its method: the answer's headers are followed by a body */
     unsigned refusal; /* the status that it will get, whatever its body says; 0: none */
     char text[ERROR_TEXT_SIZE + 1]; /* the refusal's body */
     struct buffer body;
@@ -146,7 +155,7 @@ static void check_headers(struct server *server, struct MHD_Connection *connecti
                "expected a client certificate that --client-ca-file vouches for");
         return;
     }
-    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
+    if (!call->post) {
         http_quote(method, quoted, 20);
         snprintf(text, sizeof(text), "method %s is not allowed here; expected POST", quoted);
         refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, text);
@@ -233,8 +242,24 @@ static void take_body(struct server *server, struct call *call, struct slice pie
 
 /* --- answers --- */
 
-static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connection *connection,
-                                      const struct call *call)
+/* An answer was queued, which has a body: the headers wait for it. */
+static enum MHD_Result queued(const struct call *call, enum MHD_Result result)
+{
+    if (result == MHD_YES && call->post)
+        connections_answer(call->connection);
+    return result;
+}
+
+static enum MHD_Result answer_text(struct server *server, const struct call *call, unsigned status,
+                                   struct slice text, const char *extra_name,
+                                   const char *extra_value)
+{
+    return queued(call,
+                  http_answer(call->connection, status, "text/plain; charset=utf-8", text,
+                              extra_name, extra_value, atomic_load(&server->state->draining)));
+}
+
+static enum MHD_Result answer_refusal(struct server *server, const struct call *call)
 {
     const char *name = NULL, *value = NULL;
     if (call->refusal == MHD_HTTP_METHOD_NOT_ALLOWED) {
@@ -244,8 +269,7 @@ static enum MHD_Result answer_refusal(struct server *server, struct MHD_Connecti
         name = MHD_HTTP_HEADER_RETRY_AFTER; /* the API server tries again only with it */
         value = "1";
     }
-    return http_answer(connection, call->refusal, "text/plain; charset=utf-8",
-                       slice_from(call->text), name, value, atomic_load(&server->state->draining));
+    return answer_text(server, call, call->refusal, slice_from(call->text), name, value);
 }
 
 static void wake_call(void *context)
@@ -292,12 +316,46 @@ static void request_scans(struct server *server, const struct admission *admissi
     }
 }
 
-static enum MHD_Result answer_review(struct server *server, struct MHD_Connection *connection,
-                                     struct call *call)
+/* The memory of this thread's reviews: whoever takes it clears it when the review is over. */
+static struct arena *thread_arena(struct server *server)
+{
+    static _Thread_local struct kept_arena *mine; /* libmicrohttpd's threads end with the server */
+    if (!mine) {
+        mine = memory_allocate_zeroed(1, sizeof(*mine));
+        mine->arena.first_block = ARENA_KEPT;
+        mine->next = atomic_load(&server->arenas);
+        while (!atomic_compare_exchange_weak(&server->arenas, &mine->next, mine))
+            ;
+    }
+    return &mine->arena;
+}
+
+/* Counts, logs and sends what an admission came to; `error`: it was none. */
+static enum MHD_Result answer_admission(struct server *server, struct call *call,
+                                        const struct error *error,
+                                        const struct admission *admission, struct buffer *out,
+                                        struct arena *arena)
+{
+    double seconds = seconds_since(call->complete);
+    metrics_count(server->state->metrics, admission, seconds);
+    if (error) {
+        review_log_invalid(admission, error);
+        refuse(call, MHD_HTTP_BAD_REQUEST, error->text);
+        return answer_refusal(server, call);
+    }
+    request_scans(server, admission);
+    review_log(admission, seconds, arena);
+    if (!hold(server, call, out->capacity)) /* of large answers to slow readers */
+        return answer_refusal(server, call);
+    return queued(call, http_answer_buffer(call->connection, MHD_HTTP_OK, "application/json", out,
+                                           atomic_load(&server->state->draining)));
+}
+
+static enum MHD_Result answer_review(struct server *server, struct call *call)
 {
     if (!call->waited)
         clock_gettime(CLOCK_MONOTONIC, &call->complete);
-    struct arena arena = {0};
+    struct arena *arena = thread_arena(server);
     struct buffer out = {0};
     struct admission admission;
     struct error error;
@@ -313,56 +371,34 @@ static enum MHD_Result answer_review(struct server *server, struct MHD_Connectio
         .too_many = call->too_many,
         .stranger = !server->state->clients, /* who was not verified has had 403 */
     };
+    enum MHD_Result result = MHD_YES;
     if (!hold_to_read(server, call)) {
         policies_unref(policies);
-        return answer_refusal(server, connection, call);
+        return answer_refusal(server, call);
     }
-    bool answered = admit(&request, &arena, &out, &admission, &error);
+    bool answered = admit(&request, arena, &out, &admission, &error);
     hold(server, call, 0);
     if (answered)
-        connections_prove(server->connections, connection);
-    if (answered && admission.waiting) {
-        bool waits = wait_for_facts(server, call, &admission);
-        policies_unref(policies);
-        buffer_done(&out);
-        arena_done(&arena);
-        return waits ? MHD_YES : answer_review(server, connection, call);
-    }
-    if (answered)
-        request_scans(server, &admission);
-    double seconds = seconds_since(call->complete);
-    metrics_count(server->state->metrics, &admission, seconds);
-    if (answered)
-        review_log(&admission, seconds, &arena);
-    else
-        review_log_invalid(&admission, &error);
-    enum MHD_Result result;
-    if (answered && !hold(server, call, out.capacity)) { /* of large answers to slow readers */
-        result = answer_refusal(server, connection, call);
-    } else if (answered) {
-        result = http_answer(connection, MHD_HTTP_OK, "application/json", buffer_slice(&out), NULL,
-                             NULL, atomic_load(&server->state->draining));
-    } else {
-        refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
-        result = answer_refusal(server, connection, call);
-    }
+        connections_prove(server->connections, call->connection);
+    bool waiting = answered && admission.waiting;
+    bool waits = waiting && wait_for_facts(server, call, &admission);
+    if (!waiting)
+        result = answer_admission(server, call, answered ? NULL : &error, &admission, &out, arena);
     policies_unref(policies);
     buffer_done(&out);
-    arena_done(&arena);
-    return result;
+    arena_clear(arena);
+    return waiting && !waits ? answer_review(server, call) : result;
 }
 
-static enum MHD_Result answer_event(struct server *server, struct MHD_Connection *connection,
-                                    struct call *call)
+static enum MHD_Result answer_event(struct server *server, struct call *call)
 {
     struct error error;
     if (!events_take(server->state->facts, buffer_slice(&call->body), &error)) {
         refuse(call, MHD_HTTP_BAD_REQUEST, error.text);
-        return answer_refusal(server, connection, call);
+        return answer_refusal(server, call);
     }
-    connections_prove(server->connections, connection);
-    return http_answer(connection, MHD_HTTP_OK, "text/plain; charset=utf-8", SLICE("ok"), NULL,
-                       NULL, atomic_load(&server->state->draining));
+    connections_prove(server->connections, call->connection);
+    return answer_text(server, call, MHD_HTTP_OK, SLICE("ok"), NULL, NULL);
 }
 
 /* --- libmicrohttpd --- */
@@ -391,6 +427,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         call->connection = connection;
         reserve_body(server, connection, call);
         call->began_ms = clock_monotonic_ms();
+        call->post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
         call->budget_ms = read_budget(connection);
         check_headers(server, connection, call, url, method);
         connections_allow(server->connections, connection, CONNECTION_BODY_SECONDS);
@@ -409,9 +446,8 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         connections_resume(server->connections, connection);
     connections_allow(server->connections, connection, CONNECTION_ANSWER_SECONDS);
     if (call->refusal)
-        return answer_refusal(server, connection, call);
-    return call->event ? answer_event(server, connection, call)
-                       : answer_review(server, connection, call);
+        return answer_refusal(server, call);
+    return call->event ? answer_event(server, call) : answer_review(server, call);
 }
 
 static void complete(void *cls, struct MHD_Connection *connection, void **connection_cls,
@@ -497,5 +533,10 @@ void server_stop(struct server *server)
     MHD_stop_daemon(server->daemon);
     tls_on_handshake(NULL, NULL);
     connections_free(server->connections);
+    for (struct kept_arena *kept = server->arenas, *next; kept; kept = next) {
+        next = kept->next;
+        arena_done(&kept->arena);
+        free(kept);
+    }
     free(server);
 }

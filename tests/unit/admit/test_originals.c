@@ -7,7 +7,8 @@
 static const char set_text[] = "apiVersion: harbor-pilot.io/v1alpha1\n"
                                "kind: Harbor\n"
                                "metadata: {name: h}\n"
-                               "spec: {host: h.io, registries: {docker.io: hub, quay.io: quay}}\n"
+                               "spec: {host: h.io, registries: {docker.io: hub, quay.io: quay}, "
+                               "renames: {docker.io/old: quay.io/new}}\n"
                                "---\n"
                                "apiVersion: harbor-pilot.io/v1alpha1\n"
                                "kind: Policy\n"
@@ -80,6 +81,16 @@ static void test_values(void **state)
         {"explained by a registry that this Policy does not move",
          POD("{\\\"a\\\":\\\"quay.io/x\\\"}", C("a", "h.io/quay/x") "," C("b", "y")),
          "{\"a\":\"quay.io/x\",\"b\":\"y\"}"},
+        {"explained by a rename",
+         POD("{\\\"a\\\":\\\"old/x:1\\\"}", C("a", "h.io/quay/new/x:1") "," C("b", "y")),
+         "{\"a\":\"old/x:1\",\"b\":\"y\"}"},
+        {"explained by a rename, and pinned by somebody since",
+         POD("{\\\"a\\\":\\\"old/x:1\\\"}",
+             C("a", "h.io/quay/new/x:1@sha256:" D64) "," C("b", "y")),
+         "{\"a\":\"old/x:1\",\"b\":\"y\"}"},
+        {"what a rename would have made otherwise",
+         POD("{\\\"a\\\":\\\"old/x:1\\\"}", C("a", "h.io/hub/old/x:1") "," C("b", "y")),
+         "{\"b\":\"y\"}"},
         {"explained, and pinned by somebody since",
          POD("{\\\"a\\\":\\\"x:1\\\"}", C("a", "h.io/hub/library/x:1@sha256:" D64) "," C("b", "y")),
          "{\"a\":\"x:1\",\"b\":\"y\"}"},

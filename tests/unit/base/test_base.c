@@ -66,6 +66,56 @@ static void test_arena(void **state)
     arena_clear(&arena);
 }
 
+/* What it keeps from one request to the next: its first block, unless one request made that larger.
+ */
+static void test_arena_kept(void **state)
+{
+    (void)state;
+    enum { FIRST = 64 * 1024 };
+    struct arena arena = {.first_block = FIRST};
+    for (int round = 0; round < 3; round++) {
+        void *first = arena_allocate(&arena, 100);
+        for (int i = 0; i < 50; i++)
+            arena_allocate(&arena, 10000);
+        arena_clear(&arena);
+        assert_ptr_equal(arena_allocate(&arena, FIRST), first);
+        arena_allocate(&arena, 10 * FIRST);
+        arena_clear(&arena);
+        assert_ptr_equal(arena_allocate(&arena, 1), first);
+        arena_clear(&arena);
+    }
+    arena_done(&arena);
+    arena_allocate(&arena, FIRST + 1);
+    arena_clear(&arena);
+    assert_null(arena.blocks);
+}
+
+static void test_arena_resize(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    unsigned char *small = arena_resize(&arena, NULL, 0, 10);
+    memset(small, 'a', 10);
+    unsigned char *larger = arena_resize(&arena, small, 10, 1000);
+    assert_ptr_equal(larger, small); /* nothing came after it */
+    assert_memory_equal(larger, "aaaaaaaaaa", 11);
+    assert_ptr_equal(arena_resize(&arena, larger, 1000, 20), small); /* the rest is free again */
+    assert_ptr_equal(arena_allocate(&arena, 1), small + 32);
+    arena_clear(&arena);
+    larger = arena_resize(&arena, NULL, 0, 1000);
+    memset(larger, 'b', 1000);
+    unsigned char *next = arena_allocate(&arena, 100);
+    memset(next, 'n', 100);
+    unsigned char *moved = arena_resize(&arena, larger, 1000, 2000);
+    assert_ptr_not_equal(moved, larger);
+    unsigned char *huge = arena_resize(&arena, moved, 2000, 1000000); /* no block has so much */
+    for (size_t i = 0; i < 1000000; i++)
+        assert_int_equal(huge[i], i < 1000 ? 'b' : 0);
+    assert_int_equal(next[0], 'n');
+    assert_int_equal(next[99], 'n');
+    arena_done(&arena);
+}
+
 static void test_arena_texts(void **state)
 {
     (void)state;
@@ -218,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slices),      cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_kept),  cmocka_unit_test(test_arena_resize),
         cmocka_unit_test(test_arena_texts), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_map),         cmocka_unit_test(test_error),
         cmocka_unit_test(test_diagnostics), cmocka_unit_test(test_diagnostics_limit),

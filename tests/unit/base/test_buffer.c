@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 
 #include "base/base64.h"
+#include "base/memory.h"
 #include "tests/unit/check.h"
 
 static void test_appends(void **state)
@@ -42,6 +43,28 @@ static void test_grows(void **state)
     }
     assert_false(b.truncated);
     buffer_done(&b);
+}
+
+/* Its memory is the arena's: what was taken of it stays when the buffer is done. */
+static void test_in_an_arena(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct buffer b = {.arena = &arena};
+    for (int i = 0; i < 10000; i++)
+        buffer_append_format(&b, "%04d", i);
+    struct slice all = buffer_take(&b);
+    assert_int_equal(b.len, 0);
+    assert_true(arena_allocate(&arena, 1) == all.base + 40016); /* it has no more than it needs */
+    buffer_append_text(&b, "another");
+    assert_int_equal(all.len, 40000);
+    for (int i = 0; i < 10000; i++) {
+        char expected[5];
+        snprintf(expected, sizeof(expected), "%04d", i);
+        assert_memory_equal(all.base + 4 * i, expected, 4);
+    }
+    check_text("buffer", "another", buffer_slice(&b), "another");
+    arena_done(&arena);
 }
 
 /* Past the limit it takes nothing, remembers it, and is usable again when it was cleared. */
@@ -107,9 +130,8 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_appends),
-        cmocka_unit_test(test_grows),
-        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_appends),     cmocka_unit_test(test_grows),
+        cmocka_unit_test(test_in_an_arena), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

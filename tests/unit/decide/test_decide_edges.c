@@ -189,7 +189,7 @@ static void test_the_registry_of_an_image(void **state)
                                          .pod = &pod,
                                          .mode = MODE_ENFORCE};
         decide(policies, &request, &arena, &decisions);
-        const struct registry *registry = decisions.items[0].registry;
+        const struct registry *registry = decisions.items[0].mapping.registry;
         check_number(cases[i].image, "has a registry", registry != NULL, cases[i].registry != NULL);
         if (registry)
             check_text(cases[i].image, "the registry", registry->upstream.text, cases[i].registry);
@@ -234,6 +234,80 @@ static void test_the_first_exclusion(void **state)
     }
 }
 
+/* A renamed image is looked for, judged and rewritten under its new name; one that is kept whatever
+ * Harbor knows is judged under the name that it is pulled by, and `exclude` and what is shown go by
+ * the name that its author wrote. */
+static void test_renamed_images(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\n"
+        "spec:\n"
+        "  host: h.io\n"
+        "  registries: {docker.io: hub, docker.io/newer: newer}\n"
+        "  api: {url: 'https://h.io'}\n"
+        "  renames: {docker.io/old: docker.io/newer, docker.io/gone: quay.io/gone, "
+        "a.io: docker.io/newer}\n"
+        "---\n"
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: p}\n"
+        "spec: {namespaces: [all], findings: {}, exclude: ['docker.io/old/x*', 'docker.io/newer/y']}\n"
+        "---\n"
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: none}\n"
+        "spec: {namespaces: [none], findings: {}, rollout: 0}\n"
+        "---\n"
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: hub}\n"
+        "spec: {namespaces: [hub], findings: {}, registries: [docker.io]}\n";
+    static const struct {
+        const char *namespace_, *image;
+        enum rewrite_reason reason;
+        const char *result, *judged; /* PROJECT/REPOSITORY:TAG; NULL: nothing that Harbor serves */
+        bool renamed;
+    } cases[] = {
+        {"all", "old/a:1", REASON_REWRITTEN, "h.io/newer/newer/a:1", "newer/newer/a:1", true},
+        {"all", "newer/a:1", REASON_REWRITTEN, "h.io/newer/newer/a:1", "newer/newer/a:1", false},
+        {"all", "a.io/a:1", REASON_REWRITTEN, "h.io/newer/newer/a:1", "newer/newer/a:1", true},
+        {"all", "old/x:1", REASON_EXCLUDED, NULL, "hub/old/x:1", false},
+        {"all", "old/y:1", REASON_REWRITTEN, "h.io/newer/newer/y:1", "newer/newer/y:1", true},
+        {"all", "newer/y:1", REASON_EXCLUDED, NULL, "newer/newer/y:1", false},
+        {"all", "gone/a:1", REASON_REGISTRY_NOT_PROXIED, NULL, "hub/gone/a:1", true},
+        {"all", "a.io/gone/a:1", REASON_REWRITTEN, "h.io/newer/newer/gone/a:1",
+         "newer/newer/gone/a:1", true},
+        {"none", "old/a:1", REASON_NOT_IN_ROLLOUT, NULL, "hub/old/a:1", false},
+        {"none", "a.io/a:1", REASON_NOT_IN_ROLLOUT, NULL, NULL, false},
+        {"none", "h.io/hub/old/a:1", REASON_ALREADY_IN_HARBOR, NULL, "hub/old/a:1", false},
+        {"hub", "old/a:1", REASON_REGISTRY_NOT_PROXIED, NULL, "hub/old/a:1", true},
+        {"hub", "older/a:1", REASON_REWRITTEN, "h.io/hub/older/a:1", "hub/older/a:1", false},
+    };
+    struct arena arena = {0};
+    struct slice findings;
+    struct policies *policies = load_text(text, NULL, &arena, &findings);
+    assert_non_null(policies);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct decisions decisions;
+        struct image_field field = {.name = SLICE("c"), .image = slice_from(cases[i].image)};
+        struct pod pod = {.images = &field, .image_count = 1};
+        struct decide_request request = {.subject = REVIEW_POD_CREATE,
+                                         .purpose = PURPOSE_PREVIEW,
+                                         .namespace_ = slice_from(cases[i].namespace_),
+                                         .pod = &pod,
+                                         .mode = MODE_ENFORCE};
+        decide(policies, &request, &arena, &decisions);
+        const struct decision *d = &decisions.items[0];
+        check_text(cases[i].image, "the reason", slice_from(decide_reason_name(d->reason)),
+                   decide_reason_name(cases[i].reason));
+        check_text(cases[i].image, "the result", d->result,
+                   cases[i].result ? cases[i].result : cases[i].image);
+        check_number(cases[i].image, "is renamed", decision_rename(d) != NULL, cases[i].renamed);
+        const struct artifact_key *key = &d->verdict.key;
+        check_text(cases[i].image, "what is judged",
+                   arena_format(&arena, "%.*s/%.*s:%.*s", SLICE_ARGS(key->project),
+                                SLICE_ARGS(key->repository), SLICE_ARGS(key->reference)),
+                   cases[i].judged ? cases[i].judged : "/:");
+    }
+    policies_unref(policies);
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_the_last_old_image),
         cmocka_unit_test(test_the_pull_secret_of_who_is_just_in),
         cmocka_unit_test(test_the_registry_of_an_image),
+        cmocka_unit_test(test_renamed_images),
         cmocka_unit_test(test_the_first_exclusion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,13 +107,16 @@ static void test_any_bytes(void **state)
     (void)state;
     uint32_t random = 1;
     for (int round = 0; round < 20000; round++) {
-        char bytes[12];
+        char bytes[40]; /* several words, and what is left behind the last */
         size_t len = (size_t)round % (sizeof(bytes) + 1);
+        unsigned special = (unsigned)round % 3 * 64; /* of 256: none, some or many */
         for (size_t i = 0; i < len; i++) {
             random = random * 1664525u + 1013904223u;
             static const char likely[] = "\"\\\n\x7f\xe2\x80\xa8\xa9\xf0\x9f\xed\xc3\xbf";
             unsigned pick = random >> 24;
-            bytes[i] = pick < 128 ? likely[pick % (sizeof(likely) - 1)] : (char)(random >> 16);
+            bytes[i] = pick < special ? likely[pick % (sizeof(likely) - 1)]
+                       : special      ? (char)(random >> 16)
+                                      : (char)('a' + (random >> 16) % 26);
         }
         struct buffer out = {0};
         struct json_writer w = {.out = &out};

@@ -13,8 +13,10 @@
 /* Each takes four lines, and one for the "---" before the next. */
 #define HARBOR(name, spec) KIND("Harbor", name) "spec: {" spec "}\n---\n"
 #define POLICY(name, spec) KIND("Policy", name) "spec: {" spec "}\n---\n"
-#define H                  HARBOR("h", "host: h.io, registries: {docker.io: hub, quay.io: quay}")
-#define A                  "0123456789"
+#define RENAMES(renames)                                                                           \
+    HARBOR("h", "host: h.io, registries: {docker.io: hub, quay.io: quay}, renames: {" renames "}")
+#define H HARBOR("h", "host: h.io, registries: {docker.io: hub, quay.io: quay}")
+#define A "0123456789"
 
 static const struct {
     const char *name, *text, *findings, *own_namespace;
@@ -132,6 +134,59 @@ static const struct {
      "compared by their whole name; expected `docker.io/…`, or `*` in front\n"
      "p.yaml:9:172: warning: `ghcr.io/org/app-*` excludes nothing that this Policy moves: images are "
      "compared by their whole name; expected `docker.io/…`, or `*` in front\n",
+     NULL},
+    {"a rename and a rename of its result",
+     RENAMES("docker.io/bitnami: docker.io/bitnamilegacy, docker.io/bitnamilegacy: quay.io/b"),
+     "p.yaml:4:75: `docker.io/bitnami/app` would become `docker.io/bitnamilegacy/app`, which "
+     "`docker.io/bitnamilegacy` (p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename into another one", RENAMES("docker.io/a: docker.io/b/c, docker.io/b: docker.io/d"),
+     "p.yaml:4:75: `docker.io/a/app` would become `docker.io/b/c/app`, which `docker.io/b` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename above another one", RENAMES("docker.io/a: docker.io/b, docker.io/b/c: docker.io/d"),
+     "p.yaml:4:75: `docker.io/a/c/app` would become `docker.io/b/c/app`, which `docker.io/b/c` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename to itself", RENAMES("docker.io/a: docker.io/a"),
+     "p.yaml:4:75: `docker.io/a/app` would become `docker.io/a/app`, which `docker.io/a` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename into itself", RENAMES("docker.io/a: docker.io/a/b"),
+     "p.yaml:4:75: `docker.io/a/app` would become `docker.io/a/b/app`, which `docker.io/a` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename out of itself, of which some stays inside", RENAMES("docker.io/a/b: docker.io/a"),
+     "p.yaml:4:75: `docker.io/a/b/b/app` would become `docker.io/a/b/app`, which `docker.io/a/b` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"of a whole registry", RENAMES("k8s.gcr.io: quay.io, quay.io: docker.io"),
+     "p.yaml:4:75: `k8s.gcr.io/app` would become `quay.io/app`, which `quay.io` (p.yaml:4) renames "
+     "again; expected the last name at once\n",
+     NULL},
+    {"names that only look alike",
+     RENAMES(
+         "docker.io/a: docker.io/ab, docker.io/abc: docker.io/abcd, docker.io/c/a: docker.io/d, "
+         "docker.io/ab-c: docker.io/d"),
+     "", NULL},
+    {"a longer name takes what would be a chain",
+     RENAMES("docker.io/a: docker.io/b, docker.io/a/c: docker.io/d, docker.io/b/c: docker.io/e"),
+     "", NULL},
+    {"a longer name takes some of it",
+     RENAMES("docker.io/a: docker.io/b, docker.io/a/app: docker.io/d, docker.io/b: docker.io/e, "
+             "docker.io/a/apps/x: docker.io/d"),
+     "p.yaml:4:75: `docker.io/a/apps` would become `docker.io/b/apps`, which `docker.io/b` "
+     "(p.yaml:4) renames again; expected the last name at once\n",
+     NULL},
+    {"a rename to what no project proxies", RENAMES("docker.io/a: ghcr.io/a, quay.io/b: quay.io/c"),
+     "p.yaml:4:75: warning: images are renamed to `ghcr.io/a`, for which Harbor `h` has no project: "
+     "they stay as they are\n",
+     NULL},
+    {"a rename to what a part of a registry proxies",
+     HARBOR("h", "host: h.io, registries: {ghcr.io/org/x: x}, renames: {quay.io/a: ghcr.io/org, "
+                 "quay.io/b: ghcr.io/org/x/y, quay.io/c: ghcr.io/organ}"),
+     "p.yaml:4:114: warning: images are renamed to `ghcr.io/organ`, for which Harbor `h` has no "
+     "project: they stay as they are\n",
      NULL},
     {"an exact name inside a glob: exact goes first",
      H POLICY("a", "namespaces: ['a*']") POLICY("b", "namespaces: [ab]"), "", NULL},

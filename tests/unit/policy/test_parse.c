@@ -245,25 +245,17 @@ static const struct field_case policy_fields[] = {
 static const struct field_case policy_specs[] = {
     {"  namespaces: [a, b-c, \"d*\", \"?e\"]\n", ""},
     {"  namespaces: []\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"},
-    {"  namespaces:\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                        "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
-    {"  mode: audit\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                        "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
-    {"  namespaces: a\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                          "p.yaml:5:15: `namespaces` is a single value, expected a list\n"},
-    {"  namespaces: {a: b}\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                               "p.yaml:5:15: `namespaces` is a map, expected a list\n"},
-    {"  namespaces: [1]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                            "p.yaml:5:16: `namespaces` is 1, which YAML reads as a number or truth "
+    {"  namespaces:\n", "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
+    {"  mode: audit\n", "p.yaml:5:3: `spec` has no `namespaces`, expected one\n"},
+    {"  namespaces: a\n", "p.yaml:5:15: `namespaces` is a single value, expected a list\n"},
+    {"  namespaces: {a: b}\n", "p.yaml:5:15: `namespaces` is a map, expected a list\n"},
+    {"  namespaces: [1]\n", "p.yaml:5:16: `namespaces` is 1, which YAML reads as a number or truth "
                             "value; expected text: put it in quotes\n"},
     {"  namespaces: [\"1\"]\n", ""},
-    {"  namespaces: [true]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                               "p.yaml:5:16: `namespaces` is true, which YAML reads as a number or "
+    {"  namespaces: [true]\n", "p.yaml:5:16: `namespaces` is true, which YAML reads as a number or "
                                "truth value; expected text: put it in quotes\n"},
-    {"  namespaces: [~]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                            "p.yaml:5:16: `namespaces` is nothing, expected text\n"},
-    {"  namespaces: [[a]]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
-                              "p.yaml:5:16: `namespaces` is a list, expected text\n"},
+    {"  namespaces: [~]\n", "p.yaml:5:16: `namespaces` is nothing, expected text\n"},
+    {"  namespaces: [[a]]\n", "p.yaml:5:16: `namespaces` is a list, expected text\n"},
     {"  namespaces: [A]\n", "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
                             "p.yaml:5:16: warning: `A` can never match: namespaces have lower-case "
                             "letters, digits and `-`, at most 63\n"},
@@ -291,7 +283,6 @@ static const struct field_case policy_specs[] = {
      "p.yaml:5:16: warning: `" X100("a") "` can never match: namespaces have lower-case letters, "
                                          "digits and `-`, at most 63\n"},
     {"  namespaces: [\"" X100("a") X100("a") X100("a") X100("a") X100("a") X10("a") "aa*\"]\n",
-     "p.yaml:1:1: warning: Policy `p` can never match a namespace\n"
      "p.yaml:5:16: `namespaces`: a pattern has 513 characters, expected at most 512\n"},
     {"  namespaces: [kube-system]\n",
      "p.yaml:1:1: warning: Policy `p` only claims protected namespaces\n"
@@ -499,6 +490,30 @@ static const struct field_case harbor_fields[] = {
      "p.yaml:7:23: `trustedControllers` is a single value, expected a list\n"},
     {"  trustedControllers: [1]\n", "p.yaml:7:24: `trustedControllers` is 1, which YAML reads as a "
                                     "number or truth value; expected text: put it in quotes\n"},
+    {"  renames: {docker.io/bitnami: docker.io/bitnamilegacy}\n", ""},
+    {"  renames: {}\n", ""},
+    {"  renames:\n", ""},
+    {"  renames: {k8s.gcr.io: docker.io, 'localhost:5000/a/b': docker.io/c/d/e, mirror.io/hub: docker.io}\n",
+     ""},
+    {"  renames: [docker.io]\n", "p.yaml:7:12: `renames` is a list, expected a map\n"},
+    {"  renames: {docker.io/bitnami: bitnamilegacy}\n",
+     "p.yaml:7:32: `bitnamilegacy` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  renames: {bitnami: docker.io/bitnamilegacy}\n",
+     "p.yaml:7:13: `bitnami` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  renames: {docker.io/a: docker.io/b:1}\n",
+     "p.yaml:7:26: `docker.io/b:1` is not a registry's domain, expected one like `docker.io` or `registry.example.com:5000`, or a part of one like `ghcr.io/my-org`\n"},
+    {"  renames: {docker.io/a: ''}\n",
+     "p.yaml:7:26: an upstream registry is empty, expected text\n"},
+    {"  renames: {docker.io/a: [b]}\n",
+     "p.yaml:7:26: an upstream registry is a list, expected text\n"},
+    {"  renames: {docker.io/a: index.docker.io/b}\n",
+     "p.yaml:7:26: `index.docker.io` is read as `docker.io`, expected that name\n"},
+    {"  renames: {docker.io/a: docker.io/b, docker.io/a: docker.io/c}\n",
+     "p.yaml:7:39: `docker.io/a` is here a second time, expected once\n"},
+    {"  renames: {docker.io/a: harbor.example.com/hub/a}\n",
+     "p.yaml:7:13: `harbor.example.com` is this Harbor's own `host`; expected names of upstream registries\n"},
+    {"  renames: {harbor.example.com/hub/a: docker.io/a}\n",
+     "p.yaml:7:13: `harbor.example.com` is this Harbor's own `host`; expected names of upstream registries\n"},
     {"  discover: false\n", ""},
     {"  discover: true\n",
      "p.yaml:1:1: Harbor `h` has `discover: true`, expected an `api` to ask\n"
@@ -522,7 +537,7 @@ static const struct field_case harbor_fields[] = {
     {"  hosts: a\n", "p.yaml:7:3: unknown field `hosts`, did you mean `host`?\n"},
     {"  registry: {}\n", "p.yaml:7:3: unknown field `registry`, did you mean `registries`?\n"},
     {"  unknown: a\n",
-     "p.yaml:7:3: unknown field `unknown`, expected one of `host`, `registries`, `discover`, "
+     "p.yaml:7:3: unknown field `unknown`, expected one of `host`, `registries`, `renames`, `discover`, "
      "`protected`, `nodesHaveCredentials`, `trustedControllers`, `api`\n"},
 };
 

@@ -221,6 +221,76 @@ static void test_parts_of_registries(void **state)
     policies_unref(policies);
 }
 
+/* A new name is found by the longest old one, and is a whole name again. */
+static void test_renames(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\n"
+        "spec:\n"
+        "  host: h.io\n"
+        "  registries: {docker.io: hub, ghcr.io/new: new}\n"
+        "  renames:\n"
+        "    docker.io/old/tool/sub: docker.io/tools\n"
+        "    docker.io/bitnami: docker.io/bitnamilegacy\n"
+        "    docker.io/old: ghcr.io/new/old\n"
+        "    k8s.gcr.io: ghcr.io/new\n"
+        "    mirror.io/one: docker.io/redis\n"
+        "    gone.io: nowhere.io\n"
+        "---\n"
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: g}\n"
+        "spec:\n"
+        "  host: g.io\n"
+        "  registries: {docker.io: hub}\n"
+        "  renames: {mirror.io: docker.io, mirror.io/hub: docker.io}\n";
+    static const struct {
+        const char *image, *renamed, *result; /* NULL: none */
+    } cases[] = {
+        {"bitnami/redis:7", "docker.io/bitnamilegacy/redis:7", "h.io/hub/bitnamilegacy/redis:7"},
+        {"index.docker.io/bitnami/a/b", "docker.io/bitnamilegacy/a/b",
+         "h.io/hub/bitnamilegacy/a/b"},
+        {"bitnami-x/redis", NULL, "h.io/hub/bitnami-x/redis"},
+        {"bitnami", NULL, "h.io/hub/library/bitnami"}, /* an official image */
+        {"bitnamilegacy/redis", NULL, "h.io/hub/bitnamilegacy/redis"},
+        {"old/tool/sub/x:1", "docker.io/tools/x:1", "h.io/hub/tools/x:1"},
+        {"old/tool/sub", "docker.io/library/tools", "h.io/hub/library/tools"},
+        {"old/tool/sup", "ghcr.io/new/old/tool/sup", "h.io/new/new/old/tool/sup"},
+        {"k8s.gcr.io/pause:3.9@sha256:"
+         "0000000000000000000000000000000000000000000000000000000000000000",
+         "ghcr.io/new/pause:3.9@sha256:"
+         "0000000000000000000000000000000000000000000000000000000000000000",
+         "h.io/new/new/pause:3.9@sha256:"
+         "0000000000000000000000000000000000000000000000000000000000000000"},
+        {"mirror.io/one", "docker.io/library/redis", "h.io/hub/library/redis"},
+        {"mirror.io/ones", NULL, NULL},
+        {"gone.io/a:1", "nowhere.io/a:1", NULL},
+        {"mirror.io/nginx", "docker.io/library/nginx", "g.io/hub/library/nginx"},
+        {"mirror.io/org/app", "docker.io/org/app", "g.io/hub/org/app"},
+        {"mirror.io/hub/nginx:1", "docker.io/library/nginx:1", "g.io/hub/library/nginx:1"},
+        {"mirror.io/hub", NULL, NULL}, /* nothing would be left */
+    };
+    struct arena arena = {0};
+    struct slice findings;
+    struct policies *policies = load_text(text, NULL, &arena, &findings);
+    assert_non_null(policies);
+    size_t second = 12; /* from here on asked of the other Harbor */
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct harbor *harbor = policies_harbor_at(policies, i >= second);
+        struct reference r;
+        assert_true(reference_parse(slice_from(cases[i].image), &arena, &r));
+        struct mapping m = harbor_map(harbor, &r, &arena);
+        check_text(cases[i].image, "the new name",
+                   m.rename ? reference_format(&m.reference, &arena) : SLICE("none"),
+                   cases[i].renamed ? cases[i].renamed : "none");
+        check_text(cases[i].image, "the result",
+                   m.registry ? harbor_rewrite(harbor, m.registry, &m.reference, &arena)
+                              : SLICE("none"),
+                   cases[i].result ? cases[i].result : "none");
+    }
+    arena_done(&arena);
+    policies_unref(policies);
+}
+
 static void test_shares(void **state)
 {
     (void)state;
@@ -250,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_protected),
         cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_parts_of_registries),
+        cmocka_unit_test(test_renames),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_mode_names),
     };
