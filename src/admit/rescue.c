@@ -7,10 +7,11 @@
 #include "json/pointer.h"
 #include "json/writer.h"
 
+/* In the Pod's status. */
 static const char *const status_lists[IMAGE_KINDS] = {
-    [IMAGE_CONTAINER] = "/status/containerStatuses",
-    [IMAGE_INIT_CONTAINER] = "/status/initContainerStatuses",
-    [IMAGE_EPHEMERAL_CONTAINER] = "/status/ephemeralContainerStatuses",
+    [IMAGE_CONTAINER] = "/containerStatuses",
+    [IMAGE_INIT_CONTAINER] = "/initContainerStatuses",
+    [IMAGE_EPHEMERAL_CONTAINER] = "/ephemeralContainerStatuses",
     [IMAGE_VOLUME] = NULL,
 };
 
@@ -28,7 +29,7 @@ struct statuses {
 
 struct reading {
     const struct policies *policies;
-    struct slice json;
+    struct slice json, status; /* the Pod, and of it its status */
     struct arena *arena;
     struct rescue_pod *ret;
     struct statuses statuses[IMAGE_KINDS];
@@ -63,7 +64,7 @@ static void read_statuses(struct reading *r, enum image_kind kind)
     struct statuses *all = &r->statuses[kind];
     struct slice list, item;
     struct json_scanner s;
-    if (!json_find(r->json, slice_from(status_lists[kind]), &list))
+    if (!json_find(r->status, slice_from(status_lists[kind]), &list))
         return;
     json_scanner_init(&s, list);
     if (json_peek(&s) != SCAN_ARRAY)
@@ -106,7 +107,7 @@ static long long sandbox_ready(const struct reading *r)
 {
     struct slice conditions, item;
     struct json_scanner s;
-    if (!json_find(r->json, SLICE("/status/conditions"), &conditions))
+    if (!json_find(r->status, SLICE("/conditions"), &conditions))
         return 0;
     json_scanner_init(&s, conditions);
     if (json_peek(&s) != SCAN_ARRAY)
@@ -369,6 +370,8 @@ void rescue_read(const struct policies *policies, struct slice json, struct aren
     struct reading r = {.policies = policies, .json = json, .arena = arena, .ret = ret};
     struct json_scanner s;
     *ret = (struct rescue_pod){0};
+    if (!json_find(json, SLICE("/status"), &r.status))
+        return;
     for (int kind = 0; kind < IMAGE_KINDS; kind++)
         if (status_lists[kind])
             read_statuses(&r, (enum image_kind)kind);
@@ -415,7 +418,7 @@ static void write_item(struct json_writer *w, const struct rescue_item *item, st
 {
     struct slice image = pod_field_pointer(item->field, arena);
     struct slice status =
-        arena_format(arena, "%s/%zu", status_lists[item->field->kind], item->status);
+        arena_format(arena, "/status%s/%zu", status_lists[item->field->kind], item->status);
     write_text(w, "test", image, item->field->image);
     write_text(w, "test", arena_join(arena, (struct slice[]){status, SLICE("/name")}, 2),
                item->field->name);

@@ -7,6 +7,7 @@ import json
 import pathlib
 import queue
 import re
+import ssl
 import sys
 import threading
 import urllib.parse
@@ -70,7 +71,8 @@ def apply_patch(item, operations):
 
 
 class FakeApi:
-    def __init__(self, directory):
+    def __init__(self, directory, certificates=None):
+        """With a directory of `certs init` it speaks TLS, as to a Pod."""
         self.pods, self.version = {}, 1
         self.requests = []     # (method, path, query, headers, body)
         self.interfere = []    # called with a Request; a (code, body[, headers]) in place of an answer
@@ -95,6 +97,10 @@ class FakeApi:
                 pass  # a client that went away
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if certificates:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.directory = pathlib.Path(directory)
         self.calls = self.directory / "calls"

@@ -288,6 +288,24 @@ def test_a_list_that_is_always_forgotten(rescue, api):
     assert "forgot the list" in rescue("--yes", status=3).err
 
 
+def test_a_large_cluster_is_never_in_memory(rescue, api):
+    """40 pages of 500 Pods of 8 KB: what `make bench` shows of larger ones is the same."""
+    pages = 40
+    filler = {"annotations": {"filler": "x" * 7000}}
+    page = json.dumps([runs(f"web-{i}") | {"metadata": {"name": f"web-{i}", "namespace": "apps", **filler}} for i in range(500)])
+
+    def answer(method, path, query, *_):
+        if "limit" not in query:
+            return None
+        at = int(query.get("continue", "0"))
+        metadata = {"resourceVersion": "1", **({"continue": str(at + 1)} if at + 1 < pages else {})}
+        return 200, f'{{"kind":"PodList","metadata":{json.dumps(metadata)},"items":{page}}}'.encode()
+    api.interfere.append(answer)
+    done = rescue.program.measure("rescue", "--policies", rescue.down, "--yes", env=rescue.env)
+    assert len(api.requests) == pages and done.memory < 64, done
+    assert done.cpu < 5
+
+
 @pytest.mark.parametrize("code", [409, 422])
 def test_another_writer_between_reading_and_patching(rescue, api, code):
     """It is read again: nothing is done to a container that runs by then, and what still waits is put back."""
@@ -406,6 +424,59 @@ def test_kubectl_ends_with_us_however_we_end(rescue, api):
             return True
         return False
     wait("kubectl to end", is_over)
+
+
+# --- in a Pod ---
+
+# what the kubelet mounts, in a mount namespace of our own
+IN_A_POD = """
+mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io && cp -r "$1" /run/secrets/kubernetes.io/serviceaccount
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture
+def in_a_pod(program, tmp_path):
+    """Runs the command where a Pod's account is, against an API server of its own."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("a Pod's account is mounted in a mount namespace, which needs root")
+    account = tmp_path / "account"
+    program("certs", "init", "--directory", account, "--dns-name", "localhost", "--ip-address", "127.0.0.1")
+    (account / "token").write_text("a.b.c\n")
+    api = FakeApi(tmp_path, account)
+    (account / "tls.key").unlink()
+    one = Rescue(program, tmp_path, api)
+
+    def run(*args, status=0):
+        return program("rescue", "--policies", one.down, *args, status=status, env={
+            **one.env, "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.server.server_port)},
+            command=["unshare", "-m", "sh", "-ec", IN_A_POD, "sh", account, program.binary])
+    run.api, run.account = api, account
+    yield run
+    api.close()
+
+
+def test_in_a_pod_its_account_leads_there(in_a_pod):
+    api = in_a_pod.api
+    api.put(waits("web"))
+    assert "1 restored" in in_a_pod("--yes").out
+    assert {headers["Authorization"] for *_, headers, _ in api.requests} == {"Bearer a.b.c"}
+    assert not any("Impersonate-User" in headers for *_, headers, _ in api.requests)
+    assert not api.called(), "no kubectl"
+    api.put(waits("web"))
+    in_a_pod("--yes", "--as", "me")
+    assert api.requests[-1][3]["Impersonate-User"] == "me"
+    in_a_pod("--yes", "--context", "there", status=3)  # that is a kubectl's word
+    assert api.called()
+
+
+def test_in_a_pod_nobody_else_is_trusted(in_a_pod, program, tmp_path):
+    other = tmp_path / "other"
+    program("certs", "init", "--directory", other, "--dns-name", "localhost", "--ip-address", "127.0.0.1")
+    (in_a_pod.account / "ca.crt").write_bytes((other / "ca.crt").read_bytes())
+    assert "the API server cannot be asked" in in_a_pod("--yes", status=3).err
+    assert not in_a_pod.api.requests
 
 
 # --- usage ---

@@ -7,7 +7,6 @@
 #include "webhook/common/log.h"
 #include "webhook/common/policy_files.h"
 #include "webhook/kube/list.h"
-#include "json/pointer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,16 +144,20 @@ static void preview(void *context, struct slice json)
 {
     struct rescue *r = context;
     CLEANUP_ARENA struct arena arena = {0};
-    struct slice namespace_ = json_find_text(json, "/metadata/namespace", &arena);
-    struct slice name = json_find_text(json, "/metadata/name", &arena);
-    struct slice key = arena_join(&arena, (struct slice[]){namespace_, SLICE("/"), name}, 3);
+    struct rescue_pod rescue;
+    rescue_read(r->rescuer.set, json, &arena, &rescue);
+    if (rescue.count == 0) /* as nearly all */
+        return;
+    const struct pod *pod = &rescue.pod;
+    struct slice key =
+        arena_join(&arena, (struct slice[]){pod->namespace_, SLICE("/"), pod->name}, 3);
     if (map_get(&r->seen, key)) /* the list began again */
         return;
     if (rescue_preview(&r->rescuer, json) == RESCUE_NOTHING)
         return;
     r->pods = arena_grow(&r->arena, r->pods, r->pod_count, &r->pod_capacity, sizeof(*r->pods));
-    r->pods[r->pod_count++] =
-        (struct waiting_pod){arena_copy(&r->arena, namespace_), arena_copy(&r->arena, name)};
+    r->pods[r->pod_count++] = (struct waiting_pod){arena_copy(&r->arena, pod->namespace_),
+                                                   arena_copy(&r->arena, pod->name)};
     *map_put(&r->seen, arena_copy(&r->arena, key)) = r;
 }
 
