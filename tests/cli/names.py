@@ -42,7 +42,7 @@ NAMES = {
     "harbor-pilot-rescue.1": [
         "apiVersion", "kind", "Rescue", "dryRun", "items", "summary", "namespace", "name", "container",
         "result", "reason", "image", "original", "detail", "restored", "deleted", "left", "harbor-down",
-        "harbor-auth", "not-in-harbor", "refused-by-harbor", "outside-proxy-filter",
+        "harbor-auth", "not-in-harbor", "no-project", "refused-by-harbor", "outside-proxy-filter",
         "pull-secret-missing", "even-if-healthy", "harbor-healthy", "harbor-unknown",
         "not-known-in-time", "pulling", "hung", "protected", "not-ours", "ephemeral", "volume",
         "refused", "harbor-pilot.io/rescued", "at", "images", "harbor-pilot.io/original-images",

@@ -79,6 +79,8 @@ static struct artifact_key key_of(const struct reference *reference)
 static const char *refusal(const struct work *work, const struct rescue_item *item,
                            const struct artifact_fact *fact)
 {
+    if (fact->no_project)
+        return "no-project";
     if (fact->unauthorized)
         return "harbor-auth";
     if (fact->refused_by_pull_gate)

@@ -231,8 +231,8 @@ static void load_policies(struct watching *w)
     struct policies *set = NULL;
     size_t count;
     const struct discovered *found = facts_discovered(w->rescuer->facts, &arena, &count);
-    bool loaded = policy_files_load_discovered(
-        w->given->policies, getenv("HARBOR_PILOT_NAMESPACE"), found, count, &diagnostics, &set);
+    bool loaded = policy_files_load_discovered(w->given->policies, getenv("HARBOR_PILOT_NAMESPACE"),
+                                               found, count, &diagnostics, &set);
     diagnostics_log(&diagnostics);
     if (!loaded) {
         log_message(LOG_ERROR, "policies-invalid",
