@@ -37,9 +37,16 @@ struct work {
     struct judgement *judgements; /* of each item */
 };
 
+static const struct judgement passed_over = {.passed_over = true};
+
 static struct judgement leave(const char *reason, struct slice detail)
 {
     return (struct judgement){.result = RESCUE_LEFT, .reason = reason, .detail = detail};
+}
+
+static struct judgement restore(const char *reason, struct slice detail)
+{
+    return (struct judgement){.result = RESCUE_RESTORED, .reason = reason, .detail = detail};
 }
 
 /* --- what Harbor says of an image --- */
@@ -121,9 +128,7 @@ static struct judgement judge_by_harbor(struct work *work, const struct rescue_i
         return leave("harbor-healthy",
                      SLICE("Harbor is healthy and says that it can serve the image: the kubelet "
                            "will try again; --even-if-healthy puts it back all the same"));
-    return (struct judgement){.result = RESCUE_RESTORED,
-                              .reason = reason,
-                              .detail = SLICE("Harbor says that a pull of it fails")};
+    return restore(reason, SLICE("Harbor says that a pull of it fails"));
 }
 
 /* --- what is to become of an item --- */
@@ -163,7 +168,7 @@ static struct judgement judge_obstacle(const struct work *work, const struct res
     case RESCUE_FREE:
         break;
     }
-    return (struct judgement){.passed_over = true};
+    return passed_over;
 }
 
 /* Whether a controller makes another Pod at once. A StatefulSet's stays Terminating until somebody
@@ -183,13 +188,19 @@ static bool is_replaced(const struct pod *pod)
     return false;
 }
 
-/* Of a pull that has begun and brought nothing yet. `down`: why, where Harbor is; else NULL. */
+/* Of a pull that has begun and brought nothing yet. Only where Harbor does not answer at all does
+ * that mean that nothing will come: an account that it does not know says nothing of nodes. */
 static struct judgement judge_pulling(const struct work *work, const struct rescue_item *item,
-                                      bool hung, const char *down)
+                                      enum harbor_health health)
 {
     long long seconds = (long long)time(NULL) - item->since;
+    bool hung = seconds * 1000 >= work->rescuer->hung_after_ms, down = health == HEALTH_DOWN;
     const char *detail;
     struct judgement judgement = {.result = RESCUE_LEFT};
+    if (!hung && (!down || item->obstacle != RESCUE_FREE))
+        return passed_over; /* as every Pod at its beginning */
+    if (item->obstacle != RESCUE_FREE)
+        return judge_obstacle(work, item);
     if (!down) {
         judgement.reason = "harbor-healthy";
         detail = "and Harbor is not known to be down: a Pod in its place would be moved as well";
@@ -198,7 +209,7 @@ static struct judgement judge_pulling(const struct work *work, const struct resc
         detail = "and does not count as one that hangs yet (--hung-after)";
     } else if (is_replaced(&work->rescue.pod)) {
         judgement.result = RESCUE_DELETED;
-        judgement.reason = down;
+        judgement.reason = "harbor-down";
         detail = "and no patch ends it";
     } else {
         judgement.reason = "hung";
@@ -210,40 +221,36 @@ static struct judgement judge_pulling(const struct work *work, const struct resc
     return judgement;
 }
 
-static struct judgement judge(struct work *work, const struct rescue_item *item)
+/* Of a pull that fails, and of what waits behind one. */
+static struct judgement judge_failed(struct work *work, const struct rescue_item *item,
+                                     enum harbor_health health)
 {
-    const struct fact_source *source = facts_source(work->rescuer->facts);
-    enum harbor_health health = source->health(source, item->harbor);
-    bool down = health == HEALTH_DOWN || health == HEALTH_UNAUTHORIZED;
-    const char *why = health == HEALTH_UNAUTHORIZED ? "harbor-auth" : "harbor-down";
     bool behind = item->wait == RESCUE_BEHIND; /* put back along with what fails, or not at all */
-    if (item->obstacle == RESCUE_ENDING || (behind && item->obstacle != RESCUE_FREE))
-        return (struct judgement){.passed_over = true};
-    bool hung = item->wait == RESCUE_PULLING &&
-                ((long long)time(NULL) - item->since) * 1000 >= work->rescuer->hung_after_ms;
-    if (item->wait == RESCUE_PULLING && !hung && (!down || item->obstacle != RESCUE_FREE))
-        return (struct judgement){.passed_over = true}; /* as every Pod at its beginning */
     if (item->obstacle != RESCUE_FREE)
-        return judge_obstacle(work, item);
-    if (item->wait == RESCUE_PULLING)
-        return judge_pulling(work, item, hung, down ? why : NULL);
-    if (down)
-        return (struct judgement){.result = RESCUE_RESTORED,
-                                  .reason = why,
-                                  .detail = health == HEALTH_DOWN
-                                                ? SLICE("Harbor is down")
-                                                : SLICE("Harbor does not know our account")};
+        return behind ? passed_over : judge_obstacle(work, item);
+    if (health == HEALTH_DOWN)
+        return restore("harbor-down", SLICE("Harbor is down"));
+    if (health == HEALTH_UNAUTHORIZED)
+        return restore("harbor-auth", SLICE("Harbor does not know our account"));
     if (work->rescuer->even_if_healthy)
-        return (struct judgement){.result = RESCUE_RESTORED,
-                                  .reason = "even-if-healthy",
-                                  .detail = SLICE("as --even-if-healthy says")};
+        return restore("even-if-healthy", SLICE("as --even-if-healthy says"));
     if (behind)
-        return (struct judgement){.passed_over = true};
+        return passed_over;
     if (health == HEALTH_UNKNOWN)
         return leave("harbor-unknown",
                      SLICE("whether Harbor is well is not known (has its document an `api`?); "
                            "--even-if-healthy puts it back all the same"));
     return judge_by_harbor(work, item);
+}
+
+static struct judgement judge(struct work *work, const struct rescue_item *item)
+{
+    const struct fact_source *source = facts_source(work->rescuer->facts);
+    enum harbor_health health = source->health(source, item->harbor);
+    if (item->obstacle == RESCUE_ENDING)
+        return passed_over;
+    return item->wait == RESCUE_PULLING ? judge_pulling(work, item, health)
+                                        : judge_failed(work, item, health);
 }
 
 /* --- telling --- */
