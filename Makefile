@@ -71,6 +71,7 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL)' >$@
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D); echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' >$@
+.PHONY: FORCE
 FORCE:
 
 $(LIB): $(call object,$(LIB_SOURCES))
@@ -176,11 +177,13 @@ $(BUILD)/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
 	scdoc <$< >$@
 
-## make install    the binary, the man pages and the shells' completion, below PREFIX=/usr/local (DESTDIR=…)
+## make install    the binary, man pages, the policies' fields and the shells' completion, below PREFIX=/usr/local (DESTDIR=…)
 install: $(BINARY) man
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/harbor-pilot
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(BUILD)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/doc/harbor-pilot
+	install -m 644 docs/policies.md docs/operators.md $(DESTDIR)$(PREFIX)/share/doc/harbor-pilot
 	install -D -m 644 docs/completion/harbor-pilot.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/harbor-pilot
 	install -D -m 644 docs/completion/_harbor-pilot $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_harbor-pilot

@@ -1,32 +1,26 @@
-/* Writes the four files of an authority and its leaf into a directory, all or none. Each is written
- * under a temporary name first; what a rename would replace is kept under another until the end. */
+/* Writes the four files of an authority and its leaf into a directory, all or none: each under a
+ * temporary name first, and renamed when all are there. */
 #include "base/cleanup.h"
 #include "certs/authority.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_COUNT = 4, FILE_NAME_SIZE = 40 };
+enum { FILE_COUNT = 4 };
 
 struct file {
-    const char *name, *content;
-    char new_name[FILE_NAME_SIZE], old_name[FILE_NAME_SIZE];
-    bool written;   /* new_name is there */
-    bool kept;      /* old_name is there: a second link to what `name` was */
-    bool installed; /* new_name was renamed to name */
+    const char *name, *new_name, *content;
 };
 
 struct target {
     const char *directory;
     int fd;
     bool created; /* the directory, by us */
-    bool finished;
+    bool locked, finished;
     struct file files[FILE_COUNT]; /* in the order of their renames */
 };
 
@@ -37,27 +31,18 @@ static MUST_CHECK bool failed(const struct target *target, const char *verb, con
                      strerror(errno));
 }
 
-/* Takes back, last first, what was done; what fails here cannot be helped. */
-static void target_undo(struct target *target)
+/* What fails here cannot be helped. */
+static void target_undo(const struct target *target)
 {
-    for (size_t i = FILE_COUNT; i-- > 0;) {
-        struct file *file = &target->files[i];
-        if (file->written)
-            unlinkat(target->fd, file->new_name, 0);
-        if (file->installed && file->kept)
-            renameat(target->fd, file->old_name, target->fd, file->name);
-        else if (file->installed)
-            unlinkat(target->fd, file->name, 0);
-        else if (file->kept)
-            unlinkat(target->fd, file->old_name, 0);
-    }
+    for (size_t i = 0; i < FILE_COUNT; i++)
+        unlinkat(target->fd, target->files[i].new_name, 0);
     if (target->created)
         rmdir(target->directory);
 }
 
 static void target_done(struct target *target)
 {
-    if (!target->finished)
+    if (target->locked && !target->finished)
         target_undo(target);
     cleanup_close(&target->fd);
 }
@@ -76,40 +61,31 @@ static MUST_CHECK bool target_open(struct target *target, struct error *reterr)
         return error_set(reterr, "cannot open the directory `%s`: %s", target->directory,
                          strerror(errno));
     /* Any other failure is a file system without locks: it works without one. */
-    if (flock(target->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-        target->created = false; /* whoever holds it uses it */
+    if (flock(target->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
         return error_set(reterr, "another process is writing `%s`: try again when it is done",
                          target->directory);
-    }
+    target->locked = true;
     return true;
 }
 
-static MUST_CHECK bool refuse_existing(const struct target *target, struct error *reterr)
+/* Whether the four may be written; a directory of such a name stays in any case. */
+static MUST_CHECK bool may_write(const struct target *target, bool force, struct error *reterr)
 {
     for (size_t i = 0; i < FILE_COUNT; i++) {
         struct stat status;
         const char *name = target->files[i].name;
-        if (fstatat(target->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        if (fstatat(target->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+            if (errno != ENOENT)
+                return failed(target, "look for", name, reterr);
+        } else if (!force) {
             return error_set(reterr,
                              "`%s/%s` exists: expected none of the four files; replace them "
                              "with --force",
                              target->directory, name);
-        if (errno != ENOENT)
-            return failed(target, "look for", name, reterr);
-    }
-    return true;
-}
-
-/* Names that no other run uses. */
-static MUST_CHECK bool choose_names(struct target *target, struct error *reterr)
-{
-    unsigned long long random;
-    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        return error_set(reterr, "cannot get random bytes: %s", strerror(errno));
-    for (size_t i = 0; i < FILE_COUNT; i++) {
-        struct file *file = &target->files[i];
-        snprintf(file->new_name, FILE_NAME_SIZE, ".%s.%016llx.new", file->name, random);
-        snprintf(file->old_name, FILE_NAME_SIZE, ".%s.%016llx.old", file->name, random);
+        } else if (S_ISDIR(status.st_mode)) {
+            errno = EISDIR;
+            return failed(target, "replace", name, reterr);
+        }
     }
     return true;
 }
@@ -128,29 +104,17 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-static MUST_CHECK bool write_new(struct target *target, struct file *file, struct error *reterr)
+static MUST_CHECK bool write_new(const struct target *target, const struct file *file,
+                                 struct error *reterr)
 {
+    unlinkat(target->fd, file->new_name, 0); /* of a run that was killed */
     CLEANUP_CLOSE int fd = openat(target->fd, file->new_name,
                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(target, "create", file->new_name, reterr);
-    file->written = true;
     /* fchmod: whatever the umask took away. */
     if (fchmod(fd, 0600) < 0 || !write_all(fd, file->content) || fsync(fd) < 0)
         return failed(target, "write", file->new_name, reterr);
-    return true;
-}
-
-static MUST_CHECK bool install(struct target *target, struct file *file, struct error *reterr)
-{
-    if (linkat(target->fd, file->name, target->fd, file->old_name, 0) == 0)
-        file->kept = true;
-    else if (errno != ENOENT)
-        return failed(target, "keep what was in", file->name, reterr);
-    if (renameat(target->fd, file->new_name, target->fd, file->name) < 0)
-        return failed(target, "replace", file->name, reterr);
-    file->written = false;
-    file->installed = true;
     return true;
 }
 
@@ -159,17 +123,16 @@ static MUST_CHECK bool target_write(struct target *target, struct error *reterr)
     for (size_t i = 0; i < FILE_COUNT; i++)
         if (!write_new(target, &target->files[i], reterr))
             return false;
-    for (size_t i = 0; i < FILE_COUNT; i++)
-        if (!install(target, &target->files[i], reterr))
-            return false;
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        const struct file *file = &target->files[i];
+        if (renameat(target->fd, file->new_name, target->fd, file->name) < 0)
+            return failed(target, "replace", file->name, reterr);
+    }
     /* The renames last too; EINVAL is a file system that cannot sync directories. */
     if (fsync(target->fd) < 0 && errno != EINVAL)
         return error_set(reterr, "cannot sync the directory `%s`: %s", target->directory,
                          strerror(errno));
     target->finished = true;
-    for (size_t i = 0; i < FILE_COUNT; i++)
-        if (target->files[i].kept)
-            unlinkat(target->fd, target->files[i].old_name, 0);
     return true;
 }
 
@@ -185,11 +148,11 @@ bool certs_init_directory(const char *directory, const struct certs_request *req
     struct target target = {
         .directory = directory,
         .fd = -1,
-        .files = {{.name = "ca.crt", .content = authority.certificate},
-                  {.name = "ca.key", .content = authority.key},
-                  {.name = "tls.key", .content = leaf.key},
-                  {.name = "tls.crt", .content = leaf.certificate}},
+        .files = {{"ca.crt", ".ca.crt.new", authority.certificate},
+                  {"ca.key", ".ca.key.new", authority.key},
+                  {"tls.key", ".tls.key.new", leaf.key},
+                  {"tls.crt", ".tls.crt.new", leaf.certificate}},
     };
-    return target_open(&target, reterr) && (force || refuse_existing(&target, reterr)) &&
-           choose_names(&target, reterr) && target_write(&target, reterr);
+    return target_open(&target, reterr) && may_write(&target, force, reterr) &&
+           target_write(&target, reterr);
 }

@@ -5,7 +5,6 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <string.h>
 
 bool certs_openssl_error(struct error *reterr, const char *what)
 {

@@ -3,7 +3,6 @@
 #include "certs/openssl.h"
 
 #include <arpa/inet.h>
-#include <string.h>
 
 enum { DNS_NAME_MAX = 253, DNS_LABEL_MAX = 63, SECONDS_PER_DAY = 86400 };
 

@@ -1,10 +1,18 @@
 /* The program's own tables as JSON. */
 #include "webhook/interface.h"
 
+#include "decide/decide.h"
+#include "decide/operators.h"
+#include "harbor/inquiry.h"
+#include "kube/pod_kinds.h"
+#include "policy/fields.h"
+#include "webhook/common/log.h"
 #include "webhook/memory_shares.h"
-#include "webhook/names.h"
+#include "webhook/serve/connections.h"
+#include "webhook/serve/metrics.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 
 static const char *const kinds[] = {
@@ -45,17 +53,126 @@ static json_t *describe_commands(const struct command *commands, size_t count)
     return list;
 }
 
+/* Words by their number. */
+static json_t *describe_words(const char *(*name)(int index), int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_string(name(i)));
+    return list;
+}
+
+static const char *reason(int index)
+{
+    return decide_reason_name((enum rewrite_reason)index);
+}
+
+static const char *gate_reason(int index)
+{
+    return gate_reason_name((enum gate_reason)index);
+}
+
+static const char *connection_end(int index)
+{
+    return connection_end_name((enum connection_end)index);
+}
+
+static const char *operator_name(int index)
+{
+    return compared_by[index].operator_name;
+}
+
+static const char *pod_kind(int index)
+{
+    return pod_kinds[index].kind;
+}
+
+static const char *pod_kind_group(int index)
+{
+    return pod_kinds[index].group;
+}
+
+static const char *pod_kind_pointer(int index)
+{
+    return pod_kinds[index].pointer;
+}
+
+/* "" stands for the object itself. */
+static const char *pod_kind_owner(int index)
+{
+    return pod_kinds[index].owner ? pod_kinds[index].owner : "";
+}
+
+/* Texts up to NULL, at most `most`. */
+static json_t *describe_texts(const char *const *texts, int most)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < most && texts[i]; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}
+
+/* Fields with those below them, as `findings.allow.id`. */
+static void describe_fields(const struct field_table *table, const char *above, json_t *list)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct field *field = &table->fields[i];
+        json_t *name = json_sprintf("%s%s", above, field->key);
+        json_array_append_new(
+            list, json_pack("{s:O, s:b}", "name", name, "required", (int)field->required));
+        json_t *below = field->fields ? json_sprintf("%s.", json_string_value(name)) : NULL;
+        if (below)
+            describe_fields(field->fields, json_string_value(below), list);
+        json_decref(below);
+        json_decref(name);
+    }
+}
+
+static json_t *describe_kind(const struct field_table *table)
+{
+    json_t *list = json_array();
+    describe_fields(table, "", list);
+    return list;
+}
+
+static json_t *describe_metrics(void)
+{
+    json_t *list = json_array();
+    for (const struct metric *m = metric_table; m->name; m++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", m->name, "type",
+                                              m->type, "help", m->help, "labels",
+                                              describe_texts(m->labels, INT_MAX)));
+    return list;
+}
+
+static json_t *describe_events(void)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < EVENT_COUNT; i++)
+        json_array_append_new(list, json_pack("{s:s, s:o}", "name", log_events[i].name, "members",
+                                              describe_texts(log_events[i].members, INT_MAX)));
+    return list;
+}
+
 int interface_dump(const struct command *commands, size_t count)
 {
-    json_t *all = json_pack("{s:o, s:[i,i,i,i]}", "commands", describe_commands(commands, count),
-                            "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER, EXIT_USAGE, EXIT_UNKNOWN);
-    for (int i = 0; i < name_table_count; i++) {
-        json_t *list = json_array();
-        const char *name;
-        for (int j = 0; j < name_tables[i].most && (name = name_tables[i].name(j)); j++)
-            json_array_append_new(list, json_string(name));
-        json_object_set_new(all, name_tables[i].key, list);
-    }
+    json_t *all = json_pack(
+        "{s:o, s:[i,i,i,i], s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o}",
+        "commands", describe_commands(commands, count), "exitStatuses", EXIT_FINE, EXIT_BAD_ANSWER,
+        EXIT_USAGE, EXIT_UNKNOWN, "reasons", describe_words(reason, REASON_COUNT), "gateReasons",
+        describe_words(gate_reason, GATE_REASONS), "gateOutcomes",
+        describe_texts(gate_outcome_names, GATE_OUTCOMES), "harborFields",
+        describe_kind(&harbor_fields), "policyFields", describe_kind(&policy_fields), "metrics",
+        describe_metrics(), "events", describe_events(), "questionKinds",
+        describe_texts(request_kind_names, REQUEST_COUNT), "questionAnswers",
+        describe_texts(harbor_answer_names, ANSWER_COUNT), "connectionEnds",
+        describe_words(connection_end, CONNECTION_ENDS), "comparedBy",
+        describe_words(operator_name, (int)compared_by_count), "podKinds",
+        describe_words(pod_kind, (int)pod_kinds_count), "podKindGroups",
+        describe_words(pod_kind_group, (int)pod_kinds_count), "podKindPointers",
+        describe_words(pod_kind_pointer, (int)pod_kinds_count), "podKindOwners",
+        describe_words(pod_kind_owner, (int)pod_kinds_count));
     json_t *memory = json_object();
     for (int i = 0; i < memory_share_count; i++)
         json_object_set_new(memory, memory_shares[i].key, json_integer(memory_shares[i].bytes));
@@ -63,7 +180,7 @@ int interface_dump(const struct command *commands, size_t count)
     bool written = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0;
     json_decref(all);
     if (!written)
-        return usage_error("cannot write what the program knows of itself");
+        return usage_error("cannot write the interface");
     putchar('\n');
     return EXIT_FINE;
 }

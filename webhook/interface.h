@@ -12,6 +12,7 @@ struct command {
     const char *summary;
 };
 
-/* Prints JSON on stdout: commands with their options, reasons, outcomes, exit statuses. Tests
+/* Prints JSON on stdout: commands with their options, reasons, outcomes, exit statuses,
+ * Policy fields, metrics, log events. Tests
  * compare the man pages, the completion and the documentation with it. Returns an exit status. */
 int interface_dump(const struct command *commands, size_t count);

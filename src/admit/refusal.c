@@ -5,8 +5,6 @@
 #include "base/buffer.h"
 #include "base/rfc3339.h"
 
-#include <stdio.h>
-
 enum { NAME_MAX_SHOWN = 200, WARNING_NAME_SHOWN = 100, TEXT_MAX_SHOWN = 60, CVES_SHOWN = 5 };
 
 static void append_clean(struct buffer *out, struct slice text, size_t most)
@@ -181,8 +179,8 @@ static void append_advice(struct buffer *out, const struct verdict *verdict)
                                 "`findings.unproxied` of the Policy to `warn`");
         break;
     case GATE_TOO_MANY:
-        buffer_append_text(out, "try again, which finds more of the images known; or divide the "
-                                "object");
+        buffer_append_text(out,
+                           "try again, when more of the images are known; or split the object");
         break;
     case GATE_UNAVAILABLE:
         buffer_append_text(out, "try again when Harbor answers; or set `findings.unavailable` "

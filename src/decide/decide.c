@@ -199,7 +199,7 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
         if (fact.public_ == TRUTH_NO)
             return REASON_PULL_SECRET_MISSING;
-        decision->detail = "whether its project is public is not known (does the account have "
+        decision->detail = "it is not known whether its project is public (does the account have "
                            "project:read?)";
         return REASON_NOT_KNOWN_IN_TIME;
     }

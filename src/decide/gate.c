@@ -102,8 +102,9 @@ static enum gate_reason judge_counts(const struct gate_rules *rules,
                                      const char **ret_detail)
 {
     if (rules->fixable_only || may_except(rules, now) || fact->has_allowlist != TRUTH_NO) {
-        *ret_detail = "the list of findings cannot be read, so nobody knows which are accepted or "
-                      "fixable (does the account have artifact-addition:read?)";
+        *ret_detail =
+            "the list of findings cannot be read, so it is unknown which are accepted or fixable "
+            "(does the account have artifact-addition:read?)";
         return GATE_UNAVAILABLE;
     }
     *ret_detail = "only the number of findings is known: their list cannot be read";
@@ -133,8 +134,9 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
     }
     if (ret->bad_count && fact->has_allowlist == TRUTH_UNKNOWN) {
         ret->bad_count = 0;
-        ret->detail = "the project's CVE allowlist cannot be read, so nobody knows which findings "
-                      "are accepted (does the account have project:read?)";
+        ret->detail =
+            "the project's CVE allowlist cannot be read, so it is unknown which findings are "
+            "accepted (does the account have project:read?)";
         return GATE_UNAVAILABLE;
     }
     if (ret->bad_count)
@@ -142,8 +144,8 @@ static enum gate_reason judge_findings(const struct gate_rules *rules,
     if (scan_count_between(scan, rules->severity, listed_from))
         return judge_counts(rules, fact, now, &ret->detail);
     if (accepted == 0)
-        ret->detail = "no version repairs what was found, and the Policy counts only what can be "
-                      "repaired";
+        ret->detail =
+            "no version fixes what was found, and the Policy counts only what can be fixed";
     return accepted ? GATE_ALLOWLISTED : GATE_BELOW_THRESHOLD;
 }
 
@@ -202,7 +204,7 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
         return GATE_UNPROXIED;
     }
     if (fact->present != TRUTH_YES) {
-        ret->detail = "Harbor has not got it yet: it is scanned after the first pull";
+        ret->detail = "Harbor does not have it yet: it is scanned after the first pull";
         return GATE_UNSCANNED;
     }
     switch (fact->scan.status) {

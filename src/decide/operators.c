@@ -36,14 +36,14 @@ const struct compared_by compared_by[] = {
      .kind = KIND("acid.zalan.do", "postgresql"),
      .owner = OWNER("apps", "StatefulSet", ""),
      .labels = {{"application", "spilo"}},
-     .consequence = "it would make the Pod anew at every sync"},
+     .consequence = "it would recreate the Pod at every sync"},
     /* aerospike/aerospike-kubernetes-operator 82b77c47 internal/controller/cluster/statefulset.go
      * allContainersAreOnDesiredImages */
     {.operator_name = "Aerospike's operator",
      .kind = KIND("asdb.aerospike.com", "AerospikeCluster"),
      .owner = OWNER("apps", "StatefulSet", ""),
      .labels = {{"app", "aerospike-cluster"}, {"aerospike.com/cr", NULL}},
-     .consequence = "it would delete the Pod without end"},
+     .consequence = "it would delete the Pod again and again"},
     /* redpanda-data/redpanda-operator 0ab80199c operator/pkg/resources/statefulset_update.go
      * podEviction: compares the whole Pod; the v1 operator only */
     {.operator_name = "Redpanda's v1 operator",
@@ -58,7 +58,7 @@ const struct compared_by compared_by[] = {
      .kind = KIND("crdb.cockroachlabs.com", "CrdbCluster"),
      .owner = OWNER("apps", "StatefulSet", ""),
      .labels = {{"app.kubernetes.io/managed-by", "cockroach-operator"}},
-     .consequence = "each of its updates would wait ten minutes a Pod, and fail"},
+     .consequence = "each of its updates would wait ten minutes for each Pod, and fail"},
 };
 const size_t compared_by_count = sizeof(compared_by) / sizeof(*compared_by);
 

@@ -4,6 +4,11 @@
 #include "json/pointer.h"
 #include "json/scanner.h"
 
+const char *const harbor_answer_names[ANSWER_COUNT] = {
+    [ANSWER_YES] = "yes",         [ANSWER_NO] = "no",       [ANSWER_UNAUTHORIZED] = "unauthorized",
+    [ANSWER_REFUSED] = "refused", [ANSWER_LATER] = "later", [ANSWER_FAILED] = "failed",
+};
+
 enum { TOKEN_SECONDS_DEFAULT = 60 };
 
 /* --- paths --- */

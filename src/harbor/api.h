@@ -47,6 +47,8 @@ enum harbor_answer {
     ANSWER_LATER,        /* 429: ask again later */
     ANSWER_FAILED,       /* anything else: Harbor, or something before it, is ill */
 };
+enum { ANSWER_COUNT = ANSWER_FAILED + 1 };
+extern const char *const harbor_answer_names[ANSWER_COUNT];
 
 /* An HTTP answer, as far as it matters. */
 struct harbor_reply {

@@ -385,11 +385,11 @@ bool facts_file_parse(struct slice text, struct facts_file **ret, struct error *
             }
         }
     if (!json_finish(&r.s)) {
-        error_set(reterr, "no JSON: at byte %zu, expected %s", (size_t)(r.s.error_at - r.s.begin),
+        error_set(reterr, "not JSON: at byte %zu, expected %s", (size_t)(r.s.error_at - r.s.begin),
                   r.s.expected);
         r.failed = true;
     } else if (!found && !r.failed) {
-        error_set(reterr, "there is no `harbors`, expected what `plan --live --record` writes");
+        error_set(reterr, "`harbors` is missing, expected what `plan --live --record` writes");
         r.failed = true;
     }
     r.file->source = (struct fact_source){source_health, source_artifact};

@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+const char *const request_kind_names[REQUEST_COUNT] = {
+    [REQUEST_HEALTH] = "health",       [REQUEST_ACCOUNT] = "account",
+    [REQUEST_PROJECT] = "project",     [REQUEST_ARTIFACT] = "artifact",
+    [REQUEST_MANIFEST] = "manifest",   [REQUEST_TOKEN] = "token",
+    [REQUEST_CHILD] = "child",         [REQUEST_REPORT] = "report",
+    [REQUEST_PULL_GATE] = "pull-gate", [REQUEST_ALLOWLIST] = "allowlist",
+    [REQUEST_SCAN] = "scan",           [REQUEST_FILTER] = "filter",
+    [REQUEST_PROJECTS] = "projects",   [REQUEST_SUMMARY] = "summary",
+    [REQUEST_EXISTENCE] = "existence",
+};
+
 /* Texts are in the inquiry's arena. */
 struct inquiry_progress {
     struct artifact_fact fact; /* what is known of it so far */

@@ -42,6 +42,8 @@ enum request_kind {
     REQUEST_COUNT
 };
 
+extern const char *const request_kind_names[REQUEST_COUNT];
+
 struct inquiry_progress;
 
 /* Ended with inquiry_done. The key's texts live as long as the arena. */

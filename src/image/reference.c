@@ -290,13 +290,6 @@ bool reference_parse(struct slice text, struct arena *arena, struct reference *r
     return true;
 }
 
-struct slice reference_name(const struct reference *reference, struct arena *arena)
-{
-    if (reference->domain.len == 0)
-        return reference->path;
-    return arena_join(arena, (struct slice[]){reference->domain, SLICE("/"), reference->path}, 3);
-}
-
 struct slice reference_format(const struct reference *reference, struct arena *arena)
 {
     struct slice separator = reference->domain.len ? SLICE("/") : (struct slice){0};

@@ -30,9 +30,6 @@ bool reference_is_image_id(struct slice text);
  * digits it reads as a tag: ask reference_is_image_id first. */
 bool reference_parse(struct slice text, struct arena *arena, struct reference *ret);
 
-/* domain/path. */
-struct slice reference_name(const struct reference *reference, struct arena *arena);
-
 /* domain/path[:tag][@digest]: the normalised text, without a made-up tag. */
 struct slice reference_format(const struct reference *reference, struct arena *arena);
 

@@ -149,7 +149,7 @@ static MUST_CHECK bool read_top(struct review_reader *r, struct error *reterr)
             json_skip(&r->s);
     }
     if (!json_finish(&r->s))
-        return error_set(reterr, "the body is no JSON: at byte %zu, expected %s",
+        return error_set(reterr, "the body is not JSON: at byte %zu, expected %s",
                          (size_t)(r->s.error_at - r->s.begin), r->s.expected);
     return true;
 }

@@ -2,7 +2,6 @@
  * builds the indexes that make a decision cost the same with ten Policies as with ten thousand. */
 #include "base/digest.h"
 #include "image/glob.h"
-#include "image/reference.h"
 #include "policy/document.h"
 #include "policy/set.h"
 

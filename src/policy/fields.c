@@ -37,15 +37,15 @@ static size_t distance(struct slice a, struct slice b)
 }
 
 static void report_unknown(struct field_parser *p, const struct yaml_value *key,
-                           const struct field *fields, size_t count)
+                           const struct field_table *fields)
 {
     const char *nearest = NULL;
     size_t best = smaller(4, key->text.len / 3 + 2); /* further away is no typing error */
-    for (size_t i = 0; i < count; i++) {
-        size_t d = distance(key->text, slice_from(fields[i].key));
+    for (size_t i = 0; i < fields->count; i++) {
+        size_t d = distance(key->text, slice_from(fields->fields[i].key));
         if (d < best && d < key->text.len) {
             best = d;
-            nearest = fields[i].key;
+            nearest = fields->fields[i].key;
         }
     }
     if (nearest) {
@@ -54,8 +54,8 @@ static void report_unknown(struct field_parser *p, const struct yaml_value *key,
         return;
     }
     struct buffer known = {0};
-    for (size_t i = 0; i < count; i++)
-        buffer_append_format(&known, "%s`%s`", i ? ", " : "", fields[i].key);
+    for (size_t i = 0; i < fields->count; i++)
+        buffer_append_format(&known, "%s`%s`", i ? ", " : "", fields->fields[i].key);
     FIELD_ERROR(p, key, "unknown field `%.*s`, expected one of %.*s",
                 SLICE_ARGS(slice_head(key->text, 100)), SLICE_ARGS(buffer_slice(&known)));
     buffer_done(&known);
@@ -82,18 +82,35 @@ bool field_is_map(struct field_parser *p, const struct yaml_value *value, const 
     return false;
 }
 
-static const struct field *find_field(const struct field *fields, size_t count, struct slice key)
+static const struct field *find_field(const struct field_table *table, struct slice key)
 {
-    for (size_t i = 0; i < count; i++)
-        if (slice_equal(slice_from(fields[i].key), key))
-            return &fields[i];
+    for (size_t i = 0; i < table->count; i++)
+        if (slice_equal(slice_from(table->fields[i].key), key))
+            return &table->fields[i];
     return NULL;
 }
 
-/* Reads each pair of the map by its field. A field whose value is nothing counts as left out, as in
- * Kubernetes. */
+static void read_field(struct field_parser *p, const struct field *field,
+                       const struct yaml_value *value, void *target)
+{
+    if (field->read)
+        field->read(p, value, target);
+    else
+        fields_read(p, value, arena_format(p->arena, "`%s`", field->key).base, field->fields,
+                    target);
+}
+
+bool field_holds(const struct yaml_value *map, const char *key)
+{
+    for (size_t i = 0; i < map->count; i++)
+        if (map->pairs[i].value->kind != YAML_NULL && field_is_scalar(map->pairs[i].key) &&
+            slice_equal(map->pairs[i].key->text, slice_from(key)))
+            return true;
+    return false;
+}
+
 void fields_read(struct field_parser *p, const struct yaml_value *map, const char *what,
-                 const struct field *fields, size_t count, void *target)
+                 const struct field_table *fields, void *target)
 {
     if (!field_is_map(p, map, what))
         return;
@@ -103,26 +120,17 @@ void fields_read(struct field_parser *p, const struct yaml_value *map, const cha
             FIELD_ERROR(p, key, "a key of %s is %s, expected a name", what, yaml_kind_name(key));
             continue;
         }
-        const struct field *field = find_field(fields, count, key->text);
+        const struct field *field = find_field(fields, key->text);
         if (!field)
-            report_unknown(p, key, fields, count);
+            report_unknown(p, key, fields);
         else if (field_has_key(map, i, key->text))
             FIELD_ERROR(p, key, "`%s` is here a second time, expected once", field->key);
-        else if (value->kind == YAML_NULL)
-            continue;
-        else if (!field->read)
-            FIELD_ERROR(p, key, "`%s` is not built yet, expected it to be left out", field->key);
-        else
-            field->read(p, value, target);
+        else if (value->kind != YAML_NULL)
+            read_field(p, field, value, target);
     }
-    for (size_t i = 0; i < count; i++) {
-        bool there = false;
-        for (size_t j = 0; fields[i].required && j < map->count; j++)
-            there |= map->pairs[j].value->kind != YAML_NULL && field_is_scalar(map->pairs[j].key) &&
-                     slice_equal(map->pairs[j].key->text, slice_from(fields[i].key));
-        if (fields[i].required && !there)
-            FIELD_ERROR(p, map, "%s has no `%s`, expected one", what, fields[i].key);
-    }
+    for (const struct field *f = fields->fields; f < fields->fields + fields->count; f++)
+        if (f->required && !field_holds(map, f->key))
+            FIELD_ERROR(p, map, "%s has no `%s`, expected one", what, f->key);
 }
 
 /* --- scalars --- */

@@ -14,25 +14,49 @@ struct field_parser {
 /* Reads the value of one field into its target; reports what is wrong with it. */
 typedef void field_reader(struct field_parser *p, const struct yaml_value *value, void *target);
 
+struct field_table;
+
 struct field {
     const char *key;
-    field_reader *read; /* NULL: a field that is known and not built yet */
+    field_reader *read; /* NULL: a map whose fields are of the same target */
     bool required;
+    const struct field_table *fields; /* of the map that the value is, or of each in its list */
 };
+
+struct field_table {
+    const struct field *fields;
+    size_t count;
+};
+
+#define FIELD(name, reader)                                                                        \
+    {                                                                                              \
+        .key = (name), .read = (reader)                                                            \
+    }
+#define REQUIRED_FIELD(name, reader)                                                               \
+    {                                                                                              \
+        .key = (name), .read = (reader), .required = true                                          \
+    }
+#define FIELD_TABLE(array)                                                                         \
+    {                                                                                              \
+        .fields = (array), .count = sizeof(array) / sizeof(*(array))                               \
+    }
 
 #define FIELD_ERROR(p, value, ...) diagnostics_error((p)->diagnostics, (value)->at, __VA_ARGS__)
 
-/* The keys of `spec` of each kind, in the order of the parser's own tables; NULL past the end. */
-const char *harbor_field_key(int index);
-const char *policy_field_key(int index);
+/* The fields of `spec` of each kind, and of a Policy's `findings`. */
+extern const struct field_table harbor_fields, policy_fields, findings_fields;
 
 /* Reads each pair of the map by its field; unknown keys, those that stand twice and required ones
  * that are missing are errors. A field whose value is nothing counts as left out, as in
  * Kubernetes. `what` names the map in messages. */
 void fields_read(struct field_parser *p, const struct yaml_value *map, const char *what,
-                 const struct field *fields, size_t count, void *target);
+                 const struct field_table *fields, void *target);
 
 bool field_is_scalar(const struct yaml_value *value);
+
+/* Whether the map has a field of that key whose value is not nothing. */
+bool field_holds(const struct yaml_value *map, const char *key);
+
 bool field_has_key(const struct yaml_value *map, size_t before, struct slice key);
 
 /* The readers below report what is wrong, with `what` as the field's name, and return false (-1)

@@ -124,13 +124,15 @@ static int compare_exceptions(const void *a, const void *b)
     return order ? order : x->at.line - y->at.line;
 }
 
+static const struct field exception_spec_fields[] = {
+    REQUIRED_FIELD("id", read_exception_id),
+    FIELD("until", read_exception_until),
+    FIELD("reason", read_exception_reason),
+};
+static const struct field_table exception_fields = FIELD_TABLE(exception_spec_fields);
+
 static void read_allow(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    static const struct field fields[] = {
-        {"id", read_exception_id, true},
-        {"until", read_exception_until, false},
-        {"reason", read_exception_reason, false},
-    };
     struct gate_rules *rules = rules_of(target);
     if (!field_is_list(p, value, "`findings.allow`"))
         return;
@@ -142,7 +144,8 @@ static void read_allow(struct field_parser *p, const struct yaml_value *value, v
     rules->allow = arena_allocate(p->arena, value->count * sizeof(*rules->allow));
     for (size_t i = 0; i < value->count; i++) {
         struct cve_exception exception = {.at = value->items[i]->at};
-        fields_read(p, value->items[i], "an entry of `findings.allow`", fields, 3, &exception);
+        fields_read(p, value->items[i], "an entry of `findings.allow`", &exception_fields,
+                    &exception);
         if (exception.id.len)
             rules->allow[rules->allow_count++] = exception;
     }
@@ -155,19 +158,21 @@ static void read_allow(struct field_parser *p, const struct yaml_value *value, v
                               SLICE_ARGS(rules->allow[i].id));
 }
 
+static const struct field findings_spec_fields[] = {
+    FIELD("severity", read_severity),
+    FIELD("action", read_action),
+    FIELD("enforceOn", read_enforce_on),
+    FIELD("fixableOnly", read_fixable_only),
+    FIELD("unscanned", read_unscanned),
+    FIELD("unproxied", read_unproxied),
+    FIELD("unavailable", read_unavailable),
+    FIELD("maxAge", read_max_age),
+    {.key = "allow", .read = read_allow, .fields = &exception_fields},
+};
+const struct field_table findings_fields = FIELD_TABLE(findings_spec_fields);
+
 void findings_read(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    static const struct field fields[] = {
-        {"severity", read_severity, false},
-        {"action", read_action, false},
-        {"enforceOn", read_enforce_on, false},
-        {"fixableOnly", read_fixable_only, false},
-        {"unscanned", read_unscanned, false},
-        {"unproxied", read_unproxied, false},
-        {"unavailable", read_unavailable, false},
-        {"maxAge", read_max_age, false},
-        {"allow", read_allow, false},
-    };
     ((struct policy_document *)target)->findings_at = value->at;
     *rules_of(target) = (struct gate_rules){
         .on = true,
@@ -178,5 +183,5 @@ void findings_read(struct field_parser *p, const struct yaml_value *value, void 
         .unavailable = GATE_ALLOW,
         .max_age = MAX_AGE_DEFAULT_SECONDS,
     };
-    fields_read(p, value, "`findings`", fields, sizeof(fields) / sizeof(*fields), target);
+    fields_read(p, value, "`findings`", &findings_fields, target);
 }

@@ -140,7 +140,7 @@ static void read_trusted_controllers(struct field_parser *p, const struct yaml_v
 /* https://host[:port]; a path or a query would be lost when the API's own paths are appended. */
 static void read_api_url(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    struct harbor_api *api = target;
+    struct harbor_api *api = &((struct harbor *)target)->api;
     struct slice url, https = SLICE("https://"), http = SLICE("http://");
     if (!field_text(p, value, "`api.url`", &url))
         return;
@@ -170,34 +170,32 @@ static void read_api_credentials(struct field_parser *p, const struct yaml_value
                                  void *target)
 {
     field_text(p, value, "`api.credentialsDirectory`",
-               &((struct harbor_api *)target)->credentials_directory);
+               &((struct harbor *)target)->api.credentials_directory);
 }
 
 static void read_api_ca_file(struct field_parser *p, const struct yaml_value *value, void *target)
 {
-    field_text(p, value, "`api.caFile`", &((struct harbor_api *)target)->ca_file);
+    field_text(p, value, "`api.caFile`", &((struct harbor *)target)->api.ca_file);
 }
 
-static void read_api(struct field_parser *p, const struct yaml_value *value, void *target)
-{
-    static const struct field fields[] = {
-        {"url", read_api_url, true},
-        {"credentialsDirectory", read_api_credentials, false},
-        {"caFile", read_api_ca_file, false},
-    };
-    fields_read(p, value, "`api`", fields, 3, &((struct harbor *)target)->api);
-}
+static const struct field api_spec_fields[] = {
+    REQUIRED_FIELD("url", read_api_url),
+    FIELD("credentialsDirectory", read_api_credentials),
+    FIELD("caFile", read_api_ca_file),
+};
+static const struct field_table api_fields = FIELD_TABLE(api_spec_fields);
 
 static const struct field harbor_spec_fields[] = {
-    {"host", read_host, true},
-    {"registries", read_registries, false},
-    {"renames", read_renames, false},
-    {"discover", read_discover, false},
-    {"protected", read_protected, false},
-    {"nodesHaveCredentials", read_nodes_have_credentials, false},
-    {"trustedControllers", read_trusted_controllers, false},
-    {"api", read_api, false},
+    REQUIRED_FIELD("host", read_host),
+    FIELD("registries", read_registries),
+    FIELD("renames", read_renames),
+    FIELD("discover", read_discover),
+    FIELD("protected", read_protected),
+    FIELD("nodesHaveCredentials", read_nodes_have_credentials),
+    FIELD("trustedControllers", read_trusted_controllers),
+    {.key = "api", .fields = &api_fields},
 };
+const struct field_table harbor_fields = FIELD_TABLE(harbor_spec_fields);
 
 /* --- kind: Policy --- */
 
@@ -297,11 +295,8 @@ static void read_owners_include(struct field_parser *p, const struct yaml_value 
     }
 }
 
-static void read_owners(struct field_parser *p, const struct yaml_value *value, void *target)
-{
-    static const struct field fields[] = {{"include", read_owners_include, false}};
-    fields_read(p, value, "`owners`", fields, 1, target);
-}
+static const struct field owners_spec_fields[] = {FIELD("include", read_owners_include)};
+static const struct field_table owners_fields = FIELD_TABLE(owners_spec_fields);
 
 static void read_require_in_harbor(struct field_parser *p, const struct yaml_value *value,
                                    void *target)
@@ -339,33 +334,21 @@ static void read_pull_policy(struct field_parser *p, const struct yaml_value *va
 }
 
 static const struct field policy_spec_fields[] = {
-    {"harbor", read_harbor_name, false},
-    {"namespaces", read_namespaces, true},
-    {"priority", read_priority, false},
-    {"mode", read_mode, false},
-    {"rollout", read_rollout, false},
-    {"registries", read_policy_registries, false},
-    {"exclude", read_exclude, false},
-    {"owners", read_owners, false},
-    {"requireInHarbor", read_require_in_harbor, false},
-    {"onHarborUnavailable", read_unavailable, false},
-    {"pullSecret", read_pull_secret, false},
-    {"pullPolicy", read_pull_policy, false},
-    {"findings", findings_read, false},
+    FIELD("harbor", read_harbor_name),
+    REQUIRED_FIELD("namespaces", read_namespaces),
+    FIELD("priority", read_priority),
+    FIELD("mode", read_mode),
+    FIELD("rollout", read_rollout),
+    FIELD("registries", read_policy_registries),
+    FIELD("exclude", read_exclude),
+    {.key = "owners", .fields = &owners_fields},
+    FIELD("requireInHarbor", read_require_in_harbor),
+    FIELD("onHarborUnavailable", read_unavailable),
+    FIELD("pullSecret", read_pull_secret),
+    FIELD("pullPolicy", read_pull_policy),
+    {.key = "findings", .read = findings_read, .fields = &findings_fields},
 };
-
-#define KEY_AT(fields, index)                                                                      \
-    ((size_t)(index) < sizeof(fields) / sizeof(*(fields)) ? (fields)[index].key : NULL)
-
-const char *harbor_field_key(int index)
-{
-    return KEY_AT(harbor_spec_fields, index);
-}
-
-const char *policy_field_key(int index)
-{
-    return KEY_AT(policy_spec_fields, index);
-}
+const struct field_table policy_fields = FIELD_TABLE(policy_spec_fields);
 
 /* --- documents --- */
 
@@ -387,11 +370,12 @@ static void pass_over(struct field_parser *p, const struct yaml_value *value, vo
 static void read_metadata(struct field_parser *p, const struct yaml_value *value, void *target)
 {
     static const struct field fields[] = {
-        {"name", read_metadata_name, true},
-        {"labels", pass_over, false},
-        {"annotations", pass_over, false},
+        REQUIRED_FIELD("name", read_metadata_name),
+        FIELD("labels", pass_over),
+        FIELD("annotations", pass_over),
     };
-    fields_read(p, value, "`metadata`", fields, sizeof(fields) / sizeof(*fields), target);
+    static const struct field_table table = FIELD_TABLE(fields);
+    fields_read(p, value, "`metadata`", &table, target);
 }
 
 static void read_api_version(struct field_parser *p, const struct yaml_value *value, void *target)
@@ -419,14 +403,8 @@ static void keep_spec(struct field_parser *p, const struct yaml_value *value, vo
 static void require_registries(struct field_parser *p, const struct yaml_value *spec,
                                const struct harbor *harbor)
 {
-    if (harbor->discover || spec->kind != YAML_MAP)
-        return;
-    for (size_t i = 0; i < spec->count; i++)
-        if (field_is_scalar(spec->pairs[i].key) &&
-            slice_equal(spec->pairs[i].key->text, SLICE("registries")) &&
-            spec->pairs[i].value->kind != YAML_NULL)
-            return;
-    FIELD_ERROR(p, spec, "`spec` has no `registries`, expected one");
+    if (!harbor->discover && spec->kind == YAML_MAP && !field_holds(spec, "registries"))
+        FIELD_ERROR(p, spec, "`spec` has no `registries`, expected one");
 }
 
 static void add_harbor(struct field_parser *p, const struct yaml_value *root,
@@ -441,8 +419,7 @@ static void add_harbor(struct field_parser *p, const struct yaml_value *root,
     for (size_t i = 0; i < STANDARD; i++)
         harbor.protected_.items[i] =
             (struct pattern){.text = slice_from(standard[i]), .at = root->at};
-    fields_read(p, header->spec, "`spec`", harbor_spec_fields,
-                sizeof(harbor_spec_fields) / sizeof(*harbor_spec_fields), &harbor);
+    fields_read(p, header->spec, "`spec`", &harbor_fields, &harbor);
     require_registries(p, header->spec, &harbor);
     d->harbors =
         arena_grow(p->arena, d->harbors, d->harbor_count, &d->harbor_capacity, sizeof(*d->harbors));
@@ -456,8 +433,7 @@ static void add_policy(struct field_parser *p, const struct yaml_value *root,
     struct policy_document document = {
         .policy = {.name = header->name, .at = root->at, .mode = MODE_ENFORCE, .rollout = 100}};
     size_t errors = p->diagnostics->errors;
-    fields_read(p, header->spec, "`spec`", policy_spec_fields,
-                sizeof(policy_spec_fields) / sizeof(*policy_spec_fields), &document);
+    fields_read(p, header->spec, "`spec`", &policy_fields, &document);
     document.wrong = p->diagnostics->errors > errors;
     document.policy.order = d->policy_count;
     d->policies = arena_grow(p->arena, d->policies, d->policy_count, &d->policy_capacity,
@@ -468,15 +444,16 @@ static void add_policy(struct field_parser *p, const struct yaml_value *root,
 static void read_document(struct field_parser *p, const struct yaml_value *root)
 {
     static const struct field fields[] = {
-        {"apiVersion", read_api_version, true},
-        {"kind", keep_kind, true},
-        {"metadata", read_metadata, true},
-        {"spec", keep_spec, true},
+        REQUIRED_FIELD("apiVersion", read_api_version),
+        REQUIRED_FIELD("kind", keep_kind),
+        REQUIRED_FIELD("metadata", read_metadata),
+        REQUIRED_FIELD("spec", keep_spec),
     };
+    static const struct field_table table = FIELD_TABLE(fields);
     static const char *const kinds[] = {"Harbor", "Policy"};
     struct header header = {0};
     p->documents->count++;
-    fields_read(p, root, "the document", fields, sizeof(fields) / sizeof(*fields), &header);
+    fields_read(p, root, "the document", &table, &header);
     int kind = header.kind ? field_word(p, header.kind, "`kind`", kinds, 2) : -1;
     p->documents->unread |= header.kind && (kind < 0 || (kind == 0 && !header.spec));
     if (!header.spec)

@@ -50,13 +50,13 @@ static void report(struct yaml_reader *reader, struct diagnostics *diagnostics)
     if (parser->error == YAML_READER_ERROR) { /* has no mark, only the byte */
         at.line = reader->first_line;
         at.column = 1;
-        diagnostics_error(diagnostics, at, "no YAML: %s (at byte %zu), expected UTF-8 text",
+        diagnostics_error(diagnostics, at, "not YAML: %s (at byte %zu), expected UTF-8 text",
                           problem, parser->problem_offset);
     } else if (parser->context) {
-        diagnostics_error(diagnostics, at, "no YAML: %s (%s from line %d on)", problem,
+        diagnostics_error(diagnostics, at, "not YAML: %s (%s from line %d on)", problem,
                           parser->context, place(reader, parser->context_mark).line);
     } else {
-        diagnostics_error(diagnostics, at, "no YAML: %s", problem);
+        diagnostics_error(diagnostics, at, "not YAML: %s", problem);
     }
 }
 
@@ -144,7 +144,8 @@ static bool add_alias(struct building *b, const yaml_event_t *event)
     else
         diagnostics_error(
             b->diagnostics, place(b->reader, event->start_mark),
-            "no YAML: the alias `*%.100s` has no anchor, expected `&%.100s` before it", name, name);
+            "not YAML: the alias `*%.100s` has no anchor, expected `&%.100s` before it", name,
+            name);
     return value != NULL;
 }
 

@@ -111,7 +111,7 @@ def test_valid_policies_without_cases(program):
         ),
         (policy("p", "{namespaces: [a], harbor: other}"), 12, "no Harbor named `other`"),
         (policy("p", "{namespaces: [a], findings: {severity: none}}"), 12, "`findings.severity`"),
-        ("---\nkind: Policy\n  bad: indentation\n", None, "no YAML"),
+        ("---\nkind: Policy\n  bad: indentation\n", None, "not YAML"),
         (
             "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nspec: {}\n",
             None,

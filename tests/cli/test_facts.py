@@ -294,7 +294,7 @@ def test_wrong_facts(program, folder, what):
 def test_facts_without_harbors_and_files_that_are_none(program, folder, tmp_path):
     (folder / "empty.json").write_text('{"Harbors": {}}')
     for file, said in (
-        (folder / "empty.json", "no `harbors`"),
+        (folder / "empty.json", "`harbors` is missing"),
         (folder / "missing.json", "No such file"),
         (tmp_path, "directory"),
     ):

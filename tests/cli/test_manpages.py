@@ -11,7 +11,6 @@ import pytest
 
 from clilib import GATE_REASONS, PATIENCE, PLAIN, REASONS, ROOT
 from fake_api import FakeApi
-from names import NAMES
 
 MAN = ROOT / "docs" / "man"
 PAGES = {
@@ -114,12 +113,24 @@ def test_operators_md_lists_the_operators_of_the_program(program):
     assert listed[1:] == list(dict.fromkeys(interface(program)["comparedBy"]))
 
 
-@pytest.mark.parametrize("kind", ["Harbor", "Policy"])
-def test_fields_of_policies_md_are_those_of_the_parser(program, kind):
+def rows_of_policies_md(heading, above=""):
+    """{field: row} of the tables in a section, each field with the names of those above it."""
     text = (ROOT / "docs" / "policies.md").read_text()
-    section = re.search(rf"^## {kind}: .*?(?=^## )", text, re.M | re.S)[0]
-    described = set(re.findall(r"^\| `(\w+)[`.]", section, re.M))
-    assert described == set(interface(program)[f"{kind.lower()}Fields"])
+    section = re.search(rf"^## {heading}.*?(?=^## )", text, re.M | re.S)[0]
+    rows = re.findall(r"^(\| `([\w.]+)` \|.*)$", section.split("\n### ")[0], re.M)
+    return {above + name: row for row, name in rows}
+
+
+@pytest.mark.parametrize("kind", ["harbor", "policy"])
+def test_fields_of_policies_md_are_those_of_the_parser(program, kind):
+    described = rows_of_policies_md(f"{kind.title()}: ")
+    if kind == "policy":
+        described |= rows_of_policies_md("`findings`: ", "findings.")
+    fields = {field["name"]: field["required"] for field in interface(program)[f"{kind}Fields"]}
+    maps = {name for name in fields if any(other.startswith(name + ".") for other in fields)}
+    assert fields.keys() - maps <= described.keys() <= fields.keys()
+    for name, required in fields.items():
+        assert not required or "Required" in described[name], name
 
 
 @pytest.mark.parametrize("command", PAGES)
@@ -223,13 +234,81 @@ def test_pages_have_their_sections(page):
         assert (MAN / f"{other}.1.scd").is_file(), other
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_names_stand_in_the_pages(page):
-    text = re.sub(r"\\.", "?", source(page))
-    bold = set(re.findall(r"\*([^*\n]+)\*", text))
-    code = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.M | re.S))
-    for name in NAMES[page]:
-        assert name in bold or f'"{name}"' in code or any(name in b.split(": ") for b in bold), name
+def bold(text):
+    return set(re.findall(r"\*([^*\n]+)\*", re.sub(r"\\.", "?", text)))
+
+
+def definitions(text):
+    """{name: what is said of it} of a list of bold terms, several of which may share a text."""
+    found = {}
+    for terms, said in re.findall(r"^(\*.+)\n((?:\t.*\n)+)", text, re.M):
+        for name in bold(terms):
+            found[name] = " ".join(said.split())
+    return found
+
+
+def test_metrics_are_those_of_the_program(program):
+    said = interface(program)
+    described = definitions(sections("harbor-pilot-serve.1")["METRICS"])
+    assert described.keys() == {metric["name"] for metric in said["metrics"]}
+    for metric in said["metrics"]:
+        text = described[metric["name"]]
+        labels = bold(text.partition("Label")[2])
+        assert set(metric["labels"]) <= labels and bool(metric["labels"]) == bool(labels), metric
+        assert metric["name"].startswith("process_") or metric["type"].title() in text, metric
+    assert {*said["questionKinds"], *said["questionAnswers"]} <= bold(
+        described["harborpilot_harbor_questions_total"]
+    )
+    assert set(said["connectionEnds"]) <= bold(described["harborpilot_connections_closed_total"])
+
+
+def test_log_events_are_those_of_the_program(program):
+    """That lines hold no other members is looked at wherever tests read the log of a server."""
+    text = sections("harbor-pilot-serve.1")["LOG"].partition("\nThe events:\n")[2]
+    of_rescue = sections("harbor-pilot-rescue.1")["LOG"].partition("\nThe events of its own:\n")[2]
+    described = definitions(text) | definitions(of_rescue)
+    events = {event["name"]: event["members"] for event in interface(program)["events"]}
+    assert described.keys() == events.keys()
+    for name, members in events.items():
+        assert set(members) <= bold(described[name]), name
+
+
+def test_reasons_of_the_gate_are_explained(program):
+    said = interface(program)
+    assert {*said["gateReasons"], *said["gateOutcomes"]} <= bold(source("harbor-pilot-explain.1"))
+
+
+def keys_of(value):
+    """The members of all objects below, but not the names that files and policies give."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    inner = [v for k, v in value.items() if k not in ("reasons", "counts")]
+    return set(value).union(*map(keys_of, inner))
+
+
+@pytest.mark.parametrize("command", ["plan", "explain", "check"])
+def test_members_of_the_output_are_explained(program, command, tmp_path):
+    gate, facts = ROOT / "policies" / "gate", ["--facts", ROOT / "policies" / "gate" / "facts.json"]
+    if command == "plan":
+        (tmp_path / "a.yaml").write_text(
+            "apiVersion: apps/v1\nkind: Deployment\n"
+            "metadata: {name: grafana, namespace: monitoring}\n"
+            "spec: {template: {spec: {containers: [{name: g, image: grafana/grafana:11.1.0}]}}}\n"
+            "---\n{apiVersion: v1, kind: Pod, spec: 1}\n"
+        )
+        args = ["--policies", gate, *facts, "-f", tmp_path / "a.yaml"]
+    elif command == "explain":
+        args = ["grafana/grafana:11.1.0", "-n", "monitoring", "--policies", gate, *facts]
+    else:
+        (tmp_path / "a.cases").write_text("monitoring nginx:1 keep:protected\n")
+        args = ["--policies", gate, "--cases", tmp_path / "a.cases"]
+    output = program(command, *args, "-o", "json", status=None).json()
+    pages = [f"harbor-pilot-{command}.1", "harbor-pilot-plan.1"]  # the decision is in that of plan
+    explained = set().union(*(bold(sections_text) for sections_text in map(source, pages)))
+    in_code = {name for page in pages for name in re.findall(r'"(\w+)"', source(page))}
+    assert len(keys_of(output)) > 5 and keys_of(output) <= explained | in_code
 
 
 def test_every_reason_is_explained():

@@ -55,7 +55,7 @@ def test_errors_as_text(program):
         stdin=GOOD + "---\n" + BROKEN["indentation"][0] + "---\n" + LAST,
         status=2,
     )
-    assert re.search(r"^-:11:\d+: no YAML: .+$", result.err, re.M), result.err
+    assert re.search(r"^-:11:\d+: not YAML: .+$", result.err, re.M), result.err
     assert "Pod/first" in result.out and "Pod/last" in result.out and "2 images" in result.out
 
 

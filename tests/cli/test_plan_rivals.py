@@ -42,6 +42,15 @@ RIVALS = [
             ]
         },
     ),
+    ("policy.sigstore.dev/v1beta1", "ClusterImagePolicy", {"images": [{"glob": "ghcr.io/org/**"}]}),
+    ("portieris.cloud.ibm.com/v1", "ClusterImagePolicy", {"repositories": [{"name": "ghcr.io/org/*"}, {"name": "*"}]}),
+    ("portieris.cloud.ibm.com/v1", "ImagePolicy", {"repositories": [{"name": "ghcr.io/*"}]}),
+    (
+        "policies.kubewarden.io/v1",
+        "ClusterAdmissionPolicy",
+        {"settings": {"signatures": [{"image": "ghcr.io/org/*", "githubActions": {"owner": "org"}}]}},
+    ),
+    ("policies.kubewarden.io/v1", "AdmissionPolicy", {"settings": {"registries": {"allow": ["ghcr.io"]}}}),
 ]
 
 
@@ -84,6 +93,60 @@ def test_warnings_as_text(program):
 def test_no_warning(program, spec):
     for version, kind, _ in RIVALS:
         assert program.plan(dump(rival(version, kind, spec)))["warnings"] == []
+
+
+def docker_hub(version, kind, spec, program):
+    plan = program.plan(dump(rival(version, kind, spec)))
+    return [w["message"] for w in plan["warnings"] if "`docker.io`" in w["message"]]
+
+
+@pytest.mark.parametrize(
+    "globs, warned",
+    [
+        (["docker.io/library/*"], True),
+        (["index.docker.io/**"], True),
+        (["*"], True),  # of Sigstore: index.docker.io/library/*
+        (["*/*"], True),
+        (["nginx*"], True),
+        (["docker.io/*", "**"], False),  # takes the new names, too
+        (["docker.io/**", f"{HOST.split(':')[0]}:8443/*"], False),  # names Harbor
+        (["docker.io/**", "harbor.*/*"], True),  # `*` ends at a `/`: HOST/PROJECT/… is longer
+        (["docker.io/**", "harbor.*/**"], False),
+        (["gcr.io/**"], False),
+    ],
+)
+def test_globs_of_sigstore(program, globs, warned):
+    spec = {"images": [{"glob": g} for g in globs]}
+    assert len(docker_hub("policy.sigstore.dev/v1beta1", "ClusterImagePolicy", spec, program)) == warned
+
+
+@pytest.mark.parametrize(
+    "references, warned",
+    [(["docker.io/*"], True), (["docker.io/*", "*"], False), (["docker.io/*", "harbor.*/*"], False), (["docker.io/*", "quay.io/*"], True)],
+)
+def test_globs_of_kyverno_and_kubewarden(program, references, warned):
+    """A `*` crosses `/`."""
+    rules = {"match": {"any": [{"resources": {"names": ["*"]}}]}, "verifyImages": [{"imageReferences": references}]}
+    assert len(docker_hub("kyverno.io/v1", "ClusterPolicy", {"rules": [rules]}, program)) == warned
+    signatures = {"settings": {"signatures": [{"image": r} for r in references]}}
+    assert len(docker_hub("policies.kubewarden.io/v1", "ClusterAdmissionPolicy", signatures, program)) == warned
+
+
+def test_the_nearest_pattern_is_another_rule(program):
+    """Portieris and Connaisseur take the most specific one: a `*` beside it verifies otherwise."""
+    spec = {"repositories": [{"name": "docker.io/*"}, {"name": "*"}]}
+    assert docker_hub("portieris.cloud.ibm.com/v1", "ClusterImagePolicy", spec, program)
+    rules = 'policy:\n- pattern: "*:*"\n- pattern: "docker.io/library/*:*"\n  validator: dockerhub\n'
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "connaisseur-app-config"}, "data": {"config.yaml": rules}}
+    for name, warned in (("connaisseur-app-config", 1), ("other", 0)):
+        config["metadata"]["name"] = name
+        said = [w["message"] for w in program.plan(dump(config))["warnings"]]
+        assert len(said) == warned and all("`docker.io`" in m and "skip them where it checks signatures" in m for m in said)
+
+
+def test_a_pattern_that_was_made_to_take_for_ever(program):
+    spec = {"images": [{"glob": "docker.io/" + "*a" * 240 + "b"}]}
+    assert docker_hub("policy.sigstore.dev/v1beta1", "ClusterImagePolicy", spec, program)
 
 
 def test_other_kinds_may_name_registries(program):

@@ -268,7 +268,7 @@ def test_a_dead_account_of_an_old_harbor(places, fake, start):
     fake.account = ("robot$admission", "another")
     server = start(places.write_policies(fake.url)).await_ready()
     assert reason_of(server, "docker.io/team/app:1") == "harbor-auth"
-    assert "does not know the account" in server.event("harbor-account")["msg"]
+    assert "no longer accepts the account" in server.event("harbor-account")["msg"]
     fake.account = GOOD_ACCOUNT
     wait(lambda: reason_of(server, f"docker.io/team/app:{next(tags)}") == "rewritten", "it lives", 10)
     assert server.event("harbor-account", count=2)["version"] == "v2.11.1-6b7ecba1"

@@ -45,7 +45,7 @@ def test_account(harbor, start, account):
     good = account == "good"
     server = start(harbor.policies(account)).await_ready()
     if not good:
-        server.event("harbor-account", lambda line: line["level"] == "error" and "does not know" in line["msg"])
+        server.event("harbor-account", lambda line: line["level"] == "error" and "no longer accepts" in line["msg"])
     (image,) = harbor.images("its upstream has it")
     assert reason_of(server, image, "servable-rewrite") == (YES if good else AUTH)
     assert reason_of(server, image, "never-keep") == YES

@@ -124,7 +124,7 @@ def test_the_key_of_an_image(places, policies, image, key):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("", "no JSON"), ("{", "no JSON"), ("[]", "an object"), ("{}", "there is no `harbors`"),
+    ("", "not JSON"), ("{", "not JSON"), ("[]", "an object"), ("{}", "`harbors` is missing"),
     ('{"harbors": []}', "`harbors`"), ('{"harbors": {"default": 1}}', "a Harbor"),
     ('{"harbors": {"default": {"healthy": "yes"}}}', "`healthy`"),
     ('{"harbors": {"default": {"artifacts": []}}}', "`artifacts`"),

@@ -264,7 +264,7 @@ def test_harbor_does_not_know_the_account(places, fake, start, name):
     if name == "systeminfo first":  # the order in which the two come must not matter
         fake.answers["health"] = f.slow(0.5, f.HEALTHY)
     server = start(places.write_policies(fake.url, account=("robot$admission", "wrong"))).await_ready()
-    server.event("harbor-account", lambda line: line["level"] == "error" and "does not know" in line["msg"])
+    server.event("harbor-account", lambda line: line["level"] == "error" and "no longer accepts" in line["msg"])
     check_harbor(fake, server, lambda require, unavailable: (YES if require == "never" else "harbor-auth", None))
     assert not fake.asked("artifact")
     assert all(r.authorization is None for r in fake.asked("health")), \

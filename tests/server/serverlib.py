@@ -3,6 +3,7 @@ how it is built."""
 
 import dataclasses
 import fcntl
+import functools
 import http.client
 import json
 import os
@@ -203,12 +204,19 @@ class Certificates:
         return cert, key
 
 
+@functools.cache
+def members_of_events(binary):
+    """What the program says of its own log: {event: members}."""
+    dump = subprocess.run([binary, "help", "--dump-interface"], capture_output=True, check=True).stdout
+    return {event["name"]: event["members"] for event in json.loads(dump)["events"]}
+
+
 class Server:
     """`harbor-pilot serve`, started and read."""
 
     def __init__(self, binary, certificates, policies, *args, env=None, stderr=None, before_exec=None, cwd=HERE,
                  ready=True):
-        self.certificates = certificates
+        self.binary, self.certificates = binary, certificates
         self.lines = []         # of the log, as bytes
         self._events = {}       # the same, parsed, by event
         self._news = threading.Condition()
@@ -295,6 +303,8 @@ class Server:
                 raise AssertionError(f"a log line is no JSON ({error}): {line!r}") from error
             missing = {"time", "level", "msg", "event"} - members.keys()
             assert not missing, f"a log line lacks {missing}: {line!r}"
+            more = members.keys() - {"time", "level", "msg", "event", *members_of_events(self.binary)[members["event"]]}
+            assert not more, f"a log line has {more}, which its event is not said to have: {line!r}"
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", members["time"]), line
 
     # the ports

@@ -162,7 +162,7 @@ static void run_line(struct runner *r, struct slice line)
     struct policies *policies = policies_ref(r->policies);
     if (!facts_option_discover(&facts, r->paths, &policies))
         diagnostics_error(r->diagnostics, r->at,
-                          "with the `registries` of its facts these are no policies");
+                          "with the `registries` of its facts the policies are invalid");
     else if (single_image_decide(policies, &single, &r->results->arena, &pod, &decisions, &error))
         record(r, columns[2], &decisions.items[0]);
     else

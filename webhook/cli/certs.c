@@ -21,7 +21,7 @@ static int init(int argc, char **argv)
          .target = &directory,
          .value = "DIR",
          .required = true,
-         .help = "Where ca.crt, ca.key, tls.crt and tls.key go; made if it is not there."},
+         .help = "Where ca.crt, ca.key, tls.crt and tls.key go; created if it does not exist."},
         {.name = "dns-name",
          .kind = OPTION_TEXTS,
          .target = &dns_names,
@@ -49,7 +49,7 @@ static int init(int argc, char **argv)
          .most = CERTS_DAYS_MAX,
          .preset = "3650, or --days where that is more",
          .help = "How long the authority is valid."},
-        {.name = "force", .kind = OPTION_FLAG, .target = &force, .help = "Replace what is there."},
+        {.name = "force", .kind = OPTION_FLAG, .target = &force, .help = "Replace existing files."},
     };
     const struct command_spec command = {
         .name = "certs init",

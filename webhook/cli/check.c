@@ -215,7 +215,7 @@ int command_check(int argc, char **argv)
          .kind = OPTION_TEXTS,
          .target = &check.cases,
          .value = "FILE",
-         .help = "Cases to run besides the *.cases that lie beside the policies."},
+         .help = "More cases to run, besides the *.cases beside the policies."},
         {.name = "namespaces",
          .kind = OPTION_TEXT,
          .target = &check.namespaces_file,

@@ -120,15 +120,16 @@ static struct slice advise(struct explain *e)
                                   "the Pod with " ANNOTATION_MODE ": disabled.",
                                   SLICE_ARGS(policy->name))
                    : arena_format(arena,
-                                  "Nothing is changed yet: the mode is %s. To move it: set `mode: "
+                                  "Nothing changes yet: the mode is %s. To move it: set `mode: "
                                   "enforce` in the Policy and label the namespace " ANNOTATION_MODE
                                   "=enforce.",
                                   mode_name(e->decisions.mode));
     case REASON_POLICY_INVALID:
         return SLICE("No policies could be loaded; `harbor-pilot check` says why.");
     case REASON_PROTECTED:
-        return SLICE("Harbor needs this namespace, so it is never touched. If that is wrong, take "
-                     "it out of `protected` in the Harbor document.");
+        return SLICE(
+            "Harbor needs this namespace, so it is never touched. If that is wrong, remove it "
+            "from `protected` in the Harbor document.");
     case REASON_NO_POLICY:
         return SLICE("To move it: name the namespace in `namespaces` of a Policy.");
     case REASON_POLICY_DISABLED:
@@ -138,7 +139,8 @@ static struct slice advise(struct explain *e)
             "A static Pod pulls what its manifest on the node says; use a registry mirror on "
             "the node.");
     case REASON_OPTED_OUT:
-        return SLICE("To move it: take the annotation " ANNOTATION_MODE ": disabled off the Pod.");
+        return SLICE("To move it: remove the annotation " ANNOTATION_MODE
+                     ": disabled from the Pod.");
     case REASON_OWNED_BY_OPERATOR:
         if (e->decisions.operator_)
             return arena_format(arena,
@@ -149,15 +151,16 @@ static struct slice advise(struct explain *e)
                                 SLICE_ARGS(policy->name));
         return arena_format(
             arena,
-            "This controller may compare its Pods with what it asked for, and "
-            "delete a changed one for ever. If it is known not to, add `%.*s/%.*s` to "
+            "This controller may compare its Pods with what it asked for, and delete a changed "
+            "one again and again. If it is known not to, add `%.*s/%.*s` to "
             "`owners.include` of Policy `%.*s`; see docs/operators.md.",
             SLICE_ARGS(e->pod.pod.controller.group.len ? e->pod.pod.controller.group
                                                        : SLICE("core")),
             SLICE_ARGS(e->pod.pod.controller.kind), SLICE_ARGS(policy->name));
     case REASON_PULL_POLICY_NEVER:
         return SLICE(
-            "imagePullPolicy is Never: the image has to be on the node under this very name.");
+            "imagePullPolicy is Never: the node must already have the image under exactly this "
+            "name.");
     case REASON_PLACEHOLDER:
         return SLICE("`auto` is a placeholder that Istio fills in later.");
     case REASON_IMAGE_ID:
@@ -191,17 +194,18 @@ static struct slice advise(struct explain *e)
                             SLICE_ARGS(e->decisions.workload), e->decisions.bucket);
     case REASON_TOO_LONG:
         return SLICE(
-            "With Harbor's host and project the name would pass 255 characters, which nodes "
+            "With Harbor's host and project the name would have more than 255 characters, which "
+            "nodes "
             "refuse; a shorter project name may help.");
     case REASON_PULL_SECRET_MISSING:
         return SLICE("The Pod lacks the Policy's pull secret, and it cannot be added here.");
     case REASON_HARBOR_DOWN:
         if (policy->harbor->undiscovered)
-            return SLICE("Its registries are those that Harbor proxies (`discover`): ask it with "
-                         "--live, or give --facts that were recorded so.");
+            return SLICE("Its registries come from Harbor (`discover`): ask it with --live, or use "
+                         "--facts that `plan --live --record` wrote.");
         return SLICE(
-            "Harbor is down, so the image comes from where it always came. To rewrite all the "
-            "same: `onHarborUnavailable: rewrite` in the Policy.");
+            "Harbor is down, so the image comes from its original registry. To rewrite anyway, "
+            "set `onHarborUnavailable: rewrite` in the Policy.");
     case REASON_HARBOR_AUTH:
         return SLICE(
             "Harbor refuses the account in `api.credentialsDirectory`; renew its secret or give "
@@ -220,9 +224,8 @@ static struct slice advise(struct explain *e)
         return SLICE(
             "The project's proxy filter in Harbor refuses this repository; widen it there.");
     case REASON_NOT_IN_HARBOR:
-        return SLICE(
-            "Harbor does not have the image and its upstream does not give it. Pull it through "
-            "Harbor once, or set `requireInHarbor: never` in the Policy.");
+        return SLICE("Neither Harbor nor its upstream has the image. Pull it through "
+                     "Harbor once, or set `requireInHarbor: never` in the Policy.");
     case REASON_NOT_KNOWN_IN_TIME:
         return SLICE(
             "Harbor did not say in time whether it has the image; the next Pod may be moved.");

@@ -130,7 +130,7 @@ static void read_json(struct reading *r, struct slice text, struct slice file, i
             while (line > text.base && line[-1] != '\n')
                 line--;
             struct position at = {file, line_of(r, s.error_at), (int)(s.error_at - line) + 1};
-            diagnostics_error(r->diagnostics, at, "no JSON: expected %s", s.expected);
+            diagnostics_error(r->diagnostics, at, "not JSON: expected %s", s.expected);
             return;
         }
         read_object(r, json, &none, (struct position){file, line_of(r, json.base), 1}, 0);

@@ -40,8 +40,9 @@ static const char *remedy_of(const struct object *object)
  * programs name images that they allow. */
 static bool may_make_pods(struct slice group)
 {
-    static const char *const others[] = {"kyverno.io", "gatekeeper.sh", "sigstore.dev",
-                                         "kubewarden.io", "harbor-pilot.io"};
+    static const char *const others[] = {
+        "kyverno.io",    "gatekeeper.sh",           "sigstore.dev",
+        "kubewarden.io", "portieris.cloud.ibm.com", "harbor-pilot.io"};
     struct slice own = SLICE(".k8s.io");
     if (slice_find(group, '.') == group.len) /* core, apps, batch, policy, autoscaling */
         return false;

@@ -48,7 +48,7 @@ struct plan {
     size_t judged, unasked, outcomes[GATE_OUTCOMES], unavailable;
     size_t counted_with, counted_with_rewrite; /* images of Pods whose workload is counted, too */
     size_t running, missed; /* rewritten images of running Pods; of Pods younger than their label */
-    size_t unlabelled;   /* rewritten images in namespaces without the label */
+    size_t unlabelled;      /* rewritten images in namespaces without the label */
     size_t objects;
     struct timespec began;
 };

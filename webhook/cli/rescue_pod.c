@@ -353,7 +353,7 @@ static void post_event(const struct work *work, size_t i)
         work->rescuer->events_refused)
         return;
     work->rescuer->events_refused = true;
-    log_message(LOG_WARNING, "rescue-event", "no Event can be made: %s", error.text);
+    log_message(LOG_WARNING, EVENT_RESCUE_EVENT, "no Event can be made: %s", error.text);
 }
 
 static struct slice pod_path(struct arena *arena, struct slice namespace_, struct slice name)

@@ -148,7 +148,7 @@ static void tell(void *context, const struct rescue_outcome *o)
             return; /* said already */
         w->current->left = o->reason;
     }
-    log_begin(&line, o->result == RESCUE_LEFT ? LOG_WARNING : LOG_INFO, "rescue",
+    log_begin(&line, o->result == RESCUE_LEFT ? LOG_WARNING : LOG_INFO, EVENT_RESCUE,
               o->result == RESCUE_RESTORED  ? "put an image back"
               : o->result == RESCUE_DELETED ? "deleted a Pod whose controller makes another"
                                             : "left a Pod that waits for Harbor");
@@ -180,8 +180,8 @@ static void rescue_entry(struct watching *w, size_t index)
     if (end == RESCUE_UNKNOWN) {
         if (interrupted)
             return;
-        log_message(LOG_WARNING, "rescue-unknown", "%.*s/%.*s: %s", SLICE_ARGS(entry.namespace_),
-                    SLICE_ARGS(entry.name), error.text);
+        log_message(LOG_WARNING, EVENT_RESCUE_UNKNOWN, "%.*s/%.*s: %s",
+                    SLICE_ARGS(entry.namespace_), SLICE_ARGS(entry.name), error.text);
         now->due_ms = clock_monotonic_ms() + RETRY_MS;
     } else if (end == RESCUE_WAITS || w->rescuer->dry_run) {
         now->left = entry.left;
@@ -235,7 +235,7 @@ static void load_policies(struct watching *w)
                                                found, count, &diagnostics, &set);
     diagnostics_log(&diagnostics);
     if (!loaded) {
-        log_message(LOG_ERROR, "policies-invalid",
+        log_message(LOG_ERROR, EVENT_POLICIES_INVALID,
                     "the policies cannot be used: the last good ones stay in use");
         return;
     }
@@ -243,7 +243,7 @@ static void load_policies(struct watching *w)
     policies_unref(*w->given->set);
     *w->given->set = set;
     w->rescuer->set = set;
-    log_message(LOG_INFO, "policies", "policies loaded");
+    log_message(LOG_INFO, EVENT_POLICIES, "policies loaded");
 }
 
 static void reload(struct watching *w)
@@ -271,7 +271,7 @@ static void step_watches(struct watching *w)
     unsigned long restarts = 0;
     for (size_t i = 0; i < w->watch_count; i++) {
         if (!kube_watch_step(w->watches[i], &error))
-            log_message(LOG_WARNING, "kube-watch", "%s", error.text);
+            log_message(LOG_WARNING, EVENT_KUBE_WATCH, "%s", error.text);
         current &= kube_watch_is_current(w->watches[i]);
         restarts += kube_watch_restarts(w->watches[i]);
     }
@@ -293,7 +293,7 @@ static void open_watches(struct watching *w)
 static void tell_ready(const char *address)
 {
     struct log_line line;
-    log_begin(&line, LOG_INFO, "ready", "watching for Pods that wait for Harbor");
+    log_begin(&line, LOG_INFO, EVENT_READY, "watching for Pods that wait for Harbor");
     if (address[0])
         json_member_text(&line.w, "adminBindAddress", address);
     log_end(&line);
@@ -320,7 +320,7 @@ static void done(struct watching *w)
     free(w->entries);
     arena_done(&w->arena);
     rescue_metrics_stop(w->metrics);
-    log_message(LOG_INFO, "stopped", "stopped");
+    log_message(LOG_INFO, EVENT_ENDED, "stopped");
     log_stop();
 }
 

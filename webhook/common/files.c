@@ -43,7 +43,7 @@ bool file_read_regular(const char *path, size_t limit, struct buffer *ret, struc
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_set(reterr, "cannot open: %s", strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return error_set(reterr, "is no regular file, expected one");
+        return error_set(reterr, "is not a regular file, expected one");
     return read_all(fd, limit, ret, reterr);
 }
 

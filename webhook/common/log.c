@@ -1,8 +1,6 @@
 /* The log: lines are made by whoever logs, and written by one thread. */
 #include "webhook/common/log.h"
 
-#include "base/memory.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -10,6 +8,42 @@
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+const struct log_event_spec log_events[EVENT_COUNT] = {
+    [EVENT_READY] = {"ready", {"bindAddress", "adminBindAddress", "version", "threads"}},
+    [EVENT_POLICIES] = {"policies", {"digest", "policies", "warnings"}},
+    [EVENT_POLICY] = {"policy", {"file", "line", "column"}},
+    [EVENT_POLICIES_INVALID] = {.name = "policies-invalid"},
+    [EVENT_CERTIFICATE] = {"certificate", {"notAfter"}},
+    [EVENT_CERTIFICATE_INVALID] = {.name = "certificate-invalid"},
+    [EVENT_CLIENT_REFUSED] = {.name = "client-refused"},
+    [EVENT_CLIENT_CA_INVALID] = {.name = "client-ca-invalid"},
+    [EVENT_WRONG_SECRET] = {.name = "wrong-secret"},
+    [EVENT_CONNECTIONS_CLOSED] = {"connections-closed", {"port", "closed", "address", "open"}},
+    [EVENT_REVIEW] = {"review",
+                      {"uid", "webhook", "namespace", "pod", "kind", "owner", "mode", "applied",
+                       "images", "imagesLeftOut", "pullSecret", "durationSeconds", "unjudged",
+                       "detail", "repeated"}},
+    [EVENT_HARBOR_HEALTH] = {"harbor-health", {"harbor", "healthy", "detail"}},
+    [EVENT_HARBOR_ACCOUNT] = {"harbor-account", {"harbor", "version"}},
+    [EVENT_HARBOR_PROJECT] = {"harbor-project", {"harbor", "project"}},
+    [EVENT_HARBOR_PROJECTS] = {"harbor-projects", {"harbor", "registries"}},
+    [EVENT_HARBOR_AUTHORITIES] = {.name = "harbor-authorities"},
+    [EVENT_UNKNOWN_VARIABLE] = {.name = "unknown-variable"},
+    [EVENT_FILE_LIMIT] = {.name = "file-limit"},
+    [EVENT_HTTP] = {.name = "http"},
+    [EVENT_LOG_DROPPED] = {"log-dropped", {"lines"}},
+    [EVENT_DRAINING] = {.name = "draining"},
+    [EVENT_ENDED] = {.name = "ended"},
+    [EVENT_START_FAILED] = {.name = "start-failed"},
+    [EVENT_RESCUE] = {"rescue",
+                      {"result", "reason", "namespace", "pod", "container", "image", "original",
+                       "detail", "dryRun"}},
+    [EVENT_RESCUE_UNKNOWN] = {.name = "rescue-unknown"},
+    [EVENT_RESCUE_EVENT] = {.name = "rescue-event"},
+    [EVENT_KUBE_WATCH] = {.name = "kube-watch"},
+    [EVENT_KUBE_TOKEN] = {.name = "kube-token"},
+};
 
 /* One log per process, as there is one stderr. */
 static struct {
@@ -49,7 +83,7 @@ static void finish_line(struct log_line *line);
 static void write_dropped(unsigned long dropped)
 {
     struct log_line line;
-    log_begin(&line, LOG_WARNING, "log-dropped",
+    log_begin(&line, LOG_WARNING, EVENT_LOG_DROPPED,
               "log lines were dropped: stderr takes them too slowly");
     json_member_number(&line.w, "lines", (long long)dropped);
     finish_line(&line);
@@ -131,7 +165,8 @@ static void format_time(char *ret, size_t size)
 
 static const char *const level_names[] = {"info", "warning", "error"};
 
-void log_begin(struct log_line *line, enum log_level level, const char *event, const char *message)
+void log_begin(struct log_line *line, enum log_level level, enum log_event event,
+               const char *message)
 {
     *line = (struct log_line){.level = level, .message = message};
     line->w.out = &line->text;
@@ -143,7 +178,7 @@ void log_begin(struct log_line *line, enum log_level level, const char *event, c
         json_member_text(&line->w, "level", level_names[level]);
         json_member_text(&line->w, "msg", message);
     }
-    json_member_text(&line->w, "event", event);
+    json_member_text(&line->w, "event", log_events[event].name);
 }
 
 /* "2026-11-24T12:00:00.000Z info    message  {…}" */
@@ -220,7 +255,7 @@ bool log_limit_take_in(struct log_limit *limit, unsigned seconds, unsigned long 
     return may;
 }
 
-void log_message(enum log_level level, const char *event, const char *format, ...)
+void log_message(enum log_level level, enum log_event event, const char *format, ...)
 {
     char text[1024];
     va_list args;

@@ -9,6 +9,46 @@
 enum { LOG_MAX_PENDING = 4 * 1024 * 1024 };
 
 enum log_level { LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+/* What a line is about. */
+enum log_event {
+    EVENT_READY,
+    EVENT_POLICIES,
+    EVENT_POLICY,
+    EVENT_POLICIES_INVALID,
+    EVENT_CERTIFICATE,
+    EVENT_CERTIFICATE_INVALID,
+    EVENT_CLIENT_REFUSED,
+    EVENT_CLIENT_CA_INVALID,
+    EVENT_WRONG_SECRET,
+    EVENT_CONNECTIONS_CLOSED,
+    EVENT_REVIEW,
+    EVENT_HARBOR_HEALTH,
+    EVENT_HARBOR_ACCOUNT,
+    EVENT_HARBOR_PROJECT,
+    EVENT_HARBOR_PROJECTS,
+    EVENT_HARBOR_AUTHORITIES,
+    EVENT_UNKNOWN_VARIABLE,
+    EVENT_FILE_LIMIT,
+    EVENT_HTTP,
+    EVENT_LOG_DROPPED,
+    EVENT_DRAINING,
+    EVENT_ENDED,
+    EVENT_START_FAILED,
+    EVENT_RESCUE,
+    EVENT_RESCUE_UNKNOWN,
+    EVENT_RESCUE_EVENT,
+    EVENT_KUBE_WATCH,
+    EVENT_KUBE_TOKEN,
+    EVENT_COUNT,
+};
+
+/* The events by their number: `event` of a line, and the members that one may have besides those
+ * of every line. `members` ends with NULL. */
+extern const struct log_event_spec {
+    const char *name, *members[16];
+} log_events[EVENT_COUNT];
+
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
 /* Before log_start lines are written at once, as JSON. */
@@ -43,9 +83,10 @@ struct log_line {
     const char *message;
 };
 
-void log_begin(struct log_line *line, enum log_level level, const char *event, const char *message);
+void log_begin(struct log_line *line, enum log_level level, enum log_event event,
+               const char *message);
 void log_end(struct log_line *line);
 
 /* A line that is only a sentence. */
-void log_message(enum log_level level, const char *event, const char *format, ...)
+void log_message(enum log_level level, enum log_event event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

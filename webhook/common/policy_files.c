@@ -161,7 +161,7 @@ void diagnostics_log(const struct diagnostics *diagnostics)
         struct arena arena = {0};
         struct slice text = diagnostic_format(d, &arena);
         struct log_line line;
-        log_begin(&line, d->warning ? LOG_WARNING : LOG_ERROR, "policy", text.base);
+        log_begin(&line, d->warning ? LOG_WARNING : LOG_ERROR, EVENT_POLICY, text.base);
         json_member(&line.w, "file", d->at.file);
         json_member_number(&line.w, "line", d->at.line);
         json_member_number(&line.w, "column", d->at.column);

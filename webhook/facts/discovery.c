@@ -48,7 +48,7 @@ static void log_rivals(const struct upstream *upstreams, size_t count)
                              : i + 1 < count ? ", "
                                              : " and ",
                              SLICE_ARGS(upstreams[i].project));
-    log_message(LOG_WARNING, "harbor-projects",
+    log_message(LOG_WARNING, EVENT_HARBOR_PROJECTS,
                 "projects %.*s %s proxy `%.*s`: the first by name is used",
                 SLICE_ARGS(buffer_slice(&names)), count == 2 ? "both" : "all",
                 SLICE_ARGS(upstreams->domain));
@@ -59,7 +59,7 @@ static void log_map(const struct session *session)
     const struct upstream *found = session->discovery.map.found;
     size_t count = session->discovery.map.found_count;
     struct log_line line;
-    log_begin(&line, LOG_INFO, "harbor-projects", "Harbor's proxy-cache projects are known");
+    log_begin(&line, LOG_INFO, EVENT_HARBOR_PROJECTS, "Harbor's proxy-cache projects are known");
     json_member(&line.w, "harbor", session->name);
     json_key(&line.w, "registries");
     json_begin_object(&line.w);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "harbor/upstreams.h"
-#include "policy/policy.h"
 
 struct request;
 struct session;

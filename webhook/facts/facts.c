@@ -5,7 +5,7 @@
 #include "webhook/facts/session.h"
 #include "webhook/facts/turns.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -597,19 +597,14 @@ void facts_stop(struct facts *facts)
 static void read_requests(const struct session *session, struct arena *arena,
                           struct harbor_figures *ret)
 {
-    static const char *const kinds[REQUEST_COUNT] = {
-        "health", "account", "project",  "artifact",  "manifest",
-        "token",  "child",   "report",   "pull-gate", "allowlist",
-        "scan",   "filter",  "projects", "summary",   "existence"};
-    static const char *const answers[ANSWER_FAILED + 1] = {"yes",     "no",    "unauthorized",
-                                                           "refused", "later", "failed"};
     ret->requests = arena_allocate(arena, sizeof(session->requests) / sizeof(**session->requests) *
                                               sizeof(*ret->requests));
     for (int kind = 0; kind < REQUEST_COUNT; kind++)
-        for (int answer = 0; answer <= ANSWER_FAILED; answer++)
+        for (int answer = 0; answer < ANSWER_COUNT; answer++)
             if (session->requests[kind][answer])
-                ret->requests[ret->request_count++] = (struct request_figures){
-                    kinds[kind], answers[answer], session->requests[kind][answer]};
+                ret->requests[ret->request_count++] =
+                    (struct request_figures){request_kind_names[kind], harbor_answer_names[answer],
+                                             session->requests[kind][answer]};
 }
 
 static void read_upstreams(const struct discovery *discovery, struct arena *arena,

@@ -110,7 +110,7 @@ void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_f
  * failed to come: for who must know of an outage before anybody's question fails. */
 void facts_doubt(struct facts *facts);
 
-/* Questions that are not answered yet. */
+/* Requests to Harbor that are not answered yet. */
 unsigned facts_pending(struct facts *facts);
 
 /* Reviews that were woken or wait, and are not released yet. */

@@ -11,7 +11,6 @@
 #include "webhook/facts/facts.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { CREDENTIAL_MAX_SIZE = 4096 };
@@ -34,7 +33,7 @@ static void say_without_authorities(const struct session *session)
     const char *path;
     if (slice_starts_with(session->url, SLICE("https:")) &&
         !http_client_knows_authorities(session->ca_file.len ? session->ca_file.base : NULL, &path))
-        log_message(LOG_ERROR, "harbor-authorities",
+        log_message(LOG_ERROR, EVENT_HARBOR_AUTHORITIES,
                     "no authority is known: `%s` is not there, so Harbor `%s` cannot be trusted; "
                     "`api.caFile` names a file with its authority",
                     path ? path : "/etc/ssl/certs", session->name.base);
@@ -148,7 +147,7 @@ static bool read_credential(const struct session *session, const char *name, str
     struct error error;
     bool read = file_read_regular(path.base, CREDENTIAL_MAX_SIZE, ret, &error);
     if (!read && !session->account_unreadable) /* said once */
-        log_message(LOG_WARNING, "harbor-account", "%s: %s", path.base, error.text);
+        log_message(LOG_WARNING, EVENT_HARBOR_ACCOUNT, "%s: %s", path.base, error.text);
     while (ret->len && (ret->base[ret->len - 1] == '\n' || ret->base[ret->len - 1] == '\r'))
         ret->len--;
     buffer_done(&path);
@@ -236,7 +235,7 @@ static void log_health(const struct session *session, const char *why)
 {
     bool up = session->health.state == HEALTH_UP;
     struct log_line line;
-    log_begin(&line, up ? LOG_INFO : LOG_WARNING, "harbor-health",
+    log_begin(&line, up ? LOG_INFO : LOG_WARNING, EVENT_HARBOR_HEALTH,
               up ? "Harbor can serve pulls"
                  : "Harbor cannot serve pulls: images are kept where the Policy says so");
     json_member(&line.w, "harbor", session->name);
@@ -289,10 +288,10 @@ void session_doubt_account(struct session *session)
 static void log_account(const struct session *session, bool refused, struct slice version)
 {
     struct log_line line;
-    log_begin(&line, refused ? LOG_ERROR : LOG_INFO, "harbor-account",
-              refused ? "Harbor does not know the account any more: its secret is wrong, or it is "
+    log_begin(&line, refused ? LOG_ERROR : LOG_INFO, EVENT_HARBOR_ACCOUNT,
+              refused ? "Harbor no longer accepts the account: its secret is wrong, or it is "
                         "disabled or expired"
-                      : "Harbor knows the account");
+                      : "Harbor accepts the account");
     json_member(&line.w, "harbor", session->name);
     json_member(&line.w, "version", version);
     log_end(&line);
@@ -416,7 +415,7 @@ static void set_missing(struct session *session, struct slice name, bool missing
     if (!state || state->missing == missing)
         return;
     struct log_line line;
-    log_begin(&line, missing ? LOG_ERROR : LOG_INFO, "harbor-project",
+    log_begin(&line, missing ? LOG_ERROR : LOG_INFO, EVENT_HARBOR_PROJECT,
               missing ? "Harbor has no such project: the images of its registry are kept"
                       : "Harbor has the project now");
     json_member(&line.w, "harbor", session->name);
@@ -592,7 +591,7 @@ void session_take_reply(void *context, const struct http_reply *reply)
     session->requests[kind][answer]++;
     if (feeds_breaker(kind))
         tell_health(session, answer == ANSWER_FAILED ? HEALTH_NOT_ANSWERED : HEALTH_ANSWERED,
-                    reply->failure ? reply->failure : "questions are not answered");
+                    reply->failure ? reply->failure : "requests are not answered");
     if (!on) {
         if (request->entry)
             facts_entry_done(session->facts, request->entry);

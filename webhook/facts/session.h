@@ -12,8 +12,6 @@
 #include "webhook/facts/discovery.h"
 #include "webhook/facts/http_client.h"
 
-#include <pthread.h>
-
 enum {
     ACCOUNT_SURE_MS =
         11000, /* Harbor's health is up to 10 s old, and an ill database knows nobody */
@@ -74,7 +72,7 @@ struct session {
     unsigned scans_in_minute;
     char *realm, *service; /* of the token service, once a challenge named it */
     struct fact_cache cache;
-    unsigned long long requests[REQUEST_COUNT][ANSWER_FAILED + 1];
+    unsigned long long requests[REQUEST_COUNT][ANSWER_COUNT];
 };
 
 struct session *session_new(struct facts *facts, const struct harbor *harbor);

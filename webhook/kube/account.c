@@ -68,7 +68,7 @@ void account_refresh(struct account *account, long long now_ms)
         return;
     account->read_ms = now_ms;
     if (!read_token(account, &error))
-        log_message(LOG_WARNING, "kube-token", "%s", error.text);
+        log_message(LOG_WARNING, EVENT_KUBE_TOKEN, "%s", error.text);
 }
 
 void account_done(struct account *account)

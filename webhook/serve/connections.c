@@ -512,9 +512,9 @@ static void log_closed(const struct connections *connections, unsigned long long
     char from[INET6_ADDRSTRLEN] = "";
     struct log_line line;
     format_address(last->bytes, from);
-    log_begin(&line, LOG_WARNING, "connections-closed",
-              "connections were closed for others: more came than may be open, or they held too "
-              "much");
+    log_begin(
+        &line, LOG_WARNING, EVENT_CONNECTIONS_CLOSED,
+        "connections were closed to make room: too many were open, or they held too much memory");
     json_member_text(&line.w, "port", connections->port);
     json_member_number(&line.w, "closed", (long long)closed);
     json_member_text(&line.w, "address", from); /* of the last of them */

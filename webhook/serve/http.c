@@ -54,7 +54,8 @@ void http_log(void *unused, const char *format, va_list args)
     static struct log_limit limit;
     unsigned long suppressed;
     if (log_limit_take_in(&limit, HTTP_LOG_SECONDS, &suppressed)) /* anybody can cause them */
-        log_message(LOG_WARNING, "http", "%s%s", text, suppressed ? " (and others like it)" : "");
+        log_message(LOG_WARNING, EVENT_HTTP, "%s%s", text,
+                    suppressed ? " (and others like it)" : "");
 }
 
 void http_quote(const char *text, char *ret, size_t size)

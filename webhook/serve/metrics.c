@@ -21,6 +21,110 @@ enum {
 static const double bucket_bounds[BUCKETS] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005,
                                               0.001,   0.005,    0.025,   0.1,    0.5,     1};
 
+/* --- the families, in the order in which they are shown --- */
+
+enum metric_id {
+    REVIEWS,
+    IMAGES,
+    GATE,
+    UNJUDGED,
+    DURATION,
+    GENERATION,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIME,
+    CERTIFICATE_EXPIRY,
+    CONNECTIONS,
+    BUILD_INFO,
+    PROCESS_CPU,
+    PROCESS_RESIDENT,
+    PROCESS_VIRTUAL,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+    PROCESS_START,
+    QUESTIONS,
+    HARBOR_UP,
+    UPSTREAM_UP,
+    CACHED,
+    HITS,
+    MISSES,
+    WAITED,
+    LATE,
+    SUSPENDED,
+    PENDING,
+    CLOSED,
+    WRONG_SECRETS,
+    METRIC_COUNT,
+};
+
+/* What is behind the help are the labels. */
+#define FAMILY(id, kind, text, ...)                                                                \
+    {                                                                                              \
+        .name = (id), .type = (kind), .help = (text), .labels = { __VA_ARGS__ }                    \
+    }
+
+const struct metric metric_table[METRIC_COUNT + 1] = {
+    [REVIEWS] = FAMILY("harborpilot_reviews_total", "counter", "Admission reviews answered.",
+                       "webhook", "mode", "result"),
+    [IMAGES] = FAMILY("harborpilot_images_total", "counter",
+                      "Images decided on, by what became of them and why.", "policy", "outcome",
+                      "reason", "mode", "registry"),
+    [GATE] = FAMILY("harborpilot_gate_decisions_total", "counter",
+                    "Images that the gate judged, by what it said and why.", "policy", "outcome",
+                    "reason", "mode"),
+    [UNJUDGED] = FAMILY("harborpilot_unjudged_total", "counter",
+                        "Images that the gate let in without a verdict, by why there was none.",
+                        "mode", "reason"),
+    [DURATION] = FAMILY("harborpilot_review_duration_seconds", "histogram",
+                        "From the whole request read to the answer made.", "webhook"),
+    [GENERATION] = FAMILY("harborpilot_policy_generation", "gauge",
+                          "How often policies were loaded since the start."),
+    [RELOAD_SUCCESSFUL] = FAMILY("harborpilot_policy_last_reload_successful", "gauge",
+                                 "1 when the last load of policies succeeded, else 0 and the "
+                                 "set before is in use."),
+    [RELOAD_TIME] = FAMILY("harborpilot_policy_last_reload_success_timestamp_seconds", "gauge",
+                           "When policies were last loaded, seconds since 1970."),
+    [CERTIFICATE_EXPIRY] = FAMILY("harborpilot_certificate_expiry_timestamp_seconds", "gauge",
+                                  "When the serving certificate ends, seconds since 1970."),
+    [CONNECTIONS] =
+        FAMILY("harborpilot_connections", "gauge", "Open connections on the admission port."),
+    [BUILD_INFO] = FAMILY("harborpilot_build_info", "gauge",
+                          "1, with the version and commit as labels.", "version", "commit"),
+    [PROCESS_CPU] = FAMILY("process_cpu_seconds_total", "counter", "User and system CPU time."),
+    [PROCESS_RESIDENT] = FAMILY("process_resident_memory_bytes", "gauge", "Resident memory."),
+    [PROCESS_VIRTUAL] = FAMILY("process_virtual_memory_bytes", "gauge", "Virtual memory."),
+    [PROCESS_OPEN_FDS] = FAMILY("process_open_fds", "gauge", "Open file descriptors."),
+    [PROCESS_MAX_FDS] = FAMILY("process_max_fds", "gauge", "The limit of open file descriptors."),
+    [PROCESS_START] = FAMILY("process_start_time_seconds", "gauge",
+                             "When the process started, seconds since 1970."),
+    [QUESTIONS] = FAMILY("harborpilot_harbor_questions_total", "counter",
+                         "Requests to Harbor, by kind and answer.", "harbor", "kind", "answer"),
+    [HARBOR_UP] = FAMILY("harborpilot_harbor_up", "gauge",
+                         "1 when Harbor can serve pulls and knows the account, as far as is known.",
+                         "harbor"),
+    [UPSTREAM_UP] = FAMILY("harborpilot_harbor_upstream_up", "gauge",
+                           "1 when Harbor's own probe reaches what a proxy-cache project serves.",
+                           "harbor", "project"),
+    [CACHED] = FAMILY("harborpilot_facts_cached", "gauge",
+                      "Artifacts about which something is known.", "harbor"),
+    [HITS] = FAMILY("harborpilot_fact_hits_total", "counter",
+                    "Facts that were known when they were needed."),
+    [MISSES] = FAMILY("harborpilot_fact_misses_total", "counter",
+                      "Facts that were not known when they were needed."),
+    [WAITED] =
+        FAMILY("harborpilot_reviews_waited_total", "counter", "Reviews that waited for Harbor."),
+    [LATE] = FAMILY("harborpilot_reviews_late_total", "counter",
+                    "Reviews decided at their deadline, without a fact."),
+    [SUSPENDED] = FAMILY("harborpilot_reviews_suspended", "gauge", "Reviews that are waiting."),
+    [PENDING] = FAMILY("harborpilot_harbor_questions_pending", "gauge",
+                       "Requests to Harbor that are not answered yet."),
+    [CLOSED] = FAMILY("harborpilot_connections_closed_total", "counter",
+                      "Connections that were closed before their clients did, by port and reason.",
+                      "port", "reason"),
+    [WRONG_SECRETS] = FAMILY(
+        "harborpilot_wrong_secrets_total", "counter",
+        "Callers that did not show the secret, by the option that names its file.", "option"),
+};
+
 /* One series of harborpilot_images_total or harborpilot_gate_decisions_total: what was decided of
  * images, by labels of which none comes from a Pod. */
 struct series {
@@ -200,92 +304,78 @@ struct page {
     bool open_metrics;
 };
 
-/* HELP and TYPE of a family whose samples have this name. OpenMetrics names a counter's family
- * without the `_total` of its samples. */
-static void family(struct page *p, const char *name, const char *type, const char *help)
+/* HELP and TYPE. OpenMetrics names a counter's family without the `_total` of its samples. */
+static void family(struct page *p, enum metric_id id)
 {
-    size_t len = strlen(name);
-    if (p->open_metrics && strcmp(type, "counter") == 0)
+    const struct metric *m = &metric_table[id];
+    size_t len = strlen(m->name);
+    if (p->open_metrics && strcmp(m->type, "counter") == 0)
         len -= strlen("_total");
-    buffer_append_format(p->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help, (int)len,
-                         name, type);
+    buffer_append_format(p->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, m->name, m->help,
+                         (int)len, m->name, m->type);
 }
 
-static void gauge(struct page *p, const char *name, const char *help, double value)
+/* A sample, with the values of the family's labels in their order. */
+static void sample(struct page *p, enum metric_id id, const struct slice *values, double value)
 {
-    family(p, name, "gauge", help);
-    buffer_append_format(p->out, "%s %.15g\n", name, value);
+    const struct metric *m = &metric_table[id];
+    buffer_append(p->out, slice_from(m->name));
+    for (size_t i = 0; m->labels[i]; i++)
+        buffer_append_format(p->out, "%s%s=\"%.*s\"", i ? "," : "{", m->labels[i],
+                             SLICE_ARGS(values[i]));
+    buffer_append_format(p->out, "%s %.15g\n", m->labels[0] ? "}" : "", value);
 }
 
-static void counter(struct page *p, const char *name, const char *help, double value)
+#define SAMPLE(p, id, value, ...) sample(p, id, (struct slice[]){__VA_ARGS__}, (double)(value))
+
+/* A family with one sample and no labels. */
+static void figure(struct page *p, enum metric_id id, double value)
 {
-    family(p, name, "counter", help);
-    buffer_append_format(p->out, "%s %.15g\n", name, value);
+    family(p, id);
+    sample(p, id, NULL, value);
 }
 
 static void write_reviews(struct metrics *metrics, struct page *p)
 {
-    family(p, "harborpilot_reviews_total", "counter", "Admission reviews answered.");
+    family(p, REVIEWS);
     for (int w = 0; w < WEBHOOKS; w++)
         for (int m = 0; m < MODES; m++)
             for (int r = 0; r < ADMIT_RESULT_COUNT; r++) {
                 unsigned long long n = atomic_load(&metrics->reviews[w][m][r]);
                 if (n)
-                    buffer_append_format(p->out,
-                                         "harborpilot_reviews_total{webhook=\"%s\",mode=\"%s\","
-                                         "result=\"%s\"} %llu\n",
-                                         admit_webhook_name((enum admit_webhook)w),
-                                         mode_name((enum mode)m),
-                                         admit_result_name((enum admit_result)r), n);
+                    SAMPLE(p, REVIEWS, n, slice_from(admit_webhook_name((enum admit_webhook)w)),
+                           slice_from(mode_name((enum mode)m)),
+                           slice_from(admit_result_name((enum admit_result)r)));
             }
 }
 
-static void write_images(struct metrics *metrics, struct page *p)
+/* The registry comes last: the gate's family has no such label. */
+static void write_series(struct metrics *metrics, struct page *p, enum metric_id id,
+                         const struct family *series)
 {
-    family(p, "harborpilot_images_total", "counter",
-           "Images decided on, by what became of them and why.");
+    family(p, id);
     pthread_mutex_lock(&metrics->lock);
-    for (const struct series *s = metrics->images.first; s; s = s->next)
-        buffer_append_format(
-            p->out,
-            "harborpilot_images_total{policy=\"%.*s\",outcome=\"%s\",reason=\"%s\",mode=\"%s\","
-            "registry=\"%.*s\"} %llu\n",
-            SLICE_ARGS(s->policy), s->outcome, s->reason, mode_name(s->mode),
-            SLICE_ARGS(s->registry), (unsigned long long)s->count);
-    pthread_mutex_unlock(&metrics->lock);
-}
-
-static void write_gate(struct metrics *metrics, struct page *p)
-{
-    family(p, "harborpilot_gate_decisions_total", "counter",
-           "Images that the gate judged, by what it said and why.");
-    pthread_mutex_lock(&metrics->lock);
-    for (const struct series *s = metrics->gate.first; s; s = s->next)
-        buffer_append_format(p->out,
-                             "harborpilot_gate_decisions_total{policy=\"%.*s\",outcome=\"%s\","
-                             "reason=\"%s\",mode=\"%s\"} %llu\n",
-                             SLICE_ARGS(s->policy), s->outcome, s->reason, mode_name(s->mode),
-                             (unsigned long long)s->count);
+    for (const struct series *s = series->first; s; s = s->next)
+        SAMPLE(p, id, s->count, s->policy, slice_from(s->outcome), slice_from(s->reason),
+               slice_from(mode_name(s->mode)), s->registry);
     pthread_mutex_unlock(&metrics->lock);
 }
 
 static void write_unjudged(struct metrics *metrics, struct page *p)
 {
-    family(p, "harborpilot_unjudged_total", "counter",
-           "Images that the gate let in without a verdict, by why there was none.");
+    family(p, UNJUDGED);
     for (int mode = MODE_AUDIT; mode < MODES; mode++)
         for (int reason = 0; reason < GATE_REASONS; reason++)
             if (reason == GATE_UNAVAILABLE || reason == GATE_TOO_MANY)
-                buffer_append_format(
-                    p->out, "harborpilot_unjudged_total{mode=\"%s\",reason=\"%s\"} %llu\n",
-                    mode_name((enum mode)mode), gate_reason_name((enum gate_reason)reason),
-                    atomic_load(&metrics->unjudged[mode][reason]));
+                SAMPLE(p, UNJUDGED, atomic_load(&metrics->unjudged[mode][reason]),
+                       slice_from(mode_name((enum mode)mode)),
+                       slice_from(gate_reason_name((enum gate_reason)reason)));
 }
 
 static void write_durations(struct metrics *metrics, struct page *p)
 {
-    static const char name[] = "harborpilot_review_duration_seconds";
-    family(p, name, "histogram", "From the whole request read to the answer made.");
+    const char *name = metric_table[DURATION].name, *label = metric_table[DURATION].labels[0];
+    family(p, DURATION);
     for (int w = 0; w < WEBHOOKS; w++) {
         const char *webhook = admit_webhook_name((enum admit_webhook)w);
         unsigned long long sum = 0;
@@ -294,32 +384,24 @@ static void write_durations(struct metrics *metrics, struct page *p)
             sum += atomic_load(&metrics->durations[w][b]);
             if (b < BUCKETS)
                 snprintf(bound, sizeof(bound), "%g", bucket_bounds[b]);
-            buffer_append_format(p->out, "%s_bucket{webhook=\"%s\",le=\"%s\"} %llu\n", name,
+            buffer_append_format(p->out, "%s_bucket{%s=\"%s\",le=\"%s\"} %llu\n", name, label,
                                  webhook, bound, sum);
         }
-        buffer_append_format(p->out, "%s_sum{webhook=\"%s\"} %.9g\n", name, webhook,
+        buffer_append_format(p->out, "%s_sum{%s=\"%s\"} %.9g\n", name, label, webhook,
                              (double)atomic_load(&metrics->duration_nanoseconds[w]) / 1e9);
-        buffer_append_format(p->out, "%s_count{webhook=\"%s\"} %llu\n", name, webhook, sum);
+        buffer_append_format(p->out, "%s_count{%s=\"%s\"} %llu\n", name, label, webhook, sum);
     }
 }
 
 static void write_state(struct metrics *metrics, struct page *p, unsigned connections)
 {
-    gauge(p, "harborpilot_policy_generation", "How often policies were loaded since the start.",
-          (double)atomic_load(&metrics->generation));
-    gauge(p, "harborpilot_policy_last_reload_successful",
-          "1 when the last load of policies succeeded, else 0 and the set before is in use.",
-          atomic_load(&metrics->last_successful));
-    gauge(p, "harborpilot_policy_last_reload_success_timestamp_seconds",
-          "When policies were last loaded, seconds since 1970.",
-          (double)atomic_load(&metrics->last_success));
-    gauge(p, "harborpilot_certificate_expiry_timestamp_seconds",
-          "When the serving certificate ends, seconds since 1970.",
-          (double)atomic_load(&metrics->certificate_expiry));
-    gauge(p, "harborpilot_connections", "Open connections on the admission port.", connections);
-    family(p, "harborpilot_build_info", "gauge", "1, with the version and commit as labels.");
-    buffer_append_format(p->out, "harborpilot_build_info{version=\"%s\",commit=\"%s\"} 1\n",
-                         version_number(), version_commit());
+    figure(p, GENERATION, (double)atomic_load(&metrics->generation));
+    figure(p, RELOAD_SUCCESSFUL, atomic_load(&metrics->last_successful));
+    figure(p, RELOAD_TIME, (double)atomic_load(&metrics->last_success));
+    figure(p, CERTIFICATE_EXPIRY, (double)atomic_load(&metrics->certificate_expiry));
+    figure(p, CONNECTIONS, connections);
+    family(p, BUILD_INFO);
+    SAMPLE(p, BUILD_INFO, 1, slice_from(version_number()), slice_from(version_commit()));
 }
 
 static void write_process(struct page *p)
@@ -327,83 +409,40 @@ static void write_process(struct page *p)
     struct process_figures figures;
     if (!process_read(&figures))
         return;
-    counter(p, "process_cpu_seconds_total", "User and system CPU time.", figures.cpu_seconds);
-    gauge(p, "process_resident_memory_bytes", "Resident memory.", figures.resident_bytes);
-    gauge(p, "process_virtual_memory_bytes", "Virtual memory.", figures.virtual_bytes);
-    gauge(p, "process_open_fds", "Open file descriptors.", figures.open_descriptors);
-    gauge(p, "process_max_fds", "The limit of open file descriptors.", figures.most_descriptors);
-    gauge(p, "process_start_time_seconds", "When the process started, seconds since 1970.",
-          figures.start_seconds);
+    figure(p, PROCESS_CPU, figures.cpu_seconds);
+    figure(p, PROCESS_RESIDENT, figures.resident_bytes);
+    figure(p, PROCESS_VIRTUAL, figures.virtual_bytes);
+    figure(p, PROCESS_OPEN_FDS, figures.open_descriptors);
+    figure(p, PROCESS_MAX_FDS, figures.most_descriptors);
+    figure(p, PROCESS_START, figures.start_seconds);
 }
 
-static void write_requests(struct page *p, const struct facts_figures *facts)
+static void write_harbor(struct page *p, enum metric_id id, const struct harbor_figures *harbor)
 {
-    family(p, "harborpilot_harbor_questions_total", "counter",
-           "Questions to Harbor, by kind and answer.");
-    for (size_t i = 0; i < facts->harbor_count; i++) {
-        const struct harbor_figures *harbor = &facts->harbors[i];
-        for (size_t j = 0; j < harbor->request_count; j++)
-            buffer_append_format(p->out,
-                                 "harborpilot_harbor_questions_total{harbor=\"%.*s\",kind=\"%s\","
-                                 "answer=\"%s\"} %llu\n",
-                                 SLICE_ARGS(harbor->name), harbor->requests[j].kind,
-                                 harbor->requests[j].answer, harbor->requests[j].count);
-    }
-}
-
-static void write_upstreams(struct page *p, const struct facts_figures *facts)
-{
-    family(p, "harborpilot_harbor_upstream_up", "gauge",
-           "1 when Harbor's own probe reaches what a proxy-cache project serves.");
-    for (size_t i = 0; i < facts->harbor_count; i++) {
-        const struct harbor_figures *harbor = &facts->harbors[i];
-        for (size_t j = 0; j < harbor->upstream_count; j++)
-            buffer_append_format(
-                p->out, "harborpilot_harbor_upstream_up{harbor=\"%.*s\",project=\"%.*s\"} %d\n",
-                SLICE_ARGS(harbor->name), SLICE_ARGS(harbor->upstreams[j].project),
-                harbor->upstreams[j].healthy);
-    }
-}
-
-/* A gauge with a sample for each Harbor in use. */
-static void write_per_harbor(struct page *p, const struct facts_figures *facts, const char *name,
-                             const char *help, size_t (*value)(const struct harbor_figures *harbor))
-{
-    family(p, name, "gauge", help);
-    for (size_t i = 0; i < facts->harbor_count; i++)
-        buffer_append_format(p->out, "%s{harbor=\"%.*s\"} %zu\n", name,
-                             SLICE_ARGS(facts->harbors[i].name), value(&facts->harbors[i]));
-}
-
-static size_t up(const struct harbor_figures *harbor)
-{
-    return harbor->up;
-}
-
-static size_t cached(const struct harbor_figures *harbor)
-{
-    return harbor->cached;
+    if (id == QUESTIONS)
+        for (size_t i = 0; i < harbor->request_count; i++)
+            SAMPLE(p, id, harbor->requests[i].count, harbor->name,
+                   slice_from(harbor->requests[i].kind), slice_from(harbor->requests[i].answer));
+    else if (id == UPSTREAM_UP)
+        for (size_t i = 0; i < harbor->upstream_count; i++)
+            SAMPLE(p, id, harbor->upstreams[i].healthy, harbor->name, harbor->upstreams[i].project);
+    else
+        SAMPLE(p, id, id == HARBOR_UP ? harbor->up : harbor->cached, harbor->name);
 }
 
 static void write_facts(struct page *p, const struct facts_figures *facts)
 {
-    write_requests(p, facts);
-    write_per_harbor(p, facts, "harborpilot_harbor_up",
-                     "1 when Harbor can serve pulls and knows the account, as far as is known.",
-                     up);
-    write_upstreams(p, facts);
-    write_per_harbor(p, facts, "harborpilot_facts_cached", "Artifacts that something is known of.",
-                     cached);
-    counter(p, "harborpilot_fact_hits_total", "Facts that were known when they were needed.",
-            (double)facts->hits);
-    counter(p, "harborpilot_fact_misses_total", "Facts that were not.", (double)facts->misses);
-    counter(p, "harborpilot_reviews_waited_total", "Reviews that waited for Harbor.",
-            (double)facts->waits);
-    counter(p, "harborpilot_reviews_late_total",
-            "Reviews decided at their deadline, without a fact.", (double)facts->late);
-    gauge(p, "harborpilot_reviews_suspended", "Reviews that wait now.", facts->suspended);
-    gauge(p, "harborpilot_harbor_questions_pending", "Questions that are not answered yet.",
-          facts->pending);
+    for (enum metric_id id = QUESTIONS; id <= CACHED; id++) {
+        family(p, id);
+        for (size_t i = 0; i < facts->harbor_count; i++)
+            write_harbor(p, id, &facts->harbors[i]);
+    }
+    figure(p, HITS, (double)facts->hits);
+    figure(p, MISSES, (double)facts->misses);
+    figure(p, WAITED, (double)facts->waits);
+    figure(p, LATE, (double)facts->late);
+    figure(p, SUSPENDED, facts->suspended);
+    figure(p, PENDING, facts->pending);
 }
 
 void metrics_write(struct metrics *metrics, unsigned connections, const struct facts_figures *facts,
@@ -411,8 +450,8 @@ void metrics_write(struct metrics *metrics, unsigned connections, const struct f
 {
     struct page p = {out, open_metrics};
     write_reviews(metrics, &p);
-    write_images(metrics, &p);
-    write_gate(metrics, &p);
+    write_series(metrics, &p, IMAGES, &metrics->images);
+    write_series(metrics, &p, GATE, &metrics->gate);
     write_unjudged(metrics, &p);
     write_durations(metrics, &p);
     write_state(metrics, &p, connections);
@@ -424,22 +463,18 @@ void metrics_write_closed(const struct closed_figures *figures, size_t count, bo
                           struct buffer *out)
 {
     struct page p = {out, open_metrics};
-    family(&p, "harborpilot_connections_closed_total", "counter",
-           "Connections that were closed before their clients did, by port and reason.");
+    family(&p, CLOSED);
     for (size_t i = 0; i < count; i++)
-        buffer_append_format(
-            out, "harborpilot_connections_closed_total{port=\"%s\",reason=\"%s\"} %llu\n",
-            figures[i].port, figures[i].reason, figures[i].count);
+        SAMPLE(&p, CLOSED, figures[i].count, slice_from(figures[i].port),
+               slice_from(figures[i].reason));
 }
 
 void metrics_write_secrets(const struct secret_figures *figures, size_t count, bool open_metrics,
                            struct buffer *out)
 {
     struct page p = {out, open_metrics};
-    family(&p, "harborpilot_wrong_secrets_total", "counter",
-           "Callers that did not show the secret, by the option that names its file.");
+    family(&p, WRONG_SECRETS);
     for (size_t i = 0; i < count; i++)
         if (figures[i].there)
-            buffer_append_format(out, "harborpilot_wrong_secrets_total{option=\"%s\"} %llu\n",
-                                 figures[i].option, figures[i].wrong);
+            SAMPLE(&p, WRONG_SECRETS, figures[i].wrong, slice_from(figures[i].option));
 }

@@ -10,6 +10,12 @@
 #include <stdint.h>
 #include <time.h>
 
+/* Every family that is shown, up to one without a name. `labels` ends with NULL. */
+struct metric {
+    const char *name, *type, *help, *labels[6];
+};
+extern const struct metric metric_table[];
+
 struct metrics;
 
 struct metrics *metrics_new(void);

@@ -116,7 +116,8 @@ static void write_line(const struct admission *admission, double seconds, unsign
     const struct decisions *decisions = &admission->decisions;
     size_t unjudged = count_unjudged(admission);
     struct log_line line;
-    log_begin(&line, unjudged ? LOG_WARNING : LOG_INFO, "review", message_of(admission, unjudged));
+    log_begin(&line, unjudged ? LOG_WARNING : LOG_INFO, EVENT_REVIEW,
+              message_of(admission, unjudged));
     struct json_writer *w = &line.w;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
     json_member_text(w, "webhook", admit_webhook_name(admission->webhook));
@@ -161,7 +162,7 @@ static void write_failed(const struct admission *admission, const char *message,
 {
     const struct review *review = &admission->review;
     struct log_line line;
-    log_begin(&line, LOG_WARNING, "review", message);
+    log_begin(&line, LOG_WARNING, EVENT_REVIEW, message);
     struct json_writer *w = &line.w;
     struct slice pod = review->pod.name.len ? review->pod.name : review->pod.generate_name;
     json_member(w, "uid", slice_head(review->uid, DECISION_MAX_NAME));
@@ -200,5 +201,5 @@ void review_log_invalid(const struct admission *admission, const struct error *e
     static struct log_limit limit;
     unsigned long suppressed;
     if (log_limit_take(&limit, &suppressed)) /* anybody may send nonsense: not a line for each */
-        write_failed(admission, "a call was no AdmissionReview", error->text, suppressed);
+        write_failed(admission, "a call was not an AdmissionReview", error->text, suppressed);
 }

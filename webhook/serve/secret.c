@@ -103,8 +103,8 @@ bool secret_is(struct secret *secret, const char *given)
     unsigned long long wrong = secret->wrong;
     pthread_mutex_unlock(&secret->lock);
     if (tell)
-        log_message(LOG_WARNING, "wrong-secret",
-                    "a caller did not show what %s holds (%llu times since the start)",
+        log_message(LOG_WARNING, EVENT_WRONG_SECRET,
+                    "a caller sent something else than what %s holds (%llu times since the start)",
                     secret->file, wrong);
     return same;
 }

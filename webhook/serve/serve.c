@@ -9,7 +9,6 @@
 #include "webhook/serve/tls.h"
 #include "webhook/version.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -88,7 +87,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .target = &serve->certificate_file,
          .value = "FILE",
          .required = true,
-         .help = "The serving certificate, PEM, followed by its chain where it has one."},
+         .help = "The serving certificate, PEM, followed by its chain if it has one."},
         {.name = "tls-private-key-file",
          .kind = OPTION_TEXT,
          .target = &serve->key_file,
@@ -99,7 +98,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .kind = OPTION_TEXT,
          .target = &serve->bind_address,
          .value = "ADDR:PORT",
-         .preset = "[::]:8443, or 0.0.0.0:8443 where there is no IPv6",
+         .preset = "[::]:8443, or 0.0.0.0:8443 without IPv6",
          .help = "Admission, TLS."},
         {.name = "admin-bind-address",
          .kind = OPTION_TEXT,
@@ -151,7 +150,7 @@ static enum options_result parse(struct serve *serve, int argc, char **argv)
          .value = "DURATION",
          .least = LEAST_WATCH_MS,
          .preset = "10s",
-         .help = "How often policies and certificates are compared by content."},
+         .help = "How often to look for changed policies and certificates."},
         {.name = "strict",
          .kind = OPTION_FLAG,
          .target = &serve->strict,
@@ -184,7 +183,7 @@ static void warn_of_variables(const struct serve *serve)
 {
     for (size_t i = 0; i < serve->unknown_variables.count; i++) {
         struct slice variable = slice_from(serve->unknown_variables.items[i]);
-        log_message(LOG_WARNING, "unknown-variable",
+        log_message(LOG_WARNING, EVENT_UNKNOWN_VARIABLE,
                     "the environment variable %.*s is none of an option, and is ignored; is it "
                     "misspelled? (`harbor-pilot serve --help` lists the options)",
                     SLICE_ARGS(slice_head(variable, slice_find(variable, '='))));
@@ -222,7 +221,7 @@ static bool load_policies(struct serve *serve)
     diagnostics_log(&diagnostics);
     if (loaded) {
         struct log_line line;
-        log_begin(&line, LOG_INFO, "policies", "policies loaded");
+        log_begin(&line, LOG_INFO, EVENT_POLICIES, "policies loaded");
         json_member(&line.w, "digest", policies_digest(policies));
         json_member_number(&line.w, "policies", (long long)policies_count(policies));
         json_member_number(&line.w, "warnings", (long long)diagnostics.warnings);
@@ -234,10 +233,10 @@ static bool load_policies(struct serve *serve)
         serve->invalid_until = 0;
     } else {
         metrics_set_reload(serve->state.metrics, false, time(NULL));
-        log_message(LOG_ERROR, "policies-invalid", "the policies have %zu errors; %s",
+        log_message(LOG_ERROR, EVENT_POLICIES_INVALID, "the policies have %zu errors; %s",
                     diagnostics.errors,
                     serve->state.policies ? "the last good ones stay in use"
-                                          : "every image is kept until they are mended");
+                                          : "every image is kept until they are fixed");
     }
     return loaded;
 }
@@ -256,7 +255,7 @@ static MUST_CHECK bool load_certificate(struct serve *serve, struct error *reter
         strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ",
                  gmtime_r(&serve->certificate_expiry, &tm));
         struct log_line line;
-        log_begin(&line, LOG_INFO, "certificate", "serving certificate loaded");
+        log_begin(&line, LOG_INFO, EVENT_CERTIFICATE, "serving certificate loaded");
         json_member_text(&line.w, "notAfter", until);
         log_end(&line);
     }
@@ -270,7 +269,7 @@ static void reload_clients(struct serve *serve)
         serve->clients_complaint[0] = '\0';
     } else if (strcmp(serve->clients_complaint, error.text) != 0) {
         snprintf(serve->clients_complaint, sizeof(serve->clients_complaint), "%s", error.text);
-        log_message(LOG_ERROR, "client-ca-invalid", "%s; the last good authorities stay in use",
+        log_message(LOG_ERROR, EVENT_CLIENT_CA_INVALID, "%s; the last good authorities stay in use",
                     error.text);
     }
 }
@@ -290,8 +289,8 @@ static void reload(struct serve *serve, bool forced)
     } else if (strcmp(serve->certificate_complaint, error.text) != 0) {
         snprintf(serve->certificate_complaint, sizeof(serve->certificate_complaint), "%s",
                  error.text);
-        log_message(LOG_ERROR, "certificate-invalid", "%s; the last good certificate stays in use",
-                    error.text);
+        log_message(LOG_ERROR, EVENT_CERTIFICATE_INVALID,
+                    "%s; the last good certificate stays in use", error.text);
     }
 }
 
@@ -307,7 +306,7 @@ static long raise_file_limit(long connections, long threads)
         return connections;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_message(LOG_WARNING, "file-limit",
+        log_message(LOG_WARNING, EVENT_FILE_LIMIT,
                     "open files are limited to %llu, but %ld connections "
                     "need %llu; raise the limit or lower --max-connections",
                     (unsigned long long)limit.rlim_cur, connections, (unsigned long long)wanted);
@@ -362,7 +361,7 @@ static MUST_CHECK bool start_ports(struct serve *serve, struct error *reterr)
     if (!serve->invalid_until)
         state_set_not_ready(&serve->state, "");
     struct log_line line;
-    log_begin(&line, LOG_INFO, "ready", "serving");
+    log_begin(&line, LOG_INFO, EVENT_READY, "serving");
     json_member_text(&line.w, "bindAddress", name);
     json_member_text(&line.w, "adminBindAddress", admin_name);
     json_member_text(&line.w, "version", version_number());
@@ -454,7 +453,7 @@ static void run(struct serve *serve, const sigset_t *signals)
 static void say_who_is_waited_for(const struct serve *serve)
 {
     unsigned open = server_connections(serve->server);
-    log_message(LOG_INFO, "draining", "ending: %u connections are open%s", open,
+    log_message(LOG_INFO, EVENT_DRAINING, "ending: %u connections are open%s", open,
                 open ? "; API servers keep theirs for 90 s after the last review" : "");
 }
 
@@ -467,7 +466,7 @@ static void drain(struct serve *serve, const sigset_t *signals)
     long long deadline = clock_monotonic_ms() + serve->shutdown_ms;
     say_who_is_waited_for(serve);
     atomic_store(&serve->state.draining, true);
-    state_set_not_ready(&serve->state, "draining: the server was told to end");
+    state_set_not_ready(&serve->state, "draining: the server was told to stop");
     long long next_word = clock_monotonic_ms() + DRAIN_WORD_MS;
     while (server_connections(serve->server) && clock_monotonic_ms() < deadline) {
         if (clock_monotonic_ms() >= next_word) {
@@ -486,13 +485,13 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
 {
     struct error error;
     if (!load_certificate(serve, &error)) {
-        log_message(LOG_ERROR, "start-failed", "%s", error.text);
+        log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
         return EXIT_USAGE;
     }
     if (serve->events_secret_file) {
         serve->state.events = secret_new(serve->events_secret_file, &error);
         if (!serve->state.events) {
-            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
             return EXIT_USAGE;
         }
     }
@@ -500,7 +499,7 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         error.text[0] = '\0';
         serve->state.clients = clients_new(serve->client_ca_file, &error);
         if (!serve->state.clients) {
-            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
             return EXIT_USAGE;
         }
         tls_ask_clients();
@@ -510,7 +509,7 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
     if (serve->metrics_token_file) {
         serve->state.metrics_token = secret_new(serve->metrics_token_file, &error);
         if (!serve->state.metrics_token) {
-            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
             return EXIT_USAGE;
         }
     }
@@ -519,23 +518,24 @@ static int start_and_run(struct serve *serve, const sigset_t *signals)
         if (serve->strict)
             return EXIT_USAGE;
         serve->invalid_until = clock_monotonic_ms() + INVALID_HOLD_MS;
-        state_set_not_ready(&serve->state,
-                            "the policies are invalid: see the log; ready in spite of "
-                            "it 30 s after the start, keeping every image");
+        state_set_not_ready(
+            &serve->state,
+            "the policies are invalid: see the log; it is ready 30 s after the start all the "
+            "same, and keeps every image");
     }
     serve->max_connections = raise_file_limit(serve->max_connections, serve->threads);
     if (!start_ports(serve, &error)) {
-        log_message(LOG_ERROR, "start-failed", "%s", error.text);
+        log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
         return EXIT_USAGE;
     }
     if (pthread_create(&serve->watcher, NULL, watch, serve) != 0) {
-        log_message(LOG_ERROR, "start-failed", "cannot start a thread");
+        log_message(LOG_ERROR, EVENT_START_FAILED, "cannot start a thread");
         return EXIT_USAGE;
     }
     run(serve, signals);
     drain(serve, signals);
     bool alone = end_watcher(serve);
-    log_message(LOG_INFO, "ended", "ended");
+    log_message(LOG_INFO, EVENT_ENDED, "ended");
     if (!alone) { /* what it works on cannot be given back, and nobody waits for it */
         log_stop();
         _exit(EXIT_FINE);
@@ -580,7 +580,7 @@ int command_serve(int argc, char **argv)
         if (state_init(&serve.state, &error)) {
             status = start_and_run(&serve, &signals);
         } else {
-            log_message(LOG_ERROR, "start-failed", "%s", error.text);
+            log_message(LOG_ERROR, EVENT_START_FAILED, "%s", error.text);
             status = EXIT_USAGE;
         }
         admin_stop(serve.admin);

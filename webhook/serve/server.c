@@ -4,7 +4,6 @@
 #include "base/duration.h"
 #include "webhook/common/clock.h"
 #include "webhook/common/log.h"
-#include "webhook/options.h"
 #include "webhook/serve/connections.h"
 #include "webhook/serve/http.h"
 #include "webhook/serve/review_log.h"
@@ -127,7 +126,7 @@ static bool is_verified(struct server *server, struct MHD_Connection *connection
     static struct log_limit limit;
     unsigned long suppressed;
     if (!good && log_limit_take(&limit, &suppressed))
-        log_message(LOG_WARNING, "client-refused",
+        log_message(LOG_WARNING, EVENT_CLIENT_REFUSED,
                     "a call was refused, since %s; expected a client certificate that "
                     "--client-ca-file vouches for%s",
                     reason, suppressed ? " (and others like it)" : "");

@@ -5,7 +5,6 @@
  * a few dozen microseconds, once per connection. */
 #include "webhook/serve/tls.h"
 
-#include "base/cleanup.h"
 #include "certs/authority.h"
 #include "webhook/common/files.h"
 

@@ -433,9 +433,9 @@ static void test_no_review(void **state)
     static const struct {
         const char *body, *text;
     } cases[] = {
-        {"", "the body is no JSON: at byte 0, expected an object"},
-        {"[]", "the body is no JSON: at byte 0, expected an object"},
-        {"{", "the body is no JSON: at byte 1, expected a string or '}'"},
+        {"", "the body is not JSON: at byte 0, expected an object"},
+        {"[]", "the body is not JSON: at byte 0, expected an object"},
+        {"{", "the body is not JSON: at byte 1, expected a string or '}'"},
         {"{}", "kind is ``, expected `AdmissionReview`"},
         {"{\"kind\":\"Pod\\n\"}", "kind is `Pod?`, expected `AdmissionReview`"},
         {"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v2\",\"request\":{}}",

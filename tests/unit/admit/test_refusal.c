@@ -240,7 +240,7 @@ static void check_golden(const struct golden *cases, size_t count)
     "\\\"openssl\\\",\\\"fix\\\":\\\"3.0.22\\\"}"
 #define BAD_HIGH     BAD_COUNTS OPENSSL "," CVE("CVE-2026-2", "High", "zlib") "]"
 #define BAD_CRITICAL BAD_COUNTS OPENSSL "]"
-#define NOT_THERE    "Harbor has not got it yet: it is scanned after the first pull"
+#define NOT_THERE    "Harbor does not have it yet: it is scanned after the first pull"
 
 #define PAGES          "\\n  https://harbor.example.com/harbor/projects/7/repositories/"
 #define BAD_LINE(cves) ": bad:1: " cves PAGES "library%2Fbad/artifacts-tab/artifacts/sha256:b1"
@@ -400,7 +400,7 @@ static void test_goldens(void **state)
 
 #define IN_LOG "what was found is in harbor-pilot's log only: the project is private"
 #define DETAIL_PROJECT                                                                             \
-    DETAIL("whether its project is public is not known (does the account have project:read?)")
+    DETAIL("it is not known whether its project is public (does the account have project:read?)")
 #define SEE_LOG                                                                                    \
     "\\n- see harbor-pilot's log, event `review`, for what is not told here: nobody has verified " \
     "who asks (--client-ca-file)"

@@ -843,10 +843,10 @@ static void test_details_of_decisions(void **state)
         {"our account", HEALTH_UNAUTHORIZED, false, false, "Harbor refuses our account", NULL},
         {"too late", HEALTH_UP, true, false, "Harbor did not say in time", NULL},
         {"the gate alone", HEALTH_UP, false, false,
-         "Harbor has not got it yet: it is scanned after the first pull",
+         "Harbor does not have it yet: it is scanned after the first pull",
          "not in Harbor yet; its upstream is not asked here"},
         {"audit", HEALTH_UP, false, true,
-         "Harbor has not got it yet: it is scanned after the first pull",
+         "Harbor does not have it yet: it is scanned after the first pull",
          "not in Harbor yet; enforce would ask whether its upstream has it"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -1042,7 +1042,7 @@ static void test_details(void **state)
     } cases[] = {
         {{"unfixable", SCANNED, .findings = "ch"},
          true,
-         "no version repairs what was found, and the Policy counts only what can be repaired"},
+         "no version fixes what was found, and the Policy counts only what can be fixed"},
         {{"accepted", SCANNED, .findings = "C*h"}, true, NULL},
         {{"accepted", SCANNED, .findings = "C*"}, false, NULL},
         {{"below", SCANNED, .findings = "L"}, true, NULL},
@@ -1050,11 +1050,11 @@ static void test_details(void **state)
         {{"bad", SCANNED, .findings = "C"}, true, NULL},
         {{"fixable by counts", SCANNED, .findings = "C", .listed_from = COUNTS_ONLY},
          true,
-         "the list of findings cannot be read, so nobody knows which are accepted or fixable (does "
+         "the list of findings cannot be read, so it is unknown which are accepted or fixable (does "
          "the account have artifact-addition:read?)"},
         {{"the allowlist", SCANNED, .findings = "C", .allowlist = LIST_UNKNOWN},
          false,
-         "the project's CVE allowlist cannot be read, so nobody knows which findings are accepted "
+         "the project's CVE allowlist cannot be read, so it is unknown which findings are accepted "
          "(does the account have project:read?)"},
         {{"401", UP, .unauthorized = true}, false, "Harbor refuses our account"},
         {{"filtered", UP, .outside_filter = true},
@@ -1062,7 +1062,7 @@ static void test_details(void **state)
          "the project's proxy filter refuses the repository"},
         {{"not there", UP, .present = TRUTH_NO},
          false,
-         "Harbor has not got it yet: it is scanned after the first pull"},
+         "Harbor does not have it yet: it is scanned after the first pull"},
         {{"silent", HERE, .status = SCAN_UNKNOWN},
          false,
          "Harbor does not say what its scanner found"},

@@ -143,9 +143,9 @@ static void test_errors(void **state)
     static const struct {
         const char *text, *error;
     } cases[] = {
-        {"", "no JSON: at byte 0, expected a value"},
+        {"", "not JSON: at byte 0, expected a value"},
         {"[]", "the facts at byte 0, expected an object"},
-        {"{}", "there is no `harbors`, expected what `plan --live --record` writes"},
+        {"{}", "`harbors` is missing, expected what `plan --live --record` writes"},
         {"{\"harbors\": []}", "`harbors` at byte 12, expected an object"},
         {"{\"harbors\": {\"h\": []}}", "a Harbor at byte 18, expected an object"},
         {"{\"harbors\": {\"h\": {\"healthy\": 1}}}",
@@ -176,7 +176,7 @@ static void test_errors(void **state)
         struct error error = {""};
         struct slice text = copy_exact(slice_of(cut, len));
         assert_false(facts_file_parse(text, &file, &error));
-        assert_true(strncmp(error.text, "no JSON", 7) == 0);
+        assert_true(strncmp(error.text, "not JSON", 8) == 0);
         free((char *)text.base);
     }
 }
@@ -518,7 +518,7 @@ static void test_errors_of_the_whole(void **state)
     } cases[] = {
         {"null", "the facts at byte 0, expected an object"},
         {"\"x\"", "the facts at byte 0, expected an object"},
-        {"{} x", "no JSON: at byte 3, expected the end of the text"},
+        {"{} x", "not JSON: at byte 3, expected the end of the text"},
         {"{\"harbors\": null}", "`harbors` at byte 12, expected an object"},
         {"{\"recorded\": 5, \"harbors\": {}}", "`recorded` at byte 13, expected text"},
         {"{\"recorded\": \"now\", \"harbors\": {}}",
@@ -526,7 +526,7 @@ static void test_errors_of_the_whole(void **state)
         {"{\"recorded\": \"\", \"harbors\": {}}",
          "`recorded` at byte 15, expected a time such as \"2026-11-20T02:11:09Z\""},
         {"{\"recorded\": \"2026-11-20T02:11:09Z\"}",
-         "there is no `harbors`, expected what `plan --live --record` writes"},
+         "`harbors` is missing, expected what `plan --live --record` writes"},
         {"{\"harbors\": {\"h\": {\"authorized\": \"no\"}}}",
          "`authorized` at byte 33, expected true or false"},
         {"{\"harbors\": {\"h\": {\"artifacts\": []}}}",

@@ -77,7 +77,7 @@ static void test_truncated_at_every_byte(void **state)
         struct error error = {""};
         if (review_parse(text, &arena, &r, &error))
             CHECK_FAIL("the first %zu bytes were taken", len);
-        if (strncmp(error.text, "the body is no JSON: at byte ", 29) != 0)
+        if (strncmp(error.text, "the body is not JSON: at byte ", 29) != 0)
             CHECK_FAIL("%zu bytes: %s", len, error.text);
         free((char *)text.base);
         arena_done(&arena);
@@ -95,13 +95,13 @@ static void test_refused(void **state)
     static const struct {
         const char *body, *text;
     } cases[] = {
-        {"", "the body is no JSON: at byte 0, expected an object"},
-        {"null", "the body is no JSON: at byte 0, expected an object"},
-        {"\"\"", "the body is no JSON: at byte 0, expected an object"},
-        {"{}x", "the body is no JSON: at byte 2, expected the end of the text"},
-        {"{\"a\":\"\xff\"}", "the body is no JSON: at byte 6, expected valid UTF-8"},
+        {"", "the body is not JSON: at byte 0, expected an object"},
+        {"null", "the body is not JSON: at byte 0, expected an object"},
+        {"\"\"", "the body is not JSON: at byte 0, expected an object"},
+        {"{}x", "the body is not JSON: at byte 2, expected the end of the text"},
+        {"{\"a\":\"\xff\"}", "the body is not JSON: at byte 6, expected valid UTF-8"},
         {TOP(V1 "\"request\":{\"uid\":\"u\",}"),
-         "the body is no JSON: at byte 82, expected a string"},
+         "the body is not JSON: at byte 82, expected a string"},
         {"{}", "kind is ``, expected `AdmissionReview`"},
         {TOP("\"kind\":\"admissionreview\""),
          "kind is `admissionreview`, expected `AdmissionReview`"},

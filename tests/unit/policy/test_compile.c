@@ -338,7 +338,7 @@ static void test_paths_without_documents(void **state)
         {{SOURCE("e", "e/1.yaml", ""), SOURCE("e", "e/2.yaml", "---\n")}, 2, "e" NO_DOCUMENT},
         {{SOURCE("e", "e/1.yaml", "a: [\n"), SOURCE("d", "d/1.yaml", H)},
          2,
-         "e/1.yaml:2:1: no YAML: did not find expected node content (while parsing a flow node "
+         "e/1.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node "
          "from "
          "line 2 on)\n"},
     };

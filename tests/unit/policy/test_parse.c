@@ -633,19 +633,21 @@ static const struct field_case documents_[] = {
      "status: {}\n",
      "p.yaml:5:1: unknown field `status`, expected one of `apiVersion`, `kind`, `metadata`, "
      "`spec`\n"},
-    {"a: [\n", "p.yaml:2:1: no YAML: did not find expected node content (while parsing a flow node "
-               "from line 2 on)\n"},
-    {"a: b: c\n", "p.yaml:1:5: no YAML: mapping values are not allowed in this context\n"},
-    {"\ta: b\n", "p.yaml:1:1: no YAML: found character that cannot start any token (while scanning "
-                 "for the next token from line 1 on)\n"},
-    {"a: *x\n", "p.yaml:1:4: no YAML: the alias `*x` has no anchor, expected `&x` before it\n"},
-    {"a: \"\\q\"\n", "p.yaml:1:5: no YAML: found unknown escape character (while parsing a quoted "
+    {"a: [\n",
+     "p.yaml:2:1: not YAML: did not find expected node content (while parsing a flow node "
+     "from line 2 on)\n"},
+    {"a: b: c\n", "p.yaml:1:5: not YAML: mapping values are not allowed in this context\n"},
+    {"\ta: b\n",
+     "p.yaml:1:1: not YAML: found character that cannot start any token (while scanning "
+     "for the next token from line 1 on)\n"},
+    {"a: *x\n", "p.yaml:1:4: not YAML: the alias `*x` has no anchor, expected `&x` before it\n"},
+    {"a: \"\\q\"\n", "p.yaml:1:5: not YAML: found unknown escape character (while parsing a quoted "
                      "scalar from line 1 on)\n"},
     {"%YAML 9.9\n"
      "---\n"
      "a\n",
-     "p.yaml:1:1: no YAML: found incompatible YAML document\n"},
-    {"a: \"x\n", "p.yaml:2:1: no YAML: found unexpected end of stream (while scanning a quoted "
+     "p.yaml:1:1: not YAML: found incompatible YAML document\n"},
+    {"a: \"x\n", "p.yaml:2:1: not YAML: found unexpected end of stream (while scanning a quoted "
                  "scalar from line 1 on)\n"},
     {"&a [*a]\n", "p.yaml:1:1: the document is a list, expected a map\n"},
     {"a: b\n"
@@ -656,8 +658,9 @@ static const struct field_case documents_[] = {
      "p.yaml:1:1: the document has no `metadata`, expected one\n"
      "p.yaml:1:1: the document has no `spec`, expected one\n"
      "p.yaml:1:1: unknown field `a`, expected one of `apiVersion`, `kind`, `metadata`, `spec`\n"
-     "p.yaml:3:1: no YAML: did not find expected <document start>\n"},
-    {"\200", "p.yaml:1:1: no YAML: invalid leading UTF-8 octet (at byte 0), expected UTF-8 text\n"},
+     "p.yaml:3:1: not YAML: did not find expected <document start>\n"},
+    {"\200",
+     "p.yaml:1:1: not YAML: invalid leading UTF-8 octet (at byte 0), expected UTF-8 text\n"},
 };
 
 static void test_policy_fields(void **state)

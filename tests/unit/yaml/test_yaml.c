@@ -52,9 +52,9 @@ static const struct {
     {"a\n---\nb\n...\n---\nc\n", "plain@1:1`a`\nplain@3:1`b`\nplain@6:1`c`\n"},
     {"x: &y [1]\nz: *y\n",
      "map@1:1{plain@1:1`x`: list@1:4[plain@1:8`1`], plain@2:1`z`: list@1:4[plain@1:8`1`]}\n"},
-    {"a\n---\nb: [\n", "plain@1:1`a`\nf:4:1: no YAML: did not find expected node content (while "
+    {"a\n---\nb: [\n", "plain@1:1`a`\nf:4:1: not YAML: did not find expected node content (while "
                        "parsing a flow node from line 4 on)\n"},
-    {"a: b: c\n", "f:1:5: no YAML: mapping values are not allowed in this context\n"},
+    {"a: b: c\n", "f:1:5: not YAML: mapping values are not allowed in this context\n"},
 };
 
 static void test_trees(void **state)

@@ -26,19 +26,19 @@ static void test_escapes(void **state)
     struct capture capture;
     struct log_line line;
     capture_begin(&capture, STDERR_FILENO);
-    log_begin(&line, LOG_WARNING, "test", "a \"message\"\nof two lines");
+    log_begin(&line, LOG_WARNING, EVENT_HTTP, "a \"message\"\nof two lines");
     json_member(&line.w, "text", slice_of("\0\x1b[31m\xff\xe2\x80\xa8", 10));
     log_end(&line);
-    log_message(LOG_ERROR, "other", "%s and %d\n", "x\ty", 7);
+    log_message(LOG_ERROR, EVENT_ENDED, "%s and %d\n", "x\ty", 7);
     struct slice text = capture_end(&capture, &arena);
     struct slice first = slice_head(text, slice_find(text, '\n') + 1);
     check_text(
         "log", "the first line", after_time(first, "{\"time\":\""),
-        "\",\"level\":\"warning\",\"msg\":\"a \\\"message\\\"\\nof two lines\",\"event\":\"test\","
+        "\",\"level\":\"warning\",\"msg\":\"a \\\"message\\\"\\nof two lines\",\"event\":\"http\","
         "\"text\":\"\\u0000\\u001b[31m\xef\xbf\xbd\\u2028\"}\n");
     check_text("log", "the second line",
                after_time(slice_from_index(text, first.len), "{\"time\":\""),
-               "\",\"level\":\"error\",\"msg\":\"x\\ty and 7\\n\",\"event\":\"other\"}\n");
+               "\",\"level\":\"error\",\"msg\":\"x\\ty and 7\\n\",\"event\":\"ended\"}\n");
     arena_done(&arena);
 }
 
@@ -50,25 +50,25 @@ static void test_thread_and_text_format(void **state)
     capture_begin(&capture, STDERR_FILENO);
     log_start(LOG_FORMAT_TEXT);
     struct log_line line;
-    log_begin(&line, LOG_INFO, "test", "hello");
+    log_begin(&line, LOG_INFO, EVENT_HTTP, "hello");
     json_member_number(&line.w, "n", 1);
     log_end(&line);
     log_stop();
     log_stop();
     struct slice text = capture_end(&capture, &arena);
     check_text("log", "the line", after_time(text, ""),
-               " info    hello  {\"event\":\"test\",\"n\":1}\n");
+               " info    hello  {\"event\":\"http\",\"n\":1}\n");
 
     capture_begin(&capture, STDERR_FILENO);
     log_start(LOG_FORMAT_JSON);
     for (int i = 0; i < 1000; i++)
-        log_message(LOG_INFO, "many", "%d", i);
+        log_message(LOG_INFO, EVENT_ENDED, "%d", i);
     log_stop(); /* writes what is pending */
     text = capture_end(&capture, &arena);
     for (int i = 0; i < 1000; i++) {
         size_t end = slice_find(text, '\n');
         struct slice expected =
-            arena_format(&arena, "\",\"level\":\"info\",\"msg\":\"%d\",\"event\":\"many\"}", i);
+            arena_format(&arena, "\",\"level\":\"info\",\"msg\":\"%d\",\"event\":\"ended\"}", i);
         check_slice("log", "a line", after_time(slice_head(text, end), "{\"time\":\""), expected);
         text = slice_from_index(text, end + 1);
     }
