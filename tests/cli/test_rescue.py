@@ -538,6 +538,16 @@ def test_a_watch_that_ends_begins_again(rescue, api, how):
     assert (watches[-1].get("sendInitialEvents") == "true") == (how == "gone")
 
 
+def test_a_pull_that_hangs_is_ended_when_its_time_comes(rescue, api):
+    """Nothing happens to the Pod meanwhile of which the API server could tell."""
+    api.put(pulls("web", 0, **owned_by("ReplicaSet")))
+    with rescue.watching("--hung-after", "3s") as watch:
+        began = time.monotonic()
+        line = watch.until(lambda line: line["event"] == "rescue" and line["result"] == "deleted")
+        assert (line["pod"], line["reason"]) == ("web", "harbor-down") and 1 < time.monotonic() - began < 13
+    assert not api.pods
+
+
 def test_what_is_left_is_said_once(rescue, api):
     api.put(waits("web", original=None, image=f"{HOST}/other/x"))
     with rescue.watching() as watch:

@@ -153,7 +153,7 @@ static void preview(void *context, struct slice json)
         arena_join(&arena, (struct slice[]){pod->namespace_, SLICE("/"), pod->name}, 3);
     if (map_get(&r->seen, key)) /* the list began again */
         return;
-    if (rescue_preview(&r->rescuer, json) == RESCUE_NOTHING)
+    if (rescue_preview(&r->rescuer, json) < RESCUE_DONE)
         return;
     r->pods = arena_grow(&r->arena, r->pods, r->pod_count, &r->pod_capacity, sizeof(*r->pods));
     r->pods[r->pod_count++] = (struct waiting_pod){arena_copy(&r->arena, pod->namespace_),

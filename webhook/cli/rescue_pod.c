@@ -429,14 +429,20 @@ static enum rescue_result judge_all(struct work *work)
 /* Says what became of all items, and whether any still waits. */
 static enum rescue_end tell_all(const struct work *work)
 {
-    bool waits = false, any = false;
+    enum rescue_end end = RESCUE_NOTHING;
     for (size_t i = 0; i < work->rescue.count; i++) {
         const struct judgement *judgement = &work->judgements[i];
-        any |= !judgement->passed_over;
-        waits |= !judgement->passed_over && judgement->result == RESCUE_LEFT;
+        const struct rescue_item *item = &work->rescue.items[i];
+        bool begins = item->wait == RESCUE_PULLING && item->obstacle != RESCUE_ENDING;
+        enum rescue_end one = judgement->passed_over && begins   ? RESCUE_BEGINS
+                              : judgement->passed_over           ? RESCUE_NOTHING
+                              : judgement->result == RESCUE_LEFT ? RESCUE_WAITS
+                                                                 : RESCUE_DONE;
+        if (one > end)
+            end = one;
         tell(work, i);
     }
-    return waits ? RESCUE_WAITS : any ? RESCUE_DONE : RESCUE_NOTHING;
+    return end;
 }
 
 /* The API server refused, and not because the Pod has changed. */

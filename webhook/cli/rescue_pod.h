@@ -34,8 +34,10 @@ struct rescuer {
     bool events_refused; /* said once */
 };
 
+/* In rising order: of several containers the last counts. */
 enum rescue_end {
     RESCUE_NOTHING, /* nothing in the Pod waits for Harbor, or it is gone */
+    RESCUE_BEGINS,  /* a pull has begun, and is none that anybody need hear of yet */
     RESCUE_DONE,    /* all that did is rescued */
     RESCUE_WAITS,   /* something still does */
     RESCUE_UNKNOWN, /* the API server could not be asked */

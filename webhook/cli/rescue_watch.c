@@ -183,7 +183,7 @@ static void rescue_entry(struct watching *w, size_t index)
         log_message(LOG_WARNING, EVENT_RESCUE_UNKNOWN, "%.*s/%.*s: %s",
                     SLICE_ARGS(entry.namespace_), SLICE_ARGS(entry.name), error.text);
         now->due_ms = clock_monotonic_ms() + RETRY_MS;
-    } else if (end == RESCUE_WAITS || w->rescuer->dry_run) {
+    } else if (end == RESCUE_BEGINS || end == RESCUE_WAITS || w->rescuer->dry_run) {
         now->left = entry.left;
         now->due_ms = clock_monotonic_ms() + AGAIN_MS;
     } else {
