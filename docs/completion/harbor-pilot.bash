@@ -42,8 +42,9 @@ _harbor_pilot_value() {
             'serve --tls-private-key-file' | 'serve --client-ca-file' | 'serve --events-secret-file' | \
             'serve --metrics-token-file' | 'rescue --kubeconfig')
             _harbor_pilot_files "$3" ;;
-        'plan --template' | 'plan -n' | 'plan --namespace' | 'explain -n' | 'explain --namespace' | 'explain --owner' | \
-            'explain --pod-template-hash' | 'certs init --dns-name' | 'certs init --ip-address' | \
+        'plan --template' | 'plan -n' | 'plan --namespace' | 'explain -n' | 'explain --namespace' | \
+            'explain --owner' | 'explain --pod-template-hash' | 'explain --label' | \
+            'certs init --dns-name' | 'certs init --ip-address' | \
             'certs init --days' | 'certs init --ca-days' | 'serve --bind-address' | \
             'serve --admin-bind-address' | 'serve --threads' | 'serve --shutdown-timeout' | \
             'serve --max-connections' | 'serve --watch-interval' | 'rescue -n' | 'rescue --namespace' | \
@@ -86,7 +87,7 @@ _harbor_pilot() {
             options='--policies -f --filename -n --namespace --assume-mode --template --facts --live --require-gate
                 --record --expect-all-moved -o --output --help' ;;
         explain)
-            options='--policies -n --namespace --owner --pod-template-hash --pull-policy --mode
+            options='--policies -n --namespace --owner --pod-template-hash --label --pull-policy --mode
                 --facts --live --require-gate -o --output --help' ;;
         check)
             options='--policies --cases --namespaces -o --output --help' ;;

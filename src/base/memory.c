@@ -150,8 +150,7 @@ void arena_done(struct arena *arena)
 void *arena_resize(struct arena *arena, void *old, size_t old_size, size_t size)
 {
     struct arena_block *block = arena->blocks;
-    unsigned char *end = (unsigned char *)old + (old ? round_up(old_size) : 0);
-    bool last = old && end == block->data + block->used;
+    bool last = old && (unsigned char *)old + round_up(old_size) == block->data + block->used;
     if (last)
         block->used -= round_up(old_size) - (size < old_size ? round_up(size) : 0);
     if (size <= old_size)

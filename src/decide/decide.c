@@ -72,7 +72,8 @@ static enum rewrite_reason whole_reason(const struct decider *d)
         return REASON_POLICY_INVALID;
     if (policies_protects(d->policies, request->namespace_))
         return REASON_PROTECTED;
-    ret->policy = policies_find(d->policies, request->namespace_);
+    ret->policy = policies_find(d->policies, request->namespace_, request->pod->labels,
+                                request->pod->label_count);
     if (!ret->policy)
         return REASON_NO_POLICY;
     if (ret->policy->mode < ret->mode)
@@ -446,6 +447,9 @@ static struct known_images find_known_images(const struct decider *d)
     bool ephemeral = request->subject == REVIEW_EPHEMERAL_CONTAINERS;
     bool judged = request->subject == REVIEW_POD_UPDATE ||
                   (request->subject == REVIEW_WORKLOAD && !(request->old_owned && is_believed(d)));
+    if (judged && old && d->ret->policy) /* labels may have been others */
+        judged = policies_find(d->policies, request->namespace_, old->labels, old->label_count) ==
+                 d->ret->policy;
     if (!old || (!ephemeral && !judged))
         return known;
     known.names = arena_allocate(d->arena, old->image_count * sizeof(*known.names));

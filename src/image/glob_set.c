@@ -49,12 +49,18 @@ void glob_set_add(struct glob_set *set, struct slice pattern, size_t order, stru
 
 bool glob_set_match(const struct glob_set *set, struct slice text, size_t *ret_order)
 {
+    return glob_set_find(set, text, NULL, NULL, ret_order);
+}
+
+bool glob_set_find(const struct glob_set *set, struct slice text, glob_filter *filter,
+                   const void *context, size_t *ret_order)
+{
     bool found = false;
     for (size_t i = 0; i < set->length_count && set->lengths[i] <= text.len; i++) {
         const struct glob_set_entry *entry =
             map_get(&set->by_prefix, slice_head(text, set->lengths[i]));
         for (; entry && !(found && entry->order >= *ret_order); entry = entry->next)
-            if (glob_match(entry->pattern, text)) {
+            if (glob_match(entry->pattern, text) && (!filter || filter(context, entry->order))) {
                 *ret_order = entry->order;
                 found = true;
                 break;

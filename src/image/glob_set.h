@@ -17,7 +17,15 @@ struct glob_set {
 /* Adds a pattern; `order` tells which of several that match is the first. */
 void glob_set_add(struct glob_set *set, struct slice pattern, size_t order, struct arena *arena);
 
-/* The smallest `order` of a pattern that matches; false where none does. */
+/* Whether the pattern of that order may be the one that is found. */
+typedef bool glob_filter(const void *context, size_t order);
+
+/* The smallest `order` of a pattern that matches, and that the filter lets pass; false where there
+ * is none. */
+bool glob_set_find(const struct glob_set *set, struct slice text, glob_filter *filter,
+                   const void *context, size_t *ret_order);
+
+/* The same without a filter. */
 bool glob_set_match(const struct glob_set *set, struct slice text, size_t *ret_order);
 
 void glob_set_done(struct glob_set *set);

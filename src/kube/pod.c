@@ -362,10 +362,7 @@ void pod_read(struct json_scanner *s, struct arena *arena, struct pod *ret)
 
 const struct slice *pod_label(const struct pod *pod, struct slice name)
 {
-    for (size_t i = pod->label_count; i-- > 0;)
-        if (slice_equal(pod->labels[i].name, name))
-            return &pod->labels[i].value;
-    return NULL;
+    return label_find(pod->labels, pod->label_count, name);
 }
 
 static int compare_annotations(const void *x, const void *y)

@@ -2,6 +2,7 @@
  * else in the Pod, also fields of Kubernetes versions to come, is passed over and never touched. */
 #pragma once
 
+#include "base/label.h"
 #include "base/memory.h"
 #include "base/slice.h"
 #include "json/scanner.h"
@@ -59,10 +60,6 @@ struct image_field {
 
 struct owner {
     struct slice group, kind, name; /* group is empty for the core group */
-};
-
-struct label {
-    struct slice name, value;
 };
 
 struct annotation {

@@ -337,6 +337,8 @@ static int compare_policies(const void *x, const void *y)
     const struct policy *a = x, *b = y;
     if (a->priority != b->priority)
         return a->priority > b->priority ? -1 : 1;
+    if (!a->selector.count != !b->selector.count)
+        return a->selector.count ? -1 : 1;
     return (a->order > b->order) - (a->order < b->order);
 }
 
@@ -389,33 +391,65 @@ bool policy_pattern_can_match(const struct pattern *pattern)
     return s.len > 0 && least <= LABEL_MAX;
 }
 
+/* Whether a Pod can be claimed by both, of one priority and in one namespace, with neither before
+ * the other; `ret_labels` are such a Pod's. */
+static bool claim_same_pods(const struct policy *a, const struct policy *b, struct arena *arena,
+                            struct slice *ret_labels)
+{
+    *ret_labels = (struct slice){0};
+    return !a->selector.count == !b->selector.count &&
+           selector_overlap(&a->selector, &b->selector, arena, ret_labels);
+}
+
 static void report_conflict(struct compiler *c, const struct claim *one, const struct claim *other,
-                            struct slice example)
+                            struct slice example, struct slice labels)
 {
     bool swap = other->policy->order < one->policy->order;
     const struct claim *first = swap ? other : one, *second = swap ? one : other;
-    ERROR(c, second->pattern->at,
-          "`%.*s` and `%.*s` of Policy `%.*s` (%.*s:%d) could both claim the namespace `%.*s` at "
-          "priority %ld, expected different priorities or names",
-          SLICE_ARGS(second->pattern->text), SLICE_ARGS(first->pattern->text),
-          SLICE_ARGS(first->policy->name), PLACE(first->pattern->at), SLICE_ARGS(example),
-          first->policy->priority);
+    if (first->policy->selector.count)
+        ERROR(c, second->pattern->at,
+              "`%.*s` and `%.*s` of Policy `%.*s` (%.*s:%d) could both claim, in the namespace "
+              "`%.*s` at priority %ld, a Pod with%s%.*s%s, expected different priorities or "
+              "names, or a `podSelector` that excludes the other",
+              SLICE_ARGS(second->pattern->text), SLICE_ARGS(first->pattern->text),
+              SLICE_ARGS(first->policy->name), PLACE(first->pattern->at), SLICE_ARGS(example),
+              first->policy->priority, labels.len ? " the labels `" : "out labels",
+              SLICE_ARGS(labels), labels.len ? "`" : "");
+    else
+        ERROR(c, second->pattern->at,
+              "`%.*s` and `%.*s` of Policy `%.*s` (%.*s:%d) could both claim the namespace `%.*s` "
+              "at priority %ld, expected different priorities or names",
+              SLICE_ARGS(second->pattern->text), SLICE_ARGS(first->pattern->text),
+              SLICE_ARGS(first->policy->name), PLACE(first->pattern->at), SLICE_ARGS(example),
+              first->policy->priority);
 }
 
+/* Appends the claim to those of the same name, which come in the order in which they are looked at;
+ * after one without a selector nothing is left to claim. */
 static void add_exact(struct compiler *c, const struct claim *claim)
 {
+    CLEANUP_ARENA struct arena scratch = {0};
+    struct slice labels;
     void **slot = map_put(&c->set->exact, claim->pattern->text);
-    const struct claim *first = *slot; /* of the same or a higher priority: they come in order */
-    if (!first) {
-        struct claim *copy = arena_allocate(&c->set->arena, sizeof(*copy));
-        *copy = *claim;
-        *slot = copy;
-    } else if (first->policy == claim->policy) {
-        WARNING(c, claim->pattern->at, "`%.*s` is here a second time",
-                SLICE_ARGS(claim->pattern->text));
-    } else if (first->policy->priority == claim->policy->priority) {
-        report_conflict(c, first, claim, claim->pattern->text);
+    const struct claim **end = (const struct claim **)slot;
+    for (const struct claim *at = *end; at; at = at->next) {
+        end = (const struct claim **)&at->next;
+        if (at->policy == claim->policy) {
+            WARNING(c, claim->pattern->at, "`%.*s` is here a second time",
+                    SLICE_ARGS(claim->pattern->text));
+            return;
+        }
+        if (at->policy->priority == claim->policy->priority &&
+            claim_same_pods(at->policy, claim->policy, &scratch, &labels)) {
+            report_conflict(c, at, claim, claim->pattern->text, labels);
+            return;
+        }
+        if (at->policy->selector.count == 0)
+            return;
     }
+    struct claim *copy = arena_allocate(&c->set->arena, sizeof(*copy));
+    *copy = *claim;
+    *end = copy;
 }
 
 /* Quick no: what stands before the first wildcard has to agree. */
@@ -448,15 +482,16 @@ static void check_glob_conflicts(struct compiler *c, const struct claim *claim)
     struct arena scratch = {0};
     for (size_t i = c->set->glob_count; i-- > 0;) {
         const struct claim *other = &c->set->globs[i];
-        struct slice example;
+        struct slice example, labels;
         if (other->policy->priority != claim->policy->priority)
             break;
         if (other->policy == claim->policy ||
             !prefixes_agree(other->pattern->text, claim->pattern->text) ||
             !suffixes_agree(other->pattern->text, claim->pattern->text))
             continue;
-        if (glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example))
-            report_conflict(c, other, claim, example);
+        if (glob_overlap(other->pattern->text, claim->pattern->text, &scratch, &example) &&
+            claim_same_pods(other->policy, claim->policy, &scratch, &labels))
+            report_conflict(c, other, claim, example, labels);
         arena_clear(&scratch);
     }
     arena_done(&scratch);
@@ -469,7 +504,7 @@ static void compile_claims(struct compiler *c)
     for (size_t i = 0; i < set->policy_count; i++) {
         const struct policy *policy = &set->policies[i];
         for (size_t j = 0; j < policy->namespaces.count; j++) {
-            struct claim claim = {policy, &policy->namespaces.items[j]};
+            struct claim claim = {policy, &policy->namespaces.items[j], NULL};
             if (!policy_pattern_can_match(claim.pattern))
                 continue; /* warn_of_dead_policy says so */
             if (!claim.pattern->wildcard) {
@@ -497,22 +532,65 @@ static bool is_protected_pattern(const struct policies *set, const struct patter
     return false;
 }
 
-/* The claim that takes every namespace of `claim` first, or NULL. */
+/* Whether the other claim is looked at first, by its priority, and takes all of the Pods. */
+static bool shadows(const struct claim *other, const struct claim *claim)
+{
+    return other->policy->priority > claim->policy->priority &&
+           selector_covers(&other->policy->selector, &claim->policy->selector);
+}
+
+/* The claim that takes every Pod of `claim` first, or NULL. */
 static const struct claim *shadow_of(const struct policies *set, const struct claim *claim)
 {
-    if (!claim->pattern->wildcard) {
-        const struct claim *exact = map_get(&set->exact, claim->pattern->text);
-        if (exact && exact->policy->priority > claim->policy->priority)
+    const struct claim *exact =
+        claim->pattern->wildcard ? NULL : map_get(&set->exact, claim->pattern->text);
+    for (; exact; exact = exact->next)
+        if (shadows(exact, claim))
             return exact;
-    }
     for (size_t i = 0; i < set->glob_count; i++) {
         const struct claim *glob = &set->globs[i];
         if (glob->policy->priority <= claim->policy->priority)
             break;
-        if (glob->policy != claim->policy && glob_covers(glob->pattern->text, claim->pattern->text))
+        if (shadows(glob, claim) && glob_covers(glob->pattern->text, claim->pattern->text))
             return glob;
     }
     return NULL;
+}
+
+/* The Policy that claims the Pods of the claim's namespaces which no `podSelector` wants, or NULL.
+ */
+static const struct policy *rest_of(const struct policies *set, const struct claim *claim)
+{
+    const struct policy *found = NULL;
+    const struct claim *exact =
+        claim->pattern->wildcard ? NULL : map_get(&set->exact, claim->pattern->text);
+    for (; exact; exact = exact->next)
+        if (exact->policy->selector.count == 0)
+            found = exact->policy;
+    for (size_t i = 0; i < set->glob_count; i++) {
+        const struct claim *glob = &set->globs[i];
+        if (found && found->priority >= glob->policy->priority)
+            break;
+        if (glob->policy->selector.count == 0 &&
+            glob_covers(glob->pattern->text, claim->pattern->text))
+            return glob->policy;
+    }
+    return found;
+}
+
+/* Who writes the labels of a Pod decides which Policy judges it. */
+static void warn_of_evasion(struct compiler *c, const struct claim *claim)
+{
+    const struct policy *policy = claim->policy;
+    if (policy->selector.count == 0 || !policy->gate.on || policy->mode == MODE_DISABLED)
+        return;
+    const struct policy *rest = rest_of(c->set, claim);
+    if (!rest || !rest->gate.on || rest->mode < policy->mode)
+        WARNING(c, claim->pattern->at,
+                "`findings` can be got round in `%.*s`: who writes a Pod's labels decides whether "
+                "`podSelector` matches; expected `findings` in a Policy without `podSelector` for "
+                "the other Pods, too",
+                SLICE_ARGS(claim->pattern->text));
 }
 
 /* A glob that also matches what Harbor stands on: those namespaces stay as they are, but was it
@@ -541,11 +619,20 @@ static void warn_of_protected(struct compiler *c, const struct policy *policy)
     }
 }
 
+static void warn_of_dead_selector(struct compiler *c, const struct policy *policy)
+{
+    CLEANUP_ARENA struct arena scratch = {0};
+    struct slice example;
+    if (!selector_overlap(&policy->selector, &policy->selector, &scratch, &example))
+        WARNING(c, policy->selector.at,
+                "`podSelector` can never match: what it asks of a label excludes itself");
+}
+
 static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
 {
     size_t never = 0, protected_ = 0;
     for (size_t i = 0; i < policy->namespaces.count; i++) {
-        struct claim claim = {policy, &policy->namespaces.items[i]};
+        struct claim claim = {policy, &policy->namespaces.items[i], NULL};
         const struct claim *shadow = shadow_of(c->set, &claim);
         struct position at = claim.pattern->at;
         struct slice text = claim.pattern->text;
@@ -565,9 +652,12 @@ static void warn_of_dead_policy(struct compiler *c, const struct policy *policy)
                     SLICE_ARGS(text), SLICE_ARGS(shadow->pattern->text),
                     SLICE_ARGS(shadow->policy->name), PLACE(shadow->pattern->at));
             never++;
+        } else {
+            warn_of_evasion(c, &claim);
         }
     }
     warn_of_protected(c, policy);
+    warn_of_dead_selector(c, policy);
     if (never + protected_ == policy->namespaces.count)
         WARNING(c, policy->at, "Policy `%.*s` %s", SLICE_ARGS(policy->name),
                 protected_ && !never ? "only claims protected namespaces"

@@ -232,28 +232,13 @@ int field_word(struct field_parser *p, const struct yaml_value *value, const cha
     return -1;
 }
 
-/* RFC 1123 labels joined by dots, as Kubernetes wants them of object names. */
-static bool is_object_name(struct slice s, size_t most)
-{
-    if (s.len == 0 || s.len > most)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.base[i];
-        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        bool edge = i == 0 || i + 1 == s.len || s.base[i - 1] == '.' || s.base[i + 1] == '.';
-        if (!alphanumeric && (edge || (c != '-' && c != '.')))
-            return false;
-    }
-    return true;
-}
-
 bool field_name(struct field_parser *p, const struct yaml_value *value, const char *what,
                 struct slice *ret)
 {
     struct slice name;
     if (!field_text(p, value, what, &name))
         return false;
-    if (!is_object_name(name, POLICY_MAX_NAME)) {
+    if (!label_is_subdomain(name)) {
         FIELD_ERROR(p, value, "%s is `%.*s`, expected lower-case letters, digits, `-` and `.`",
                     what, SLICE_ARGS(slice_head(name, 100)));
         return false;

@@ -43,8 +43,9 @@ struct field_table {
 
 #define FIELD_ERROR(p, value, ...) diagnostics_error((p)->diagnostics, (value)->at, __VA_ARGS__)
 
-/* The fields of `spec` of each kind, and of a Policy's `findings`. */
-extern const struct field_table harbor_fields, policy_fields, findings_fields;
+/* The fields of `spec` of each kind, and of a Policy's `findings`
+ * and `podSelector`. */
+extern const struct field_table harbor_fields, policy_fields, findings_fields, selector_fields;
 
 /* Reads each pair of the map by its field; unknown keys, those that stand twice and required ones
  * that are missing are errors. A field whose value is nothing counts as left out, as in
@@ -83,6 +84,9 @@ bool field_name(struct field_parser *p, const struct yaml_value *value, const ch
 /* A list of texts that may hold wildcards; what is wrong in it is left out. */
 void field_patterns(struct field_parser *p, const struct yaml_value *value, const char *what,
                     struct pattern_list *ret);
+
+/* `podSelector` of a Policy; the target is a struct policy_document. */
+field_reader selector_read;
 
 /* `findings` of a Policy; the target is a struct policy_document. */
 field_reader findings_read;

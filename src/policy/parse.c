@@ -341,6 +341,7 @@ static const struct field policy_spec_fields[] = {
     FIELD("rollout", read_rollout),
     FIELD("registries", read_policy_registries),
     FIELD("exclude", read_exclude),
+    {.key = "podSelector", .read = selector_read, .fields = &selector_fields},
     {.key = "owners", .fields = &owners_fields},
     FIELD("requireInHarbor", read_require_in_harbor),
     FIELD("onHarborUnavailable", read_unavailable),

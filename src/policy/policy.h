@@ -3,11 +3,13 @@
 #pragma once
 
 #include "base/diagnostics.h"
+#include "base/label.h"
 #include "base/memory.h"
 #include "base/slice.h"
 #include "harbor/fact.h"
 #include "harbor/harbor.h"
 #include "image/glob_set.h"
+#include "policy/selector.h"
 #include "policy/words.h"
 
 #include <stdbool.h>
@@ -43,6 +45,7 @@ struct policy {
     size_t order;       /* among all Policies, as loaded */
     const struct harbor *harbor;
     struct pattern_list namespaces;
+    struct selector selector; /* `podSelector` */
     long priority;
     enum mode mode;
     unsigned rollout; /* percent */
@@ -95,8 +98,8 @@ void policies_unref(struct policies *policies);
 /* SHA-256 of all sources, as "sha256:" and 64 hexadecimal digits. */
 struct slice policies_digest(const struct policies *policies);
 
-/* All Policies, first those that are looked at first: higher priority, then (for equal names of one
- * priority, exact before glob is decided per namespace) as loaded. */
+/* All Policies, first those that are looked at first: higher priority, then (exact before glob is
+ * decided per namespace) those with a `podSelector`, then as loaded. */
 size_t policies_count(const struct policies *policies);
 const struct policy *policies_at(const struct policies *policies, size_t index);
 size_t policies_harbor_count(const struct policies *policies);
@@ -105,10 +108,14 @@ const struct harbor *policies_harbor_at(const struct policies *policies, size_t 
 /* Whether the namespace is one that Harbor stands on, or our own. */
 bool policies_protects(const struct policies *policies, struct slice namespace_);
 
-/* The Policy that claims the namespace, or NULL: of the highest priority, then the one that names
- * it exactly. Costs the same with ten Policies as with ten thousand, as long as their globs do not
- * begin alike. */
-const struct policy *policies_find(const struct policies *policies, struct slice namespace_);
+/* The Policy that claims a Pod with these labels in the namespace, or NULL: of the highest
+ * priority, then one that names the namespace exactly, then one with a `podSelector`. Costs the
+ * same with ten Policies as with ten thousand, as long as their globs do not begin alike. */
+const struct policy *policies_find(const struct policies *policies, struct slice namespace_,
+                                   const struct label *labels, size_t label_count);
+
+/* Whether a Policy claims the namespace, for some of its Pods at least. */
+bool policies_claim(const struct policies *policies, struct slice namespace_);
 
 /* The first `exclude` pattern that matches an image, given as `domain/path` and as a whole, or
  * NULL. */

@@ -74,14 +74,42 @@ bool policies_protects(const struct policies *policies, struct slice namespace_)
     return false;
 }
 
-const struct policy *policies_find(const struct policies *policies, struct slice namespace_)
+struct question {
+    const struct policies *policies;
+    const struct label *labels;
+    size_t label_count;
+};
+
+static bool takes(const struct question *q, const struct claim *claim)
 {
+    return selector_matches(&claim->policy->selector, q->labels, q->label_count);
+}
+
+static bool glob_takes(const void *question, size_t index)
+{
+    const struct question *q = question;
+    return takes(q, &q->policies->globs[index]);
+}
+
+const struct policy *policies_find(const struct policies *policies, struct slice namespace_,
+                                   const struct label *labels, size_t label_count)
+{
+    const struct question question = {policies, labels, label_count};
     const struct claim *exact = map_get(&policies->exact, namespace_);
     const struct claim *glob = NULL;
     size_t index;
-    if (glob_set_match(&policies->glob_index, namespace_, &index))
+    while (exact && !takes(&question, exact))
+        exact = exact->next;
+    if (glob_set_find(&policies->glob_index, namespace_, glob_takes, &question, &index))
         glob = &policies->globs[index];
     if (exact && (!glob || exact->policy->priority >= glob->policy->priority))
         return exact->policy;
     return glob ? glob->policy : NULL;
+}
+
+bool policies_claim(const struct policies *policies, struct slice namespace_)
+{
+    size_t index;
+    return map_get(&policies->exact, namespace_) ||
+           glob_set_match(&policies->glob_index, namespace_, &index);
 }

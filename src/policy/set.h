@@ -10,6 +10,7 @@
 struct claim {
     const struct policy *policy;
     const struct pattern *pattern;
+    const struct claim *next; /* of the same exact name: for the Pods that its selector leaves */
 };
 
 struct policies {
@@ -20,8 +21,8 @@ struct policies {
     size_t harbor_count;
     struct policy *policies; /* in the order in which they are looked at */
     size_t policy_count;
-    struct map exact;    /* namespace → the struct claim of the highest priority that names it */
-    struct claim *globs; /* by falling priority */
+    struct map exact;    /* namespace → the first struct claim that names it */
+    struct claim *globs; /* in the order in which they are looked at */
     size_t glob_count;
     struct glob_set glob_index; /* order: the index in globs */
     struct map protected_names;

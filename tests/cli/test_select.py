@@ -1,5 +1,5 @@
-"""Which images and which Pods a document means: parts of registries and renames, by `plan`, `explain`
-and cases."""
+"""Which images and which Pods a document means: parts of registries, renames and selectors of Pods, by
+`plan`, `explain` and cases."""
 
 import json
 
@@ -111,3 +111,100 @@ def test_chains_are_errors(program, folder):
     said = program("check", "--policies", folder, status=2)
     assert ("p.yaml:13:5: `k8s.gcr.io/app` would become `docker.io/bitnami/k8s/app`, which "
             "`docker.io/bitnami` (") in said.out + said.err
+
+
+# --- podSelector ---
+
+SELECTORS = """---
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Policy
+metadata: {name: rest}
+spec: {namespaces: [shop], exclude: ["*"]}
+---
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Policy
+metadata: {name: web}
+spec: {namespaces: [shop], podSelector: {matchLabels: {tier: web}}}
+---
+apiVersion: harbor-pilot.io/v1alpha1
+kind: Policy
+metadata: {name: named}
+spec:
+  namespaces: ["*-only"]
+  podSelector: {matchExpressions: [{key: app.kubernetes.io/name, operator: In, values: [a, b]}]}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    (tmp_path / "p.yaml").write_text(HARBOR + SELECTORS)
+    return tmp_path
+
+
+def test_cases_with_labels(program, shop):
+    (shop / "p.cases").write_text("""
+        shop    redis:7  keep:excluded
+        shop    redis:7  keep:excluded                           labels=tier=db
+        shop    redis:7  h.example.com/official/library/redis:7  labels=tier=web
+        shop    redis:7  h.example.com/official/library/redis:7  labels=x=y,tier=web,z=
+        a-only  redis:7  keep:no-policy
+        a-only  redis:7  keep:no-policy                          labels=app.kubernetes.io/name=c
+        a-only  redis:7  h.example.com/official/library/redis:7  labels=app.kubernetes.io/name=b
+    """)
+    said = program("check", "--policies", shop, "-o", "json").json()
+    assert said["cases"] == {"passed": 7, "failed": []}
+    for wrong in ["labels=", "labels=tier", "labels=tier=web,", "labels=-=web", "labels=tier=a/b"]:
+        (shop / "p.cases").write_text(f"shop redis:7 keep:excluded {wrong}\n")
+        said = program("check", "--policies", shop, status=2)
+        assert "expected NAME=VALUE such as `tier=web`" in said.out + said.err, wrong
+
+
+def test_explain_with_labels(program, shop):
+    said = explain(program, shop, "redis:7", "shop", "--label", "tier=web", "--label", "a=b", "-o", "json").json()
+    assert said["policy"] == "web"
+    assert [(c["policy"], c["matched"], c["reason"]) for c in said["considered"]] == [
+        ("web", True, "claims the namespace by name: `shop`"),
+        ("rest", False, "claims the namespace by name: `shop`, but one with a podSelector comes first"),
+        ("named", False, "none of its namespaces is `shop`")]
+    said = explain(program, shop, "redis:7", "shop", "-o", "json").json()
+    assert said["policy"] == "rest"
+    assert said["considered"][0]["reason"] == (
+        "claims the namespace by name: `shop`, but not Pods with these labels (podSelector)")
+    said = explain(program, shop, "redis:7", "a-only").out
+    assert "keep: no-policy" in said and "Only Pods with other labels are claimed here" in said
+    assert "name the namespace in `namespaces`" in explain(program, shop, "redis:7", "nobody").out
+    said = program("explain", "x", "-n", "shop", "--policies", shop, "--label", "tier", status=2)
+    assert "the label is `tier`, expected NAME=VALUE such as `tier=web`" in said.err
+
+
+def test_plan_goes_by_the_labels_of_the_template(program, shop):
+    def deployment(own, template):
+        return {"apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": "web", "namespace": "shop", "labels": own},
+                "spec": {"template": {"metadata": {"labels": template},
+                                      "spec": {"containers": [{"name": "c", "image": "redis:7"}]}}}}
+    web = pod("redis:7", namespace="shop")
+    web["metadata"]["labels"] = {"tier": "web"}
+    items = [deployment({"tier": "web"}, {}), deployment({}, {"tier": "web"}),
+             deployment({}, {"tier": "db"}), pod("redis:7", namespace="shop"), web]
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    plan = check_plan(program.plan(manifest, policies=shop))
+    assert [i["policy"] for i in plan["images"]] == ["rest", "web", "rest", "rest", "web"]
+
+
+def test_a_namespace_of_which_some_pods_are_claimed(program, shop):
+    (shop / "namespaces.txt").write_text("shop a-only nobody")
+    said = program("check", "--policies", shop, "--namespaces", shop / "namespaces.txt", "-o", "json").json()
+    assert said["unclaimed"] == ["nobody"]
+
+
+def test_a_gate_that_labels_get_round(program, shop):
+    text = HARBOR.replace("  renames:", "  api: {url: 'https://h.example.com'}\n  renames:")
+    text += SELECTORS.replace("{tier: web}}}", "{tier: web}}, findings: {}}")
+    (shop / "p.yaml").write_text(text)
+    warned = "`findings` can be got round in `shop`: who writes a Pod's labels"
+    said = program("check", "--policies", shop)
+    assert said.out.count(warned) + said.err.count(warned) == 1
+    (shop / "p.yaml").write_text(text.replace('exclude: ["*"]', "findings: {severity: High}"))
+    said = program("check", "--policies", shop)
+    assert warned not in said.out + said.err

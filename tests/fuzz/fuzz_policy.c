@@ -20,9 +20,11 @@ static const char after[] =
     "x\"},{\"name\":\"e\","
     "\"image\":\"localhost:5000/x\"}],\"imagePullSecrets\":null}}}}";
 
-/* Slow and plain: what policies_find answers by its indexes. */
+/* Slow and plain: what policies_find answers by its indexes, of a Pod without labels. */
 static bool claims(const struct policy *policy, struct slice namespace_)
 {
+    if (!selector_matches(&policy->selector, NULL, 0))
+        return false;
     for (size_t i = 0; i < policy->namespaces.count; i++) {
         const struct pattern *pattern = &policy->namespaces.items[i];
         if (policy_pattern_can_match(pattern) && glob_match(pattern->text, namespace_))
@@ -37,7 +39,7 @@ static void check_namespace(const struct policies *policies, struct slice namesp
         if ((unsigned char)namespace_.base[i] < 0x20 || namespace_.base[i] == '"' ||
             namespace_.base[i] == '\\')
             return; /* would have to be escaped, and is no namespace */
-    const struct policy *found = policies_find(policies, namespace_);
+    const struct policy *found = policies_find(policies, namespace_, NULL, 0);
     for (size_t i = 0; found && i < policies_count(policies); i++) {
         const struct policy *other = policies_at(policies, i);
         CHECK(other->priority <= found->priority || !claims(other, namespace_));

@@ -11,6 +11,7 @@ the model says to its reviews.
 
 import collections
 import datetime
+import itertools
 import json
 import random
 import struct
@@ -161,9 +162,44 @@ def document(kind, name, spec):
             "metadata": {"name": name}, "spec": spec}
 
 
-def generate_policy(rng, name, namespaces, priority, harbor, only_one):
+# labels that selectors may ask for; `other` is a value that none of them names
+LABEL_VALUES = {"tier": ["web", "db", ""], "app.kubernetes.io/name": ["x", "Y.z_1"], "app": ["x"]}
+LABELS = [dict((k, v) for k, v in zip(LABEL_VALUES, values) if v is not None)
+          for values in itertools.product(*([None, "other", *v] for v in LABEL_VALUES.values()))]
+
+
+def generate_selector(rng):
+    selector = {}
+    if maybe(rng, 0.6):
+        selector["matchLabels"] = {key: rng.choice(LABEL_VALUES[key])
+                                   for key in some(rng, LABEL_VALUES, 1, 2)}
+    if maybe(rng, 0.6):
+        selector["matchExpressions"] = [generate_expression(rng) for _ in range(rng.randint(1, 3))]
+    return selector
+
+
+def generate_expression(rng):
+    key = rng.choice(list(LABEL_VALUES))
+    operator = rng.choice(["In", "NotIn", "NotIn", "Exists", "DoesNotExist"])
+    expression = {"key": key, "operator": operator}
+    if operator in ("In", "NotIn"):
+        expression["values"] = some(rng, LABEL_VALUES[key], 1)
+    return expression
+
+
+def selectors_clash(one, other):
+    """Whether neither of two Policies is looked at first, and a Pod can match both: all are tried."""
+    if model.has_selector(one) != model.has_selector(other):
+        return False
+    return any(model.selector_matches(one, labels) and model.selector_matches(other, labels)
+               for labels in LABELS)
+
+
+def generate_policy(rng, name, namespaces, priority, harbor, only_one, selector=None):
     registries = harbor["spec"]["registries"]
     spec = {"namespaces": namespaces}
+    if selector is not None:
+        spec["podSelector"] = selector
     if not only_one or maybe(rng, 0.5):
         spec["harbor"] = harbor["metadata"]["name"]
     if priority or maybe(rng, 0.3):
@@ -194,19 +230,19 @@ def generate_policies(rng):
     hosts = some(rng, HARBOR_HOSTS, 3, 3)[:rng.choice([1, 1, 2, 3])]
     harbors = [generate_harbor(rng, ["default", "second", "third"][i], host)
                for i, host in enumerate(hosts)]
-    claimed = []                # (priority, namespace pattern, Policy)
+    claimed = []                # (priority, namespace pattern, Policy, its selector)
     policies = []
     for number in range(rng.randint(2, 8)):
         priority = rng.choice([0, 0, 0, 10, 10, 100, -5])
-        namespaces = []
+        namespaces, selector = [], generate_selector(rng) if maybe(rng, 0.5) else None
         for pattern in some(rng, NAMESPACES + NAMESPACE_GLOBS, 1, 4):
             if not any(priority == p and number != n and ambiguous(pattern, other)
-                       for p, other, n in claimed):
+                       and selectors_clash(selector, s) for p, other, n, s in claimed):
                 namespaces.append(pattern)
-                claimed.append((priority, pattern, number))
+                claimed.append((priority, pattern, number, selector))
         if namespaces:
             policies.append(generate_policy(rng, f"wave-{number}", namespaces, priority,
-                                            rng.choice(harbors), len(harbors) == 1))
+                                            rng.choice(harbors), len(harbors) == 1, selector))
 
     if maybe(rng, 0.1):
         policies.append(generate_large_policy(rng, harbors, claimed))
@@ -224,7 +260,7 @@ def generate_large_policy(rng, harbors, claimed):
     """Names and patterns by the hundred: the program compiles them into tables."""
     namespaces = [f"ns-{i * i}" for i in range(rng.randint(100, 400))]
     namespaces = [n for n in namespaces if not any(p == 1 and ambiguous(n, other)
-                                                   for p, other, _ in claimed)]
+                                                   for p, other, _, _ in claimed)]
     policy = generate_policy(rng, "large", namespaces, 1, rng.choice(harbors), len(harbors) == 1)
     policy["spec"]["exclude"] = [f"*/x{i}/*" for i in range(300)] + some(rng, EXCLUDES, 1, 3)
     return policy
@@ -512,11 +548,13 @@ def generate_pod(rng, namespace, harbor, harbors, ephemeral):
         metadata["generateName"] = rng.choice(["grafana-5d4f-", "job-", "x-"])
     if hash_label is not None:
         which = "pod-template-hash" if maybe(rng, 0.8) else "rollouts-pod-template-hash"
-        metadata["labels"] = {"app": "x", which: hash_label}
+        metadata["labels"] = {which: hash_label}
     elif maybe(rng, 0.3):
         metadata["labels"] = None
     if maybe(rng, 0.1):
         metadata["labels"] = {**(metadata.get("labels") or {}), **rng.choice(OPERATORS_LABELS)}
+    if maybe(rng, 0.7):
+        metadata["labels"] = {**rng.choice(LABELS), **(metadata.get("labels") or {})}
     owners = generate_owners(rng, hash_label)
     if owners is not None or maybe(rng, 0.3):
         metadata["ownerReferences"] = owners
@@ -570,7 +608,7 @@ def likely_namespaces(rng, policies):
 def generate_review(rng, policies):
     """(path mode, AdmissionReview as an object). `policies`: a model.Policies."""
     namespace = rng.choice(likely_namespaces(rng, policies))
-    policy = model.choose_policy(policies, namespace)
+    policy = model.choose_policy(policies, namespace, rng.choice(LABELS))
     harbors = policies.harbors
     harbor = policy.harbor if policy else rng.choice(harbors)
     ephemeral = maybe(rng, 0.2)
@@ -846,7 +884,7 @@ def all_images(value):
 def generate_gate_document(rng, policies):
     """A manifest, or an AdmissionReview of a Pod or a workload."""
     namespace = rng.choice(likely_namespaces(rng, policies))
-    policy = model.choose_policy(policies, namespace)
+    policy = model.choose_policy(policies, namespace, rng.choice(LABELS))
     harbor = policy.harbor if policy else rng.choice(policies.harbors)
     ephemeral = maybe(rng, 0.1)
     pod = generate_pod(rng, namespace, harbor, policies.harbors, ephemeral)
@@ -923,6 +961,8 @@ def older(rng, thing, image, harbor):
             spec.get("initContainers")
     if maybe(rng, 0.1):
         spec.pop("containers", None)
+    if maybe(rng, 0.3) and template.get("metadata"):
+        template["metadata"]["labels"] = rng.choice(LABELS)
     if maybe(rng, 0.3):
         old["metadata"].pop("ownerReferences", None)
     elif maybe(rng, 0.3):

@@ -166,6 +166,7 @@ class Policy:
     name: str
     harbor: Harbor
     namespaces: list
+    pod_selector: dict | None = None
     priority: int = 0
     mode: str = "enforce"
     rollout: int = 100
@@ -214,6 +215,7 @@ def load_policies(files, own_namespace=None):
                 name=document["metadata"]["name"],
                 harbor=harbor,
                 namespaces=spec["namespaces"],
+                pod_selector=spec.get("podSelector"),
                 priority=spec.get("priority", 0),
                 mode=spec.get("mode", "enforce"),
                 rollout=spec.get("rollout", 100),
@@ -248,19 +250,44 @@ def _glob(pattern):
     return re.compile(regex, re.DOTALL)
 
 
-def choose_policy(policies, namespace):
-    """The Policy that claims the namespace: the higher priority first, then exact before glob."""
+def labels_of(thing):
+    return thing["metadata"].get("labels") or {} if thing.get("metadata") else {}
+
+
+def has_selector(selector):
+    return bool(selector and (selector.get("matchLabels") or selector.get("matchExpressions")))
+
+
+def selector_matches(selector, labels):
+    """Kubernetes, docs/concepts/overview/working-with-objects/labels: all of it has to hold."""
+    if not has_selector(selector):
+        return True
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for expression in selector.get("matchExpressions") or []:
+        there, values = expression["key"] in labels, expression.get("values", [])
+        value = labels.get(expression["key"])
+        if not {"In": there and value in values, "NotIn": not there or value not in values,
+                "Exists": there, "DoesNotExist": not there}[expression["operator"]]:
+            return False
+    return True
+
+
+def choose_policy(policies, namespace, labels):
+    """The Policy that claims a Pod with the labels in the namespace: the higher priority first, then
+    exact before glob, then with a podSelector before without."""
     candidates = []
     for policy in policies.policies:
         exact = namespace in [n for n in policy.namespaces if not is_glob(n)]
         globbed = any(is_glob(n) and glob_matches(n, namespace) for n in policy.namespaces)
-        if exact or globbed:
-            candidates.append((policy.priority, exact, policy))
+        if (exact or globbed) and selector_matches(policy.pod_selector, labels):
+            candidates.append((policy.priority, exact, has_selector(policy.pod_selector), policy))
     if not candidates:
         return None
-    best = max(candidates, key=lambda c: c[:2])
-    assert [c[:2] for c in candidates].count(best[:2]) == 1, f"two Policies claim {namespace}"
-    return best[2]
+    best = max(candidates, key=lambda c: c[:3])
+    assert [c[:3] for c in candidates].count(best[:3]) == 1, f"two Policies claim {namespace}"
+    return best[3]
 
 
 def is_protected(policies, namespace):
@@ -498,7 +525,7 @@ def review(policies, path_mode, request):
     images = images_of_request(request, pod)
     policy = None
     if policies is not None and not is_protected(policies, namespace):
-        policy = choose_policy(policies, namespace)
+        policy = choose_policy(policies, namespace, labels_of(pod))
     mode = weaker(path_mode, policy.mode) if policy else None
     bucket = bucket_of(workload_of(namespace, pod))
 
@@ -1021,7 +1048,11 @@ def plan(policies, assumed_mode, document, facts):
         thing, old, user, operation, sub = document, None, None, "CREATE", ""
         namespace, kind = document["metadata"].get("namespace") or "default", kind_of(document)
 
-    policy = None if is_protected(policies, namespace) else choose_policy(policies, namespace)
+    def choose(thing):
+        return None if is_protected(policies, namespace) \
+            else choose_policy(policies, namespace, labels_of(thing))
+
+    policy = choose(thing) if thing else None
     all_lists = ["initContainers", "containers", "ephemeralContainers"]
     pointer, can_add_secret, workload = "", True, kind in WORKLOADS
     if workload and operation in ("CREATE", "UPDATE") and not sub:
@@ -1030,10 +1061,13 @@ def plan(policies, assumed_mode, document, facts):
         if not template:
             return []
         pointer = "/" + "/".join(path)
+        policy = choose(template)       # before its controller adds labels
         pod = pod_of_template(kind, thing["metadata"].get("name", ""), template)
         images = container_images(pod, all_lists) + volume_images(pod)
         before = set()
-        if old_template and not (policy and is_controlled(policy, old, user)):
+        # what another Policy has judged, or none, has not been judged by this one
+        if old_template and not (policy and (is_controlled(policy, old, user)
+                                             or choose(old_template) is not policy)):
             before = {identity(policy, i.text) for i in container_images(old_template, all_lists)
                       + volume_images(old_template)}
         images = [i for i in images if identity(policy, i.text) not in before]

@@ -307,7 +307,7 @@ def test_reason_when_no_policies_could_be_loaded():
     ("apps", "wave", "enforce"), ("grafana-eu", "wave", "enforce"),
     ("grafana-us", "first", "enforce"), ("nobody", "looking", "audit")])
 def test_choice_of_policy(namespace, policy, mode):
-    assert model.choose_policy(policies(), namespace).name == policy
+    assert model.choose_policy(policies(), namespace, {}).name == policy
     assert model.review(policies(), "enforce", request_of(namespace=namespace)).mode == mode
     assert model.review(policies(), "audit", request_of(namespace=namespace)).mode == "audit"
 
@@ -315,8 +315,8 @@ def test_choice_of_policy(namespace, policy, mode):
 def test_exact_goes_before_glob():
     text = POLICIES.replace("priority: -1", "priority: 0")
     known = model.load_policies({"p.yaml": text})
-    assert model.choose_policy(known, "grafana-eu").name == "looking"
-    assert model.choose_policy(known, "apps").name == "wave"
+    assert model.choose_policy(known, "grafana-eu", {}).name == "looking"
+    assert model.choose_policy(known, "apps", {}).name == "wave"
 
 
 def test_everything_that_changes():

@@ -30,9 +30,9 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TARGETS = ["src/decide/decide.c", "src/decide/operators.c", "src/decide/workload.c",
            "src/decide/gate.c", "src/policy/findings.c", "src/harbor/harbor.c",
-           "src/admit/originals.c", "src/policy/set.c", "src/image/reference.c",
-           "src/image/glob.c", "src/image/glob_set.c", "src/kube/patch.c", "src/kube/workload.c",
-           "src/admit/admit.c", "src/admit/refusal.c"]
+           "src/admit/originals.c", "src/policy/selector.c", "src/policy/set.c",
+           "src/image/reference.c", "src/image/glob.c", "src/image/glob_set.c", "src/kube/patch.c",
+           "src/kube/workload.c", "src/admit/admit.c", "src/admit/refusal.c"]
 UNIT_FOLDERS = ["image", "kube", "policy", "decide", "admit"]
 FUZZ_TARGETS = ["reference", "policy", "review"]
 COPIED = ["src", "tests/unit", "tests/fuzz", "tests/data", "certs", "VERSION"]

@@ -51,6 +51,26 @@ static bool read_facts(struct runner *r, struct slice name, struct facts_option 
     return false;
 }
 
+/* NAME=VALUE,NAME=VALUE */
+static bool read_labels(struct runner *r, struct slice text, struct single_image *single)
+{
+    struct error error;
+    size_t capacity = 0;
+    single->label_count = 0;
+    for (;;) {
+        struct slice one = slice_head(text, slice_find(text, ','));
+        single->labels = arena_grow(&r->results->arena, single->labels, single->label_count,
+                                    &capacity, sizeof(*single->labels));
+        if (!single_image_read_label(one, &single->labels[single->label_count++], &error)) {
+            diagnostics_error(r->diagnostics, r->at, "%s", error.text);
+            return false;
+        }
+        if (one.len == text.len)
+            return true;
+        text = slice_from_index(text, one.len + 1);
+    }
+}
+
 static bool read_option(struct runner *r, struct slice column, struct single_image *single,
                         struct facts_option *facts)
 {
@@ -62,12 +82,14 @@ static bool read_option(struct runner *r, struct slice column, struct single_ima
         single->template_hash = value;
     else if (slice_equal(key, SLICE("pull-policy")))
         single->pull_policy = value;
+    else if (slice_equal(key, SLICE("labels")))
+        return read_labels(r, value, single);
     else if (slice_equal(key, SLICE("facts")))
         return read_facts(r, value, facts);
     else {
         diagnostics_error(r->diagnostics, r->at,
                           "`%.*s` is not an option of a case, expected owner=, "
-                          "hash=, pull-policy= or facts=",
+                          "hash=, labels=, pull-policy= or facts=",
                           SLICE_ARGS(slice_head(column, 100)));
         return false;
     }

@@ -116,7 +116,8 @@ static void read_namespaces(struct check *check)
         if (strncmp(word, "namespace/", 10) == 0)
             word += 10;
         struct slice name = slice_from(word);
-        if (name.len == 0 || policies_protects(check->set, name) || policies_find(check->set, name))
+        if (name.len == 0 || policies_protects(check->set, name) ||
+            policies_claim(check->set, name))
             continue;
         check->unclaimed = arena_grow(&check->arena, check->unclaimed, check->unclaimed_count,
                                       &capacity, sizeof(name));

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 struct explain {
-    struct text_list policies, images;
+    struct text_list policies, images, labels;
     const char *namespace_, *owner, *template_hash, *pull_policy;
     const char *facts_file;
     struct facts_option facts;
@@ -60,6 +60,11 @@ static struct slice reason_for(struct explain *e, const struct policy *policy,
     if (policy == winner)
         return arena_format(&e->arena, "claims the namespace %s `%.*s`", how,
                             SLICE_ARGS(claim->text));
+    if (!selector_matches(&policy->selector, e->pod.pod.labels, e->pod.pod.label_count))
+        return arena_format(&e->arena,
+                            "claims the namespace %s `%.*s`, but not Pods with these labels "
+                            "(podSelector)",
+                            how, SLICE_ARGS(claim->text));
     if (!winner)
         return arena_format(&e->arena, "claims the namespace %s `%.*s`", how,
                             SLICE_ARGS(claim->text));
@@ -67,8 +72,11 @@ static struct slice reason_for(struct explain *e, const struct policy *policy,
         return arena_format(&e->arena,
                             "claims the namespace %s `%.*s`, but its priority %ld is lower", how,
                             SLICE_ARGS(claim->text), policy->priority);
-    return arena_format(&e->arena, "claims the namespace %s `%.*s`, but an exact name comes first",
-                        how, SLICE_ARGS(claim->text));
+    const struct pattern *winning = claim_of(winner, slice_from(e->namespace_));
+    return arena_format(&e->arena, "claims the namespace %s `%.*s`, but %s comes first", how,
+                        SLICE_ARGS(claim->text),
+                        claim->wildcard && !winning->wildcard ? "an exact name"
+                                                              : "one with a podSelector");
 }
 
 /* Rank within one priority: exact names, then globs, then those that do not claim the namespace. */
@@ -131,7 +139,11 @@ static struct slice advise(struct explain *e)
             "Harbor needs this namespace, so it is never touched. If that is wrong, remove it "
             "from `protected` in the Harbor document.");
     case REASON_NO_POLICY:
-        return SLICE("To move it: name the namespace in `namespaces` of a Policy.");
+        return policies_claim(e->set, slice_from(e->namespace_))
+                   ? SLICE("Only Pods with other labels are claimed here; give the Pod's with "
+                           "--label. To move it: a Policy without `podSelector`, or one that "
+                           "matches.")
+                   : SLICE("To move it: name the namespace in `namespaces` of a Policy.");
     case REASON_POLICY_DISABLED:
         return SLICE("To move it: set `mode: audit` or `enforce` in the Policy.");
     case REASON_MIRROR_POD:
@@ -382,6 +394,11 @@ static int run(struct explain *e)
             "there are %zu images, expected one: harbor-pilot explain IMAGE -n NAMESPACE",
             e->images.count);
     single.image = slice_from(e->images.items[0]);
+    single.labels = arena_allocate(&e->arena, e->labels.count * sizeof(*single.labels));
+    for (; single.label_count < e->labels.count; single.label_count++)
+        if (!single_image_read_label(slice_from(e->labels.items[single.label_count]),
+                                     &single.labels[single.label_count], &error))
+            return usage_error("%s", error.text);
     if (single.image.len == 0)
         return usage_error("the image is empty, expected a reference such as `postgres:16`");
     bool loaded =
@@ -443,6 +460,11 @@ int command_explain(int argc, char **argv)
          .target = &e.template_hash,
          .value = "H",
          .help = "That label of the Pod: it names the Deployment behind a ReplicaSet."},
+        {.name = "label",
+         .kind = OPTION_TEXTS,
+         .target = &e.labels,
+         .value = "NAME=VALUE",
+         .help = "A label of the Pod, for a Policy's podSelector."},
         {.name = "pull-policy",
          .kind = OPTION_TEXT,
          .target = &e.pull_policy,
@@ -477,5 +499,6 @@ int command_explain(int argc, char **argv)
     arena_done(&e.arena);
     free(e.policies.items);
     free(e.images.items);
+    free(e.labels.items);
     return status;
 }

@@ -19,6 +19,17 @@ static MUST_CHECK bool parse_owner(struct slice text, struct owner *ret, struct 
     return true;
 }
 
+bool single_image_read_label(struct slice text, struct label *ret, struct error *reterr)
+{
+    size_t equals = slice_find(text, '=');
+    struct label label = {slice_head(text, equals), slice_from_index(text, equals + 1)};
+    if (equals == text.len || !label_is_name(label.name) || !label_is_value(label.value))
+        return error_set(reterr, "the label is `%.*s`, expected NAME=VALUE such as `tier=web`",
+                         SLICE_ARGS(slice_head(text, 200)));
+    *ret = label;
+    return true;
+}
+
 bool single_image_decide(const struct policies *policies, const struct single_image *single,
                          struct arena *arena, struct single_image_pod *pod, struct decisions *ret,
                          struct error *reterr)
@@ -37,6 +48,8 @@ bool single_image_decide(const struct policies *policies, const struct single_im
         .pull_policy = single->pull_policy,
     };
     pod->pod.template_hash = single->template_hash;
+    pod->pod.labels = single->labels;
+    pod->pod.label_count = single->label_count;
     pod->pod.images = &pod->field;
     pod->pod.image_count = 1;
     pod->request = (struct decide_request){

@@ -9,7 +9,9 @@ struct single_image {
     struct slice owner;         /* GROUP/KIND/NAME of the Pod's controller; empty: it has none */
     struct slice template_hash; /* of a ReplicaSet's Pod */
     struct slice pull_policy;   /* empty: none is given */
-    enum mode mode;             /* the namespace's */
+    struct label *labels;       /* of the Pod */
+    size_t label_count;
+    enum mode mode;                  /* the namespace's */
     const struct fact_source *facts; /* NULL: as if none were required */
     bool last_chance;                /* as in struct decide_request */
     long long now;                   /* Unix seconds */
@@ -22,6 +24,9 @@ struct single_image_pod {
     struct image_field field;
     struct decide_request request;
 };
+
+/* Reads NAME=VALUE, as Kubernetes wants both. */
+MUST_CHECK bool single_image_read_label(struct slice text, struct label *ret, struct error *reterr);
 
 /* Decides by the same decide() as the server, about a Pod with this one container; its gate is that
  * of the workload which a person applies. False where the

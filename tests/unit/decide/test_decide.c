@@ -770,8 +770,8 @@ static void test_owners(void **state)
         {"", "TaskRun", false, false},
         {"", "", false, false},
     };
-    const struct policy *plain = policies_find(the_set, SLICE("apps"));
-    const struct policy *owners = policies_find(the_set, SLICE("owners"));
+    const struct policy *plain = policies_find(the_set, SLICE("apps"), NULL, 0);
+    const struct policy *owners = policies_find(the_set, SLICE("owners"), NULL, 0);
     assert_non_null(plain);
     assert_non_null(owners);
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -129,6 +129,50 @@ static void test_the_last_old_image(void **state)
     policies_unref(policies);
 }
 
+/* A workload's images are known where the Policy that judges them has judged them before: not where
+ * its labels belonged to another one, or to none. */
+static void test_labels_that_change(void **state)
+{
+    (void)state;
+    static const char text[] = SET(
+        ", podSelector: {matchLabels: {tier: web}}") "---\n"
+                                                     "apiVersion: harbor-pilot.io/v1alpha1\nkind: Policy\nmetadata: {name: q}\n"
+                                                     "spec: {namespaces: [apps, more]}\n";
+    static const struct {
+        const char *namespace_, *old, *new, *policy;
+        bool known;
+    } cases[] = {
+        {"apps", "web", "web", "p", true}, {"apps", "db", "web", "p", false},
+        {"apps", "web", "db", "q", false}, {"apps", "db", "x", "q", true},
+        {"more", "db", "web", "q", true},  {"none", "db", "web", "", true},
+    };
+    struct policies *policies = load_right(text);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena = {0};
+        struct decisions decisions;
+        struct image_field field = {.name = SLICE("c"), .image = SLICE("x")};
+        struct label old_label = {SLICE("tier"), slice_from(cases[i].old)};
+        struct label new_label = {SLICE("tier"), slice_from(cases[i].new)};
+        struct pod pod = {
+            .images = &field, .image_count = 1, .labels = &new_label, .label_count = 1};
+        struct pod old_pod = {
+            .images = &field, .image_count = 1, .labels = &old_label, .label_count = 1};
+        struct decide_request request = {.subject = REVIEW_WORKLOAD,
+                                         .purpose = PURPOSE_VALIDATE,
+                                         .namespace_ = slice_from(cases[i].namespace_),
+                                         .pod = &pod,
+                                         .old_pod = &old_pod,
+                                         .mode = MODE_ENFORCE};
+        decide(policies, &request, &arena, &decisions);
+        check_text(cases[i].new, "the Policy",
+                   decisions.policy ? decisions.policy->name : SLICE(""), cases[i].policy);
+        check_number(cases[i].new, "the images that are new", (long long)decisions.count,
+                     !cases[i].known);
+        arena_done(&arena);
+    }
+    policies_unref(policies);
+}
+
 /* the man pages: the bucket of apps/StatefulSet/postgres is 30; docs/policies.md: in when bucket <
  * rollout. What
  * is not in changes nothing, also where an image is Harbor's already. */
@@ -317,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_the_pull_secret_of_who_is_just_in),
         cmocka_unit_test(test_the_registry_of_an_image),
         cmocka_unit_test(test_renamed_images),
+        cmocka_unit_test(test_labels_that_change),
         cmocka_unit_test(test_the_first_exclusion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,13 @@
 /* Each takes four lines, and one for the "---" before the next. */
 #define HARBOR(name, spec) KIND("Harbor", name) "spec: {" spec "}\n---\n"
 #define POLICY(name, spec) KIND("Policy", name) "spec: {" spec "}\n---\n"
+#define API                HARBOR("h", "host: h.io, registries: {docker.io: hub}, api: {url: 'https://h.io'}")
+#define GATED(name, spec)                                                                          \
+    POLICY(name, spec ", podSelector: {matchLabels: {tier: web}}, findings: {}")
+#define ROUND(at, namespace_)                                                                       \
+    "p.yaml:" at ": warning: `findings` can be got round in `" namespace_                           \
+    "`: who writes a Pod's labels decides whether `podSelector` matches; expected `findings` in a " \
+    "Policy without `podSelector` for the other Pods, too\n"
 #define RENAMES(renames)                                                                           \
     HARBOR("h", "host: h.io, registries: {docker.io: hub, quay.io: quay}, renames: {" renames "}")
 #define H HARBOR("h", "host: h.io, registries: {docker.io: hub, quay.io: quay}")
@@ -187,6 +194,105 @@ static const struct {
                  "quay.io/b: ghcr.io/org/x/y, quay.io/c: ghcr.io/organ}"),
      "p.yaml:4:114: warning: images are renamed to `ghcr.io/organ`, for which Harbor `h` has no "
      "project: they stay as they are\n",
+     NULL},
+    {"a selector goes before none",
+     H POLICY("a", "namespaces: [n, 'g*']")
+         POLICY("b", "namespaces: [n, 'g*'], podSelector: {matchLabels: {tier: web}}"),
+     "", NULL},
+    {"selectors that exclude each other",
+     H POLICY("a", "namespaces: [n, 'g*'], podSelector: {matchLabels: {tier: web}}")
+         POLICY("b", "namespaces: [n, '*g'], podSelector: {matchLabels: {tier: db}}")
+             POLICY("c", "namespaces: [n, 'g?'], podSelector: {matchExpressions: [{key: tier, "
+                         "operator: NotIn, values: [web, db]}]}"),
+     "", NULL},
+    {"selectors that do not, of one name",
+     H POLICY("a", "namespaces: [n], podSelector: {matchLabels: {tier: web}}")
+         POLICY("b", "namespaces: [n], podSelector: {matchExpressions: [{key: app, operator: In, "
+                     "values: [x, y]}]}"),
+     "p.yaml:14:21: `n` and `n` of Policy `a` (p.yaml:9) could both claim, in the namespace `n` at "
+     "priority 0, a Pod with the labels `app=x,tier=web`, expected different priorities or names, "
+     "or a `podSelector` that excludes the other\n",
+     NULL},
+    {"the third of one name, behind one that it excludes",
+     H POLICY("a", "namespaces: [n], podSelector: {matchLabels: {tier: web}}")
+         POLICY("b", "namespaces: [n], podSelector: {matchLabels: {tier: db}}")
+             POLICY("c", "namespaces: [n], podSelector: {matchLabels: {tier: db, app: x}}"),
+     "p.yaml:19:21: `n` and `n` of Policy `b` (p.yaml:14) could both claim, in the namespace `n` at "
+     "priority 0, a Pod with the labels `app=x,tier=db`, expected different priorities or names, or "
+     "a `podSelector` that excludes the other\n",
+     NULL},
+    {"selectors that do not, of globs",
+     H POLICY("a", "namespaces: ['g*'], podSelector: {matchExpressions: [{key: a, operator: "
+                   "NotIn, values: [x]}]}")
+         POLICY("b", "namespaces: ['*g'], podSelector: {matchExpressions: [{key: a, operator: "
+                     "DoesNotExist}]}"),
+     "p.yaml:14:21: `*g` and `g*` of Policy `a` (p.yaml:9) could both claim, in the namespace `g` at "
+     "priority 0, a Pod without labels, expected different priorities or names, or a "
+     "`podSelector` that excludes the other\n",
+     NULL},
+    {"two without a selector behind one with",
+     H POLICY("a", "namespaces: [n]") POLICY("b", "namespaces: [n]")
+         POLICY("c", "namespaces: [n], podSelector: {matchLabels: {tier: web}}"),
+     "p.yaml:14:21: `n` and `n` of Policy `a` (p.yaml:9) could both claim the namespace `n` at "
+     "priority 0, expected different priorities or names\n",
+     NULL},
+    {"a selector that excludes itself",
+     H POLICY("a",
+              "namespaces: [n], podSelector: {matchLabels: {a: b}, matchExpressions: [{key: a, "
+              "operator: DoesNotExist}]}"),
+     "p.yaml:9:38: warning: `podSelector` can never match: what it asks of a label excludes "
+     "itself\n",
+     NULL},
+    {"a selector of a higher priority leaves other Pods",
+     H POLICY("a", "namespaces: [n, 'g-1*']")
+         POLICY("b", "namespaces: [n, 'g*'], priority: 1, podSelector: {matchLabels: {tier: web}}"),
+     "", NULL},
+    {"a selector of a higher priority takes all of a narrower one's",
+     H POLICY("a", "namespaces: [n, 'g-1*'], podSelector: {matchLabels: {tier: web, app: x}}")
+         POLICY("b", "namespaces: [n, 'g*'], priority: 1, podSelector: {matchExpressions: [{key: "
+                     "tier, operator: In, values: [db, web]}]}"),
+     "p.yaml:6:1: warning: Policy `a` can never match a namespace\n"
+     "p.yaml:9:21: warning: `n` can never match: `n` of Policy `b` (p.yaml:14) has a higher "
+     "priority\n"
+     "p.yaml:9:24: warning: `g-1*` can never match: `g*` of Policy `b` (p.yaml:14) has a higher "
+     "priority\n",
+     NULL},
+    {"behind two of one name, of which the second takes all",
+     H POLICY("a", "namespaces: [n], priority: -1, podSelector: {matchLabels: {tier: db}}")
+         POLICY("b", "namespaces: [n], podSelector: {matchLabels: {tier: web}}")
+             POLICY("c", "namespaces: [n]"),
+     "p.yaml:6:1: warning: Policy `a` can never match a namespace\n"
+     "p.yaml:9:21: warning: `n` can never match: `n` of Policy `c` (p.yaml:19) has a higher "
+     "priority\n",
+     NULL},
+    {"a gate that labels get round", API GATED("a", "namespaces: [n, 'g*']"),
+     ROUND("9:21", "n") ROUND("9:24", "g*"), NULL},
+    {"a gate for the rest, too",
+     API GATED("a", "namespaces: [n, 'g*']") POLICY("b", "namespaces: ['g*'], findings: {}")
+         POLICY("c", "namespaces: ['*'], priority: -1, findings: {}, mode: audit"),
+     ROUND(
+         "9:21",
+         "n") "p.yaml:19:21: warning: `*` also matches 3 protected namespaces, such as `kube-node-lease`, "
+              "which stay as they are\n",
+     NULL},
+    {"a gate for the rest of one name",
+     API GATED("a", "namespaces: [n]") POLICY("b", "namespaces: [n], findings: {}"), "", NULL},
+    {"no gate for the rest of one name, whatever a glob behind it has",
+     API GATED("a", "namespaces: [n]") POLICY("b", "namespaces: [n]")
+         POLICY("c", "namespaces: ['n*'], findings: {}"),
+     ROUND("9:21", "n"), NULL},
+    {"a gate of a glob before a name of a lower priority",
+     API GATED("a", "namespaces: [n], priority: 2") POLICY("b", "namespaces: [n]")
+         POLICY("c", "namespaces: ['n*'], priority: 1, findings: {}"),
+     "p.yaml:11:1: warning: Policy `b` can never match a namespace\n"
+     "p.yaml:14:21: warning: `n` can never match: `n*` of Policy `c` (p.yaml:19) has a higher "
+     "priority\n",
+     NULL},
+    {"a gate for some of the rest only",
+     API GATED("a", "namespaces: ['g*']")
+         POLICY("b", "namespaces: ['g-*'], priority: -1, findings: {}"),
+     ROUND("9:21", "g*"), NULL},
+    {"a disabled gate is none to get round", API GATED("a", "namespaces: [n], mode: disabled"), "",
      NULL},
     {"an exact name inside a glob: exact goes first",
      H POLICY("a", "namespaces: ['a*']") POLICY("b", "namespaces: [ab]"), "", NULL},
@@ -371,7 +477,7 @@ static void test_sources_may_go(void **state)
     free((char *)copy.base);
     free((char *)name.base);
     free((char *)own.base);
-    const struct policy *p = policies_find(policies, SLICE("g-1"));
+    const struct policy *p = policies_find(policies, SLICE("g-1"), NULL, 0);
     assert_non_null(p);
     check_text("policy", "name", p->name, "a");
     check_text("policy", "file", p->at.file, "f.yaml");
@@ -431,17 +537,17 @@ static void test_ten_thousand(void **state)
     for (int i = 0; i < MANY; i += 7) {
         struct slice name = arena_format(&arena, "p%d", i);
         struct slice exact = arena_format(&arena, "exact-%d", i);
-        const struct policy *found = policies_find(policies, exact);
+        const struct policy *found = policies_find(policies, exact, NULL, 0);
         check_slice(exact.base, "the Policy", found ? found->name : (struct slice){0}, name);
     }
     for (int i = 0; i < MANY; i += 997) {
         struct slice name = arena_format(&arena, "p%d", i);
         struct slice glob = arena_format(&arena, "glob-%d-x", i);
-        const struct policy *found = policies_find(policies, glob);
+        const struct policy *found = policies_find(policies, glob, NULL, 0);
         check_slice(glob.base, "the Policy", found ? found->name : (struct slice){0}, name);
     }
-    assert_null(policies_find(policies, SLICE("exact-10000")));
-    assert_null(policies_find(policies, SLICE("glob-1")));
+    assert_null(policies_find(policies, SLICE("exact-10000"), NULL, 0));
+    assert_null(policies_find(policies, SLICE("glob-1"), NULL, 0));
     policies_unref(policies);
     buffer_done(&text);
     arena_done(&arena);

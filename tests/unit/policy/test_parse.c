@@ -110,6 +110,55 @@ static const struct field_case policy_fields[] = {
      "p.yaml:6:12: `rollout` is `25` in quotes, expected a whole number from 0 to 100\n"},
     {"  rollout: 2.5\n",
      "p.yaml:6:12: `rollout` is `2.5`, expected a whole number from 0 to 100\n"},
+    {"  podSelector: {}\n", ""},
+    {"  podSelector:\n", ""},
+    {"  podSelector: {matchLabels: {tier: web, example.com/a_B: '', c: 'true'}}\n", ""},
+    {"  podSelector: {matchLabels: {}, matchExpressions: []}\n", ""},
+    {"  podSelector: {matchExpressions: [{key: a, operator: In, values: [x, '']}, {key: b, operator: NotIn, values: [y]}, {key: c, operator: Exists}, {key: d, operator: DoesNotExist, values: []}]}\n",
+     ""},
+    {"  podSelector: web\n", "p.yaml:6:16: `podSelector` is a single value, expected a map\n"},
+    {"  podSelector: {tier: web}\n",
+     "p.yaml:6:17: unknown field `tier`, expected one of `matchLabels`, `matchExpressions`\n"},
+    {"  podSelector: {matchLabels: [a]}\n",
+     "p.yaml:6:30: `matchLabels` is a list, expected a map\n"},
+    {"  podSelector: {matchLabels: {-a: b}}\n",
+     "p.yaml:6:31: `-a` is not a label's name, expected NAME or PREFIX/NAME: at most 63 letters, digits and inner `-`, `_` and `.` after a DNS name\n"},
+    {"  podSelector: {matchLabels: {A.b/c: b}}\n",
+     "p.yaml:6:31: `A.b/c` is not a label's name, expected NAME or PREFIX/NAME: at most 63 letters, digits and inner `-`, `_` and `.` after a DNS name\n"},
+    {"  podSelector: {matchLabels: {a: b c}}\n",
+     "p.yaml:6:34: `b c` is not a label's value, expected at most 63 letters, digits and inner `-`, `_` and `.`\n"},
+    {"  podSelector: {matchLabels: {a: 1}}\n",
+     "p.yaml:6:34: a label's value is 1, which YAML reads as a number or truth value; expected text: put it in quotes\n"},
+    {"  podSelector: {matchLabels: {1: a}}\n",
+     "p.yaml:6:31: a label's name is 1, which YAML reads as a number or truth value; expected text: put it in quotes\n"},
+    {"  podSelector: {matchLabels: {a: }}\n",
+     "p.yaml:6:34: a label's value is nothing, expected text\n"},
+    {"  podSelector: {matchLabels: {a: [b]}}\n",
+     "p.yaml:6:34: a label's value is a list, expected text\n"},
+    {"  podSelector: {matchLabels: {a: b, a: c}}\n",
+     "p.yaml:6:37: `a` is here a second time, expected once\n"},
+    {"  podSelector: {matchExpressions: {a: b}}\n",
+     "p.yaml:6:35: `matchExpressions` is a map, expected a list\n"},
+    {"  podSelector: {matchExpressions: [a]}\n",
+     "p.yaml:6:36: an expression is a single value, expected a map\n"},
+    {"  podSelector: {matchExpressions: [{operator: Exists}]}\n",
+     "p.yaml:6:36: an expression has no `key`, expected one\n"},
+    {"  podSelector: {matchExpressions: [{key: a}]}\n",
+     "p.yaml:6:36: an expression has no `operator`, expected one\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: in, values: [b]}]}\n",
+     "p.yaml:6:55: `operator` is `in`, expected `In`, `NotIn`, `Exists` or `DoesNotExist`\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: In}]}\n",
+     "p.yaml:6:36: `In` has no `values`, expected one or more\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: NotIn, values: []}]}\n",
+     "p.yaml:6:36: `NotIn` has no `values`, expected one or more\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}\n",
+     "p.yaml:6:36: `Exists` has `values`, expected none\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: DoesNotExist, values: [b]}]}\n",
+     "p.yaml:6:36: `DoesNotExist` has `values`, expected none\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: In, values: b}]}\n",
+     "p.yaml:6:67: `values` is a single value, expected a list\n"},
+    {"  podSelector: {matchExpressions: [{key: a, operator: In, values: [-b]}]}\n",
+     "p.yaml:6:68: `-b` is not a label's value, expected at most 63 letters, digits and inner `-`, `_` and `.`\n"},
     {"  registries: [docker.io]\n", ""},
     {"  registries: []\n", ""},
     {"  registries: docker.io\n", "p.yaml:6:15: `registries` is a single value, expected a list\n"},
@@ -206,7 +255,7 @@ static const struct field_case policy_fields[] = {
     {"  Priority: 1\n", "p.yaml:6:3: unknown field `Priority`, did you mean `priority`?\n"},
     {"  nonsense: 1\n",
      "p.yaml:6:3: unknown field `nonsense`, expected one of `harbor`, `namespaces`, `priority`, "
-     "`mode`, `rollout`, `registries`, `exclude`, `owners`, `requireInHarbor`, "
+     "`mode`, `rollout`, `registries`, `exclude`, `podSelector`, `owners`, `requireInHarbor`, "
      "`onHarborUnavailable`, `pullSecret`, `pullPolicy`, `findings`\n"},
     {"  rolout: 1\n", "p.yaml:6:3: unknown field `rolout`, did you mean `rollout`?\n"},
     {"  exclud: []\n", "p.yaml:6:3: unknown field `exclud`, did you mean `exclude`?\n"},
@@ -214,7 +263,7 @@ static const struct field_case policy_fields[] = {
     {"  namespace: [n]\n", "p.yaml:6:3: unknown field `namespace`, did you mean `namespaces`?\n"},
     {"  x: 1\n",
      "p.yaml:6:3: unknown field `x`, expected one of `harbor`, `namespaces`, `priority`, `mode`, "
-     "`rollout`, `registries`, `exclude`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
+     "`rollout`, `registries`, `exclude`, `podSelector`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
      "`pullSecret`, `pullPolicy`, `findings`\n"},
     {"  mode: audit\n"
      "  mode: audit\n",
@@ -225,7 +274,7 @@ static const struct field_case policy_fields[] = {
      "  bogusfield: 1\n",
      "p.yaml:8:3: `mode` is here a second time, expected once\n"
      "p.yaml:9:3: unknown field `bogusfield`, expected one of `harbor`, `namespaces`, `priority`, "
-     "`mode`, `rollout`, `registries`, `exclude`, `owners`, `requireInHarbor`, "
+     "`mode`, `rollout`, `registries`, `exclude`, `podSelector`, `owners`, `requireInHarbor`, "
      "`onHarborUnavailable`, `pullSecret`, `pullPolicy`, `findings`\n"},
     {"  ? [a]\n"
      "  : 1\n",
@@ -233,12 +282,12 @@ static const struct field_case policy_fields[] = {
     {"  ~: 1\n", "p.yaml:6:3: a key of `spec` is nothing, expected a name\n"},
     {"  5: 1\n",
      "p.yaml:6:3: unknown field `5`, expected one of `harbor`, `namespaces`, `priority`, `mode`, "
-     "`rollout`, `registries`, `exclude`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
+     "`rollout`, `registries`, `exclude`, `podSelector`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
      "`pullSecret`, `pullPolicy`, `findings`\n"},
     {"  " X100("z") X10("z") X10("z") X10("z") X10("z") X10("z") ": 1\n",
      "p.yaml:6:3: unknown field `" X100(
          "z") "`, expected one of `harbor`, `namespaces`, `priority`, `mode`, `rollout`, "
-              "`registries`, `exclude`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
+              "`registries`, `exclude`, `podSelector`, `owners`, `requireInHarbor`, `onHarborUnavailable`, "
               "`pullSecret`, `pullPolicy`, `findings`\n"},
 };
 
@@ -759,7 +808,7 @@ static void test_values_of_a_policy(void **state)
     (void)state;
     struct policies *policies = load_right(full_set);
     assert_int_equal(policies_count(policies), 2);
-    const struct policy *p = policies_find(policies, SLICE("monitoring"));
+    const struct policy *p = policies_find(policies, SLICE("monitoring"), NULL, 0);
     assert_non_null(p);
     check_text("policy", "name", p->name, "p");
     assert_int_equal(p->at.line, 14);
@@ -794,7 +843,7 @@ static void test_defaults(void **state)
 {
     (void)state;
     struct policies *policies = load_right(full_set);
-    const struct policy *p = policies_find(policies, SLICE("n"));
+    const struct policy *p = policies_find(policies, SLICE("n"), NULL, 0);
     assert_non_null(p);
     check_text("policy", "name", p->name, "defaults");
     assert_ptr_equal(p->harbor, policies_harbor_at(policies, 0));

@@ -73,7 +73,7 @@ static void test_find(void **state)
     struct policies *policies = load_set(NULL);
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct slice namespace_ = copy_exact(slice_from(cases[i].namespace_));
-        const struct policy *policy = policies_find(policies, namespace_);
+        const struct policy *policy = policies_find(policies, namespace_, NULL, 0);
         check_text(cases[i].namespace_, "the Policy", policy ? policy->name : SLICE("none"),
                    cases[i].policy ? cases[i].policy : "none");
         free((char *)namespace_.base);
@@ -82,9 +82,9 @@ static void test_find(void **state)
 
     policies = load_right(
         KIND("Harbor", "h") "spec: {host: h.io, registries: {}}\n" POLICY("a", "namespaces: [a]"));
-    assert_null(policies_find(policies, SLICE("b")));
-    assert_null(policies_find(policies, SLICE("aa")));
-    assert_null(policies_find(policies, (struct slice){0}));
+    assert_null(policies_find(policies, SLICE("b"), NULL, 0));
+    assert_null(policies_find(policies, SLICE("aa"), NULL, 0));
+    assert_null(policies_find(policies, (struct slice){0}, NULL, 0));
     policies_unref(policies);
 }
 
@@ -291,6 +291,52 @@ static void test_renames(void **state)
     policies_unref(policies);
 }
 
+static const struct policy *find(const struct policies *policies, const char *namespace_,
+                                 const char *tier)
+{
+    const struct label labels[] = {{SLICE("x"), SLICE("y")}, {SLICE("tier"), slice_from(tier)}};
+    return policies_find(policies, slice_from(namespace_), labels, tier ? 2 : 1);
+}
+
+/* By priority, then by name before by glob, then with a selector before without. */
+static void test_find_by_labels(void **state)
+{
+    (void)state;
+#define TIER(tier) "podSelector: {matchLabels: {tier: " tier "}}"
+    static const char text[] =
+        KIND("Harbor", "h") "spec: {host: h.io, registries: {}}\n" /* in no order */
+        POLICY("glob", "namespaces: ['n*']") POLICY("name-web", "namespaces: [n], " TIER("web"))
+            POLICY("glob-web", "namespaces: ['n*'], " TIER("web")) POLICY("name", "namespaces: [n]")
+                POLICY("glob-db", "namespaces: ['n*'], " TIER("db"))
+                    POLICY("name-db", "namespaces: [n], " TIER("db"))
+                        POLICY("high", "namespaces: ['n*', n], priority: 1, " TIER("top"))
+                            POLICY("high-q", "namespaces: ['n?', o], priority: 1, " TIER("q"))
+                                POLICY("low", "namespaces: [o], " TIER("web"));
+    static const struct {
+        const char *namespace_, *tier, *policy; /* NULL: none */
+    } cases[] = {
+        {"n", NULL, "name"},    {"n", "other", "name"},    {"n", "web", "name-web"},
+        {"n", "db", "name-db"}, {"n", "top", "high"},      {"n", "q", "name"},
+        {"n2", NULL, "glob"},   {"n2", "web", "glob-web"}, {"n2", "db", "glob-db"},
+        {"n2", "top", "high"},  {"n2", "q", "high-q"},     {"n22", "q", "glob"},
+        {"o", "q", "high-q"},   {"o", "web", "low"},       {"o", NULL, NULL},
+        {"o", "other", NULL},   {"p", "web", NULL},
+    };
+    struct policies *policies = load_right(text);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct policy *policy = find(policies, cases[i].namespace_, cases[i].tier);
+        check_text(cases[i].tier ? cases[i].tier : "without", cases[i].namespace_,
+                   policy ? policy->name : SLICE("none"),
+                   cases[i].policy ? cases[i].policy : "none");
+    }
+    static const char *const claimed[] = {"n", "n2", "n22", "o"}, *const not [] = {"p", "", "an"};
+    for (size_t i = 0; i < COUNT(claimed); i++)
+        assert_true(policies_claim(policies, slice_from(claimed[i])));
+    for (size_t i = 0; i < COUNT(not ); i++)
+        assert_false(policies_claim(policies, slice_from(not [i])));
+    policies_unref(policies);
+}
+
 static void test_shares(void **state)
 {
     (void)state;
@@ -321,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_parts_of_registries),
         cmocka_unit_test(test_renames),
+        cmocka_unit_test(test_find_by_labels),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_mode_names),
     };
