@@ -260,6 +260,7 @@ class Talk:
 HEALTHY, LIVE_ROBOT, DEAD_ROBOT = play(1002), play(4029), play(4036)
 PRESENT, ABSENT, CHALLENGE = play(6004), play(4026), play(5007)
 SERVED, NOT_SERVED, TOKEN, NO_RIGHTS = play(5025), play(5033), play(5014), play(5018)
+NO_TAG = play(5031)  # 2.11 to 2.14 say so too of a tag that they have a copy of and that its upstream has deleted
 NO_ALLOWLIST, NO_REPORT, SCAN_ACCEPTED = play(3052), play(6015), play(6025)
 PROJECTS, NO_ENDPOINT = play(4079), play(3044)
 
@@ -478,7 +479,14 @@ class FakeHarbor:
             if self.tokens_refused > 0:
                 self.tokens_refused -= 1
                 return CHALLENGE
-        return NOT_SERVED
+        return SERVED if self._stores(request) else NOT_SERVED
+
+    def _stores(self, request):
+        """Its upstream has what is in its database, unless a test has it deleted there."""
+        place = (request.project, request.repository)
+        here = (self.images.get((*place, request.reference), {}).get("artifact") or
+                self.images.get(place, {}).get("artifact") or self.answers.get("artifact"))
+        return here not in (None, ABSENT)
 
     def _other(self, request, alive):
         return play(1018)
