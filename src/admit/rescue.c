@@ -242,11 +242,15 @@ static void find_original(const struct reading *r, const struct reference *refer
         item->original = turned;
 }
 
-static const struct harbor *find_harbor(const struct policies *policies, struct slice domain)
+/* The Harbor at that host: the one of the namespace's Policy, where several documents name it. */
+static const struct harbor *find_harbor(const struct reading *r, struct slice domain)
 {
-    for (size_t i = 0; i < policies_harbor_count(policies); i++)
-        if (slice_equal(policies_harbor_at(policies, i)->host, domain))
-            return policies_harbor_at(policies, i);
+    const struct policy *policy = policies_find(r->policies, r->ret->pod.namespace_);
+    if (policy && slice_equal(policy->harbor->host, domain))
+        return policy->harbor;
+    for (size_t i = 0; i < policies_harbor_count(r->policies); i++)
+        if (slice_equal(policies_harbor_at(r->policies, i)->host, domain))
+            return policies_harbor_at(r->policies, i);
     return NULL;
 }
 
@@ -269,7 +273,7 @@ static void add_item(struct reading *r, struct rescue_item item)
     struct reference reference;
     if (!reference_parse(item.field->image, r->arena, &reference))
         return;
-    item.harbor = find_harbor(r->policies, reference.domain);
+    item.harbor = find_harbor(r, reference.domain);
     if (!item.harbor)
         return;
     find_original(r, &reference, &item);

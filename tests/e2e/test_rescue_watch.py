@@ -97,7 +97,7 @@ def watch(cluster, harbor, load_asked, install, tmp_path_factory):
 
 
 @pytest.fixture
-def load(cluster):
+def load(cluster, harbor):
     """Pods, two a second, each of which asks a registry."""
     numbers = iter(range(300))
 
@@ -109,6 +109,8 @@ def load(cluster):
     creator.start()
     yield creator
     creator.over.set()
+    creator.join()
+    harbor.come_back()
 
     def gone():
         if cluster.live_pods(SPACE):

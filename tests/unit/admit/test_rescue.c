@@ -218,6 +218,40 @@ static void test_reading(void **state)
     policies_unref(policies);
 }
 
+/* Two documents of one host, one of which can be asked: the Policy says which it is. */
+static void test_the_harbor_of_the_policy(void **state)
+{
+    (void)state;
+    static const char two[] = "apiVersion: harbor-pilot.io/v1alpha1\n"
+                              "kind: Harbor\n"
+                              "metadata: {name: a}\n"
+                              "spec: {host: h.io, registries: {docker.io: hub}}\n"
+                              "---\n"
+                              "apiVersion: harbor-pilot.io/v1alpha1\n"
+                              "kind: Harbor\n"
+                              "metadata: {name: b}\n"
+                              "spec: {host: h.io, registries: {docker.io: hub}}\n"
+                              "---\n"
+                              "apiVersion: harbor-pilot.io/v1alpha1\n"
+                              "kind: Policy\n"
+                              "metadata: {name: p}\n"
+                              "spec: {harbor: b, namespaces: [apps]}\n"
+                              "---\n"
+                              "apiVersion: harbor-pilot.io/v1alpha1\n"
+                              "kind: Policy\n"
+                              "metadata: {name: q}\n"
+                              "spec: {harbor: a, namespaces: [other]}\n";
+    struct policies *policies = load_right(two);
+    struct arena arena = {0};
+    struct rescue_pod rescue;
+    rescue_read(policies, slice_from(ONE(SAYS("a", "nginx:1"), "h.io/hub/library/nginx:1")), &arena,
+                &rescue);
+    assert_int_equal(rescue.count, 1);
+    check_text("two Harbors", "the one that is asked", rescue.items[0].harbor->name, "b");
+    arena_done(&arena);
+    policies_unref(policies);
+}
+
 static void check_patch(const char *name, const char *pod, const char *expected)
 {
     struct policies *policies = load_right(set_text);
@@ -282,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_the_harbor_of_the_policy),
         cmocka_unit_test(test_patch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
