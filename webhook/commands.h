@@ -8,5 +8,6 @@ int command_certs(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_plan(int argc, char **argv);
+int command_rescue(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_version(int argc, char **argv);

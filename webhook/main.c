@@ -12,6 +12,7 @@ static const struct command commands[] = {
     {"check", command_check, "validate policies and run their cases"},
     {"plan", command_plan, "what would happen to every image, and why"},
     {"explain", command_explain, "what happens to one image, and why"},
+    {"rescue", command_rescue, "put Pods that cannot pull from Harbor back on their own image"},
     {"certs", command_certs, "make an authority and a serving certificate"},
     {"version", command_version, "show the version, the commit and the libraries"},
 };

@@ -68,6 +68,39 @@ struct option_spec {
         .name = "live", .kind = OPTION_FLAG, .target = (flag), .help = "Ask Harbor."               \
     }
 
+/* Of commands that talk to the API server, and of those that change something there. */
+#define OPTION_KUBECONFIG(text)                                                                    \
+    {                                                                                              \
+        .name = "kubeconfig", .kind = OPTION_TEXT, .target = (text), .value = "FILE",              \
+        .help = "For kubectl, which leads to the API server from outside a Pod."                   \
+    }
+#define OPTION_CONTEXT(text)                                                                       \
+    {                                                                                              \
+        .name = "context", .kind = OPTION_TEXT, .target = (text), .value = "NAME",                 \
+        .help = "The kubeconfig's context."                                                        \
+    }
+#define OPTION_AS(text)                                                                            \
+    {                                                                                              \
+        .name = "as", .kind = OPTION_TEXT, .target = (text), .value = "USER",                      \
+        .help = "Ask as that user, where yours may impersonate it."                                \
+    }
+#define OPTION_NAMESPACES(list)                                                                    \
+    {                                                                                              \
+        .name = "namespace", .short_name = 'n', .kind = OPTION_TEXTS, .target = (list),            \
+        .value = "NAMESPACE", .preset = "all of them",                                             \
+        .help = "Only this namespace; may be given several times."                                 \
+    }
+#define OPTION_DRY_RUN(flag)                                                                       \
+    {                                                                                              \
+        .name = "dry-run", .kind = OPTION_FLAG, .target = (flag),                                  \
+        .help = "Say what would be done, and do nothing."                                          \
+    }
+#define OPTION_YES(flag)                                                                           \
+    {                                                                                              \
+        .name = "yes", .kind = OPTION_FLAG, .target = (flag),                                      \
+        .help = "Do not ask first; needed where there is no terminal."                             \
+    }
+
 struct command_spec {
     const char *name;      /* "serve", "certs init" */
     const char *summary;   /* one line */

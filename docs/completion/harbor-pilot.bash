@@ -27,7 +27,7 @@ _harbor_pilot_value() {
     case "$1 $2" in
         'plan -o' | 'plan --output')
             _harbor_pilot_words 'table json patch' "$3" ;;
-        'explain -o' | 'explain --output' | 'check -o' | 'check --output')
+        'explain -o' | 'explain --output' | 'check -o' | 'check --output' | 'rescue -o' | 'rescue --output')
             _harbor_pilot_words 'text json' "$3" ;;
         'serve --log-format')
             _harbor_pilot_words 'json text' "$3" ;;
@@ -40,14 +40,15 @@ _harbor_pilot_value() {
         *' --policies' | 'plan -f' | 'plan --filename' | 'plan --facts' | 'plan --record' | \
             'explain --facts' | 'check --cases' | 'check --namespaces' | 'serve --tls-cert-file' | \
             'serve --tls-private-key-file' | 'serve --client-ca-file' | 'serve --events-secret-file' | \
-            'serve --metrics-token-file')
+            'serve --metrics-token-file' | 'rescue --kubeconfig')
             _harbor_pilot_files "$3" ;;
         'plan --template' | 'plan -n' | 'plan --namespace' | 'explain -n' | 'explain --namespace' | \
             'explain --owner' | 'explain --pod-template-hash' | 'explain --label' | \
             'certs init --dns-name' | 'certs init --ip-address' | \
             'certs init --days' | 'certs init --ca-days' | 'serve --bind-address' | \
             'serve --admin-bind-address' | 'serve --threads' | 'serve --shutdown-timeout' | \
-            'serve --max-connections' | 'serve --watch-interval') ;;
+            'serve --max-connections' | 'serve --watch-interval' | 'rescue -n' | 'rescue --namespace' | \
+            'rescue --hung-after' | 'rescue --admin-bind-address' | 'rescue --context' | 'rescue --as') ;;
         *)
             return 1 ;;
     esac
@@ -58,7 +59,7 @@ _harbor_pilot() {
     local command=${COMP_WORDS[1]-} options
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        _harbor_pilot_words 'serve check plan explain certs version --help --version' "$current"
+        _harbor_pilot_words 'serve check plan explain rescue certs version --help --version' "$current"
         return
     fi
     if [[ $command == certs ]]; then
@@ -90,6 +91,9 @@ _harbor_pilot() {
                 --facts --live --require-gate -o --output --help' ;;
         check)
             options='--policies --cases --namespaces -o --output --help' ;;
+        rescue)
+            options='--policies -n --namespace --watch --even-if-healthy --hung-after --admin-bind-address
+                --kubeconfig --context --as --dry-run --yes -o --output --help' ;;
         'certs init')
             options='--directory --dns-name --ip-address --days --ca-days --force --help' ;;
         version)

@@ -80,10 +80,8 @@ static const struct slice *find_entry(const struct entries *entries, struct slic
     return entry ? &entry->image : NULL;
 }
 
-/* Whether rewriting `original` gives the image that is there now, or that without a digest: others
- * in the admission chain pin what we have moved (k8s-digester). */
-static bool explains(const struct harbor *harbor, struct slice original, struct slice image,
-                     struct arena *arena)
+bool originals_explain(const struct harbor *harbor, struct slice original, struct slice image,
+                       struct arena *arena)
 {
     struct reference reference;
     if (!reference_parse(original, arena, &reference))
@@ -94,6 +92,14 @@ static bool explains(const struct harbor *harbor, struct slice original, struct 
     if (reference.digest.len == 0)
         image = slice_head(image, slice_find(image, '@'));
     return slice_equal(harbor_rewrite(harbor, mapping.registry, &mapping.reference, arena), image);
+}
+
+struct slice originals_entry(const struct pod *pod, const struct image_field *field,
+                             struct arena *arena)
+{
+    struct entries entries = read_entries(pod, arena);
+    const struct slice *image = find_entry(&entries, entry_key(field, arena));
+    return image ? *image : (struct slice){0};
 }
 
 bool originals_value(const struct decide_request *request, const struct decisions *decisions,
@@ -114,8 +120,8 @@ bool originals_value(const struct decide_request *request, const struct decision
         const struct slice *entry = &decision->field->image;
         if (decision->reason != REASON_REWRITTEN) {
             entry = find_entry(&before, key);
-            if (!entry ||
-                !explains(decisions->policy->harbor, *entry, decision->field->image, arena))
+            if (!entry || !originals_explain(decisions->policy->harbor, *entry,
+                                             decision->field->image, arena))
                 continue;
         }
         void **slot = map_put(&written, key);

@@ -14,3 +14,13 @@ enum { ANNOTATIONS_MAX_SIZE = 256 * 1024 };
  * annotations would be more than the API server takes: then `*ret_too_large` is true. */
 bool originals_value(const struct decide_request *request, const struct decisions *decisions,
                      struct arena *arena, struct slice *ret, bool *ret_too_large);
+
+/* What the annotation says that an image was; empty where it says nothing. Anybody may have written
+ * it: ask originals_explain. */
+struct slice originals_entry(const struct pod *pod, const struct image_field *field,
+                             struct arena *arena);
+
+/* Whether rewriting `original` gives the image that is there now, or that without a digest: others
+ * in the admission chain pin what we have moved (k8s-digester). */
+bool originals_explain(const struct harbor *harbor, struct slice original, struct slice image,
+                       struct arena *arena);

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from clilib import GATE_REASONS, PATIENCE, PLAIN, REASONS, ROOT
+from fake_api import FakeApi
 
 MAN = ROOT / "docs" / "man"
 PAGES = {
@@ -17,6 +18,7 @@ PAGES = {
     "plan": "harbor-pilot-plan.1",
     "explain": "harbor-pilot-explain.1",
     "check": "harbor-pilot-check.1",
+    "rescue": "harbor-pilot-rescue.1",
     "certs init": "harbor-pilot-certs.1",
 }
 NOT_BUILT_YET = "Not built yet"
@@ -263,7 +265,8 @@ def test_metrics_are_those_of_the_program(program):
 def test_log_events_are_those_of_the_program(program):
     """That lines hold no other members is looked at wherever tests read the log of a server."""
     text = sections("harbor-pilot-serve.1")["LOG"].partition("\nThe events:\n")[2]
-    described = definitions(text)
+    of_rescue = sections("harbor-pilot-rescue.1")["LOG"].partition("\nThe events of its own:\n")[2]
+    described = definitions(text) | definitions(of_rescue)
     events = {event["name"]: event["members"] for event in interface(program)["events"]}
     assert described.keys() == events.keys()
     for name, members in events.items():
@@ -331,6 +334,9 @@ def workshop(program, tmp_path):
     """A directory in which the examples can be typed: the example policies, certificates, and
     stand-ins for tools that would ask a cluster."""
     (tmp_path / "policies").symlink_to(ROOT / "policies")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    (tmp_path / "api").mkdir()
+    api = FakeApi(tmp_path / "api")
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "harbor-pilot").symlink_to(program.binary)
@@ -348,13 +354,16 @@ def workshop(program, tmp_path):
         script = f"#!/bin/sh\ncat <<'E'\n{prints}E\n"
         if tool == "kubectl":
             script = (
-                "#!/bin/sh\ncase \"$*\" in\n*'-o name'*) echo namespace/loki ;;\n"
-                "*create*|*label*) ;;\n"
+                "#!/bin/sh\ncase \"$*\" in\n"
+                f"proxy*) exec {api.tools}/kubectl \"$@\" ;;\n"
+                "*'-o name'*) echo namespace/loki ;;\n"
+                "*create*|*label*|*apply*) ;;\n"
                 '*) echo \'{"apiVersion":"v1","kind":"List","items":[]}\' ;;\nesac\n'
             )
         (tools / tool).write_text(script)
         (tools / tool).chmod(0o755)
-    return tmp_path
+    yield tmp_path
+    api.close()
 
 
 def type_in(workshop, text):

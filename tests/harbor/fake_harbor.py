@@ -274,7 +274,7 @@ class FakeHarbor:
     def __init__(self, certificate=None, key=None, host="127.0.0.1"):
         self.requests = []
         self.connections = 0
-        self.account = GOOD_ACCOUNT
+        self.account, self.another_account = GOOD_ACCOUNT, None
         self.everything = None
         self.images = {}
         self.projects = {"docker-hub-proxy": play(4023), "private-proxy": play(4024)}
@@ -425,7 +425,8 @@ class FakeHarbor:
         """None for an anonymous request, else whether the account is alive."""
         if not (request.authorization or "").startswith("Basic "):
             return None
-        return base64.b64decode(request.authorization[6:]).decode() == ":".join(self.account)
+        accounts = [":".join(each) for each in (self.account, self.another_account) if each]
+        return base64.b64decode(request.authorization[6:]).decode() in accounts
 
     def _choose(self, request):
         if self.everything:

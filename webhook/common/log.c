@@ -37,6 +37,13 @@ const struct log_event_spec log_events[EVENT_COUNT] = {
     [EVENT_DRAINING] = {.name = "draining"},
     [EVENT_ENDED] = {.name = "ended"},
     [EVENT_START_FAILED] = {.name = "start-failed"},
+    [EVENT_RESCUE] = {"rescue",
+                      {"result", "reason", "namespace", "pod", "container", "image", "original",
+                       "detail", "dryRun"}},
+    [EVENT_RESCUE_UNKNOWN] = {.name = "rescue-unknown"},
+    [EVENT_RESCUE_EVENT] = {.name = "rescue-event"},
+    [EVENT_KUBE_WATCH] = {.name = "kube-watch"},
+    [EVENT_KUBE_TOKEN] = {.name = "kube-token"},
 };
 
 /* One log per process, as there is one stderr. */

@@ -4,6 +4,7 @@
 #include "base/digest.h"
 #include "policy/limits.h"
 #include "webhook/common/files.h"
+#include "webhook/common/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -151,6 +152,22 @@ void diagnostics_print(const struct diagnostics *diagnostics)
     if (all > diagnostics->count)
         fprintf(stderr, "and %zu more\n", all - diagnostics->count);
     arena_done(&arena);
+}
+
+void diagnostics_log(const struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *d = &diagnostics->items[i];
+        struct arena arena = {0};
+        struct slice text = diagnostic_format(d, &arena);
+        struct log_line line;
+        log_begin(&line, d->warning ? LOG_WARNING : LOG_ERROR, EVENT_POLICY, text.base);
+        json_member(&line.w, "file", d->at.file);
+        json_member_number(&line.w, "line", d->at.line);
+        json_member_number(&line.w, "column", d->at.column);
+        log_end(&line);
+        arena_done(&arena);
+    }
 }
 
 void diagnostics_write(const struct diagnostics *diagnostics, bool warnings, bool with_document,

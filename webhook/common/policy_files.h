@@ -30,6 +30,9 @@ void policy_files_digest(const struct text_list *paths, char ret[static 65]);
 /* Prints each finding on stderr, one a line. */
 void diagnostics_print(const struct diagnostics *diagnostics);
 
+/* Writes each as a line of the log. */
+void diagnostics_log(const struct diagnostics *diagnostics);
+
 /* The members `errors` and `warnings` of a command's JSON, one a call. `with_document`: also
  * FILE:LINE, which is how a plan names the documents of its images. */
 void diagnostics_write(const struct diagnostics *diagnostics, bool warnings, bool with_document,

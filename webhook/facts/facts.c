@@ -323,6 +323,16 @@ void facts_wake_all(struct facts *facts)
     facts_unlock(facts);
 }
 
+void facts_doubt(struct facts *facts)
+{
+    facts_lock(facts);
+    for (struct session *session = facts->sessions; session; session = session->next)
+        if (session->in_use)
+            session_doubt_health(session);
+    pthread_cond_signal(&facts->changed);
+    facts_unlock(facts);
+}
+
 unsigned facts_pending(struct facts *facts)
 {
     facts_lock(facts);

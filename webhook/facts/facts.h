@@ -107,6 +107,10 @@ struct facts_figures {
 
 void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_figures *ret);
 
+/* Has each Harbor's health polled within HEALTH_POLL_ILL_MS of the last time, as if an answer had
+ * failed to come: for who must know of an outage before anybody's question fails. */
+void facts_doubt(struct facts *facts);
+
 /* Requests to Harbor that are not answered yet. */
 unsigned facts_pending(struct facts *facts);
 

@@ -207,22 +207,6 @@ static bool check_options(const struct serve *serve)
 
 /* --- files --- */
 
-static void log_diagnostics(const struct diagnostics *diagnostics)
-{
-    for (size_t i = 0; i < diagnostics->count; i++) {
-        const struct diagnostic *d = &diagnostics->items[i];
-        struct arena arena = {0};
-        struct slice text = diagnostic_format(d, &arena);
-        struct log_line line;
-        log_begin(&line, d->warning ? LOG_WARNING : LOG_ERROR, EVENT_POLICY, text.base);
-        json_member(&line.w, "file", d->at.file);
-        json_member_number(&line.w, "line", d->at.line);
-        json_member_number(&line.w, "column", d->at.column);
-        log_end(&line);
-        arena_done(&arena);
-    }
-}
-
 /* Loads the policies and serves them from now on; where they are broken, the set before stays. */
 static bool load_policies(struct serve *serve)
 {
@@ -234,7 +218,7 @@ static bool load_policies(struct serve *serve)
     policy_files_digest(&serve->policies, serve->policy_digest);
     bool loaded = policy_files_load_discovered(&serve->policies, getenv("HARBOR_PILOT_NAMESPACE"),
                                                found, found_count, &diagnostics, &policies);
-    log_diagnostics(&diagnostics);
+    diagnostics_log(&diagnostics);
     if (loaded) {
         struct log_line line;
         log_begin(&line, LOG_INFO, EVENT_POLICIES, "policies loaded");
