@@ -299,7 +299,7 @@ def test_a_database_that_has_just_died_is_not_a_dead_account(places, fake, start
 def test_without_an_account_nothing_is_sent_for_one(places, fake, start):
     fake.answers["artifact"] = f.PRESENT
     server = start(places.write_policies(fake.url, account=None)).await_ready()
-    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    assert reason_of(server, "docker.io/team/app:1", "cached-keep") == "rewritten"
     assert all(r.authorization is None for r in fake.requests) and not fake.asked("account")
 
 
