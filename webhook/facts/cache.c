@@ -194,7 +194,7 @@ static bool make_room(struct fact_cache *cache, size_t size)
 
 uint8_t fact_cache_share(const struct fact_cache *cache, struct slice caller)
 {
-    return map_hash(caller, cache->seed) % FACT_SHARES;
+    return (uint8_t)(map_hash(caller, cache->seed) % FACT_SHARES);
 }
 
 /* So that a crowd's share going does not take what others need too. */
