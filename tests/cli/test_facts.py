@@ -71,7 +71,7 @@ PRIVATE = {**HERE, "public": False}
 # namespace, what is known of the artifact, of the Harbor, and what becomes of the image
 QUESTIONS = [
     ("usual", HERE, {}, "rewritten"),
-    ("usual", {**HERE, "servable": False}, {}, "rewritten"),
+    ("usual", {**HERE, "servable": False}, {}, "not-in-harbor"),  # Harbor has a copy, and answers a pull 404
     ("usual", {**NOT_HERE, "servable": True}, {}, "rewritten"),
     ("usual", NOT_HERE, {}, "not-in-harbor"),
     ("usual", {}, {}, "not-in-harbor"),
@@ -103,6 +103,7 @@ QUESTIONS = [
     ("servable", {**NOT_HERE, "servable": True}, {}, "rewritten"),
     ("servable", NOT_HERE, {}, "not-in-harbor"),
     ("cached", HERE, {}, "rewritten"),
+    ("cached", {**HERE, "servable": False}, {}, "rewritten"),
     ("cached", {**NOT_HERE, "servable": True}, {}, "not-in-harbor"),
     ("cached", None, {}, "not-known-in-time"),
     ("cached", HERE, DOWN, "harbor-down"),
@@ -353,8 +354,8 @@ def test_live_without_a_harbor(program, tmp_path, port):
 
 
 class Harbor(http.server.BaseHTTPRequestHandler):
-    """As much of a Harbor as is asked for: `here` is in its database, `there` at its upstream, and
-    about `broken` it answers nonsense."""
+    """As much of a Harbor as is asked for: `here` is in its database and at its upstream, `there` at
+    its upstream alone, and about `broken` it answers nonsense."""
 
     protocol_version = "HTTP/1.1"
 
@@ -382,7 +383,7 @@ class Harbor(http.server.BaseHTTPRequestHandler):
             else:
                 self.answer(404, {"errors": [{"code": "NOT_FOUND", "message": "not found"}]})
         elif self.path.startswith("/v2/"):
-            if "there" in self.path:
+            if "here" in self.path:  # also what is `there`
                 self.answer(200, {}, "application/vnd.oci.image.index.v1+json")
             else:
                 self.answer(404, {"errors": [{"code": "MANIFEST_UNKNOWN"}]})
