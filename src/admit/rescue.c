@@ -242,10 +242,12 @@ static void find_original(const struct reading *r, const struct reference *refer
         item->original = turned;
 }
 
-/* The Harbor at that host: the one of the namespace's Policy, where several documents name it. */
+/* The Harbor at that host: the one of the Pod's Policy, where several documents name it. */
 static const struct harbor *find_harbor(const struct reading *r, struct slice domain)
 {
-    const struct policy *policy = policies_find(r->policies, r->ret->pod.namespace_);
+    const struct pod *pod = &r->ret->pod;
+    const struct policy *policy =
+        policies_find(r->policies, pod->namespace_, pod->labels, pod->label_count);
     if (policy && slice_equal(policy->harbor->host, domain))
         return policy->harbor;
     for (size_t i = 0; i < policies_harbor_count(r->policies); i++)
