@@ -165,6 +165,15 @@ static bool find_fact(const struct decider *d, const struct artifact_key *key, f
     return false;
 }
 
+/* Whether the database has it where its upstream has not said in time: Harbor falls back on its
+ * copy. */
+static bool has_copy(const struct decider *d, const struct artifact_key *key,
+                     struct artifact_fact *ret)
+{
+    return d->request->last_chance && find_fact(d, key, FACT_PRESENT, false, ret) &&
+           ret->present == TRUTH_YES;
+}
+
 /* The reason that facts give, or REASON_REWRITTEN. */
 static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision)
 {
@@ -190,7 +199,7 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
     bool deep = policy->require == REQUIRE_SERVABLE;
     fact_needs needs = FACT_PRESENT | (deep && may_ask_upstream ? FACT_SERVABLE : 0);
     struct artifact_key key = artifact_key(&decision->mapping);
-    if (!find_fact(d, &key, needs, !validating, &fact)) {
+    if (!find_fact(d, &key, needs, !validating, &fact) && !has_copy(d, &key, &fact)) {
         if (d->request->too_many)
             decision->detail = more_than_asked;
         return REASON_NOT_KNOWN_IN_TIME;
@@ -210,6 +219,11 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
         return REASON_REFUSED_BY_HARBOR;
     if (fact.outside_filter)
         return REASON_OUTSIDE_PROXY_FILTER;
+    if (deep && fact.present == TRUTH_YES && fact.servable == TRUTH_NO) {
+        decision->detail = "Harbor has a copy, but its upstream no longer has the tag, and then "
+                           "Harbor answers a pull 404";
+        return REASON_NOT_IN_HARBOR;
+    }
     if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
         return REASON_REWRITTEN;
     if (deep && fact.servable == TRUTH_UNKNOWN) {

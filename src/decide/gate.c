@@ -209,7 +209,7 @@ static enum gate_reason judge(const struct gate_rules *rules, const struct artif
     }
     switch (fact->scan.status) {
     case SCAN_UNKNOWN:
-        ret->detail = "Harbor does not say what its scanner found";
+        ret->detail = "Harbor does not say what its scanner found: is the scanner away?";
         return GATE_UNAVAILABLE;
     case SCAN_NONE:
         return judge_missing(rules, fact, GATE_UNSCANNED, now, arena, ret);

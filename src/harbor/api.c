@@ -263,6 +263,23 @@ struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct aren
     return parts;
 }
 
+bool harbor_lacks_redis(const struct harbor_reply *reply)
+{
+    struct slice components, component;
+    struct json_scanner s;
+    bool ill = false;
+    if (reply->status != 200 || !is_whole_json(reply->body) ||
+        !json_find(reply->body, SLICE("/components"), &components))
+        return false;
+    json_scanner_init(&s, components);
+    if (json_peek(&s) != SCAN_ARRAY)
+        return false;
+    json_array_begin(&s);
+    while (json_array_next(&s) && json_skip_slice(&s, &component))
+        ill |= text_is(component, "/name", "redis") && !text_is(component, "/status", "healthy");
+    return ill;
+}
+
 enum harbor_answer harbor_read_existence(const struct harbor_reply *reply)
 {
     if (reply->status == 200)
@@ -313,6 +330,8 @@ enum harbor_answer harbor_read_project(const struct harbor_reply *reply, struct 
                     registry.base[0] != '0' && registry.base[0] != 'n',
         .filter = json_find_text(reply->body, "/metadata/proxy_cache_filter_pattern", arena),
         .filter_kind = json_find_text(reply->body, "/metadata/proxy_cache_filter_kind", arena),
+        .local_on_not_found =
+            metadata_flag(reply->body, "/metadata/proxy_cache_local_on_not_found", false),
         .prevent_vul = metadata_flag(reply->body, "/metadata/prevent_vul", false),
         .auto_scan = metadata_flag(reply->body, "/metadata/auto_scan", false),
         .reuse_system_allowlist =

@@ -87,6 +87,9 @@ bool harbor_read_health(const struct harbor_reply *reply, bool *ret_healthy);
 /* Which of them are not, of a report: "database and registry". In the arena. */
 struct slice harbor_read_ill_parts(const struct harbor_reply *reply, struct arena *arena);
 
+/* Whether a report says that its redis is ill: pulls go all the same, and slowly. */
+bool harbor_lacks_redis(const struct harbor_reply *reply);
+
 /* /api/v2.0/projects?project_name=P: HEAD says 200 or 404 to every account that lives, also about
  * projects that it may not read (src/server/v2.0/handler/project.go HeadProject, 2.11 to 2.16). */
 void harbor_existence_path(struct slice project, struct buffer *out);
@@ -99,6 +102,8 @@ enum harbor_answer harbor_read_existence(const struct harbor_reply *reply);
 struct harbor_project {
     enum truth public_;
     bool is_proxy;
+    bool
+        local_on_not_found; /* it serves its copy of a tag that its upstream has not got any more */
     struct slice filter,
         filter_kind; /* proxy_cache_filter_pattern, …_kind; empty: none. In the arena */
     bool prevent_vul, auto_scan;

@@ -8,10 +8,10 @@ const char *const request_kind_names[REQUEST_COUNT] = {
     [REQUEST_PROJECT] = "project",     [REQUEST_ARTIFACT] = "artifact",
     [REQUEST_MANIFEST] = "manifest",   [REQUEST_TOKEN] = "token",
     [REQUEST_CHILD] = "child",         [REQUEST_REPORT] = "report",
-    [REQUEST_PULL_GATE] = "pull-gate", [REQUEST_ALLOWLIST] = "allowlist",
-    [REQUEST_SCAN] = "scan",           [REQUEST_FILTER] = "filter",
-    [REQUEST_PROJECTS] = "projects",   [REQUEST_SUMMARY] = "summary",
-    [REQUEST_EXISTENCE] = "existence",
+    [REQUEST_PULL_GATE] = "pull-gate", [REQUEST_STORED_TAG] = "stored-tag",
+    [REQUEST_ALLOWLIST] = "allowlist", [REQUEST_SCAN] = "scan",
+    [REQUEST_FILTER] = "filter",       [REQUEST_PROJECTS] = "projects",
+    [REQUEST_SUMMARY] = "summary",     [REQUEST_EXISTENCE] = "existence",
 };
 
 /* Texts are in the inquiry's arena. */
@@ -48,10 +48,8 @@ static struct inquiry_step finish(struct inquiry *q, long ms)
 {
     struct artifact_fact *fact = &q->progress->fact;
     struct inquiry_step step = {.end = INQUIRY_KNOWN, .fact = fact, .knows = q->asked};
-    if (fact->present == TRUTH_YES) {
-        fact->servable = TRUTH_YES;
+    if (fact->servable != TRUTH_UNKNOWN)
         step.knows |= FACT_SERVABLE;
-    }
     if (fact->unauthorized)
         step.knows |= FACT_ALL;
     step.live_ms = q->progress->short_lived ? FACT_FAILED_MS : ms;
@@ -126,6 +124,59 @@ static struct inquiry_step request_head(struct inquiry *q, const struct inquiry_
     return request_manifest(q, kind);
 }
 
+/* --- a tag that is stored: would Harbor serve it --- */
+
+/* What is pinned is served from what is stored. To a tag Harbor says what its upstream says of it,
+ * 404 too, unless the project is told otherwise (docs/contracts.md#a-tag-that-is-stored). */
+static bool depends_on_upstream(const struct inquiry *q, const struct inquiry_view *view)
+{
+    const struct artifact_fact *fact = &q->progress->fact;
+    return !artifact_is_by_digest(&q->key) && view->project && view->project->is_proxy &&
+           !view->project->local_on_not_found && !fact->refused_by_pull_gate &&
+           !fact->outside_filter;
+}
+
+static struct inquiry_step ask_upstream(struct inquiry *q, const struct inquiry_view *view)
+{
+    struct inquiry_progress *p = q->progress;
+    if (view->copy_will_do || view->quiet_ms > 0) {
+        p->fact.servable = TRUTH_YES;
+        return finish(q, FACT_COPY_MS);
+    }
+    p->head_reference = q->key.reference;
+    struct inquiry_step step = request_head(q, view, REQUEST_STORED_TAG);
+    step.fact = &p->fact;
+    step.knows = q->asked & ~(unsigned)FACT_SERVABLE;
+    step.live_ms = FACT_COPY_MS;
+    return step;
+}
+
+/* All else that was asked for is known: the end, or one more question, with what is known so far.
+ * Whoever does not wait for its answer goes by the database. */
+static struct inquiry_step end_stored(struct inquiry *q, const struct inquiry_view *view)
+{
+    struct inquiry_progress *p = q->progress;
+    bool depends = depends_on_upstream(q, view);
+    p->fact.servable = depends ? view->servable : TRUTH_YES;
+    if (p->fact.servable == TRUTH_UNKNOWN && (q->asked & FACT_SERVABLE))
+        return ask_upstream(q, view);
+    bool remembered = depends && p->fact.servable != TRUTH_UNKNOWN;
+    return finish(q,
+                  remembered && view->servable_ms < lifetime(q) ? view->servable_ms : lifetime(q));
+}
+
+/* Only a no is one: to anything else Harbor serves its copy. */
+static struct inquiry_step end_stored_tag(struct inquiry *q, enum harbor_answer answer)
+{
+    struct artifact_fact *fact = &q->progress->fact;
+    long ms = answer == ANSWER_YES ? lifetime(q) : FACT_COPY_MS;
+    fact->servable = answer == ANSWER_NO ? TRUTH_NO : TRUTH_YES;
+    fact->refused_by_pull_gate = answer == ANSWER_REFUSED;
+    struct inquiry_step step = finish(q, ms);
+    step.servable_ms = answer == ANSWER_YES ? FACT_POSITIVE_MS : FACT_COPY_MS;
+    return step;
+}
+
 static struct inquiry_step take_token(struct inquiry *q, const struct inquiry_view *view,
                                       const struct harbor_reply *reply, enum harbor_answer *ret)
 {
@@ -142,8 +193,10 @@ static struct inquiry_step take_token(struct inquiry *q, const struct inquiry_vi
         return request_manifest(q, q->progress->head_kind);
     if (q->progress->head_kind == REQUEST_PULL_GATE) {
         q->progress->short_lived = true; /* it is there; whether Harbor refuses it is not known */
-        return finish(q, 0);
+        return end_stored(q, view);
     }
+    if (q->progress->head_kind == REQUEST_STORED_TAG)
+        return end_stored_tag(q, ANSWER_FAILED);
     return refused ? end_unauthorized(q) : fail(0);
 }
 
@@ -188,6 +241,15 @@ static struct inquiry_step take_manifest(struct inquiry *q, const struct inquiry
     return fail(reply->retry_after);
 }
 
+static struct inquiry_step take_stored_tag(struct inquiry *q, const struct harbor_reply *reply,
+                                           enum harbor_answer answer)
+{
+    struct inquiry_step step;
+    if (answer == ANSWER_UNAUTHORIZED && follow_challenge(q, reply, &step))
+        return step;
+    return end_stored_tag(q, answer);
+}
+
 static struct inquiry_step take_filter(struct inquiry *q, const struct harbor_reply *reply,
                                        enum harbor_answer *ret)
 {
@@ -209,7 +271,7 @@ static struct inquiry_step next_pull_gate(struct inquiry *q, const struct inquir
         leaves = 1; /* one tells of the repository */
     if ((!gated && !filtered) || p->fact.refused_by_pull_gate || p->fact.outside_filter ||
         p->child_at >= leaves)
-        return finish(q, lifetime(q));
+        return end_stored(q, view);
     p->head_reference = p->index ? p->children[p->child_at] : p->fact.digest;
     p->child_at++;
     return request_head(q, view, REQUEST_PULL_GATE);
@@ -306,10 +368,9 @@ static struct inquiry_step take_report(struct inquiry *q, const struct inquiry_v
         *part = scan_copy(&report, q->arena);
     } else if (gone && *ret == ANSWER_NO) {
         part->status = SCAN_NONE;
-    } else if (gone && *ret != ANSWER_UNAUTHORIZED) {
-        return fail(reply->retry_after);
     } else if (*ret != ANSWER_UNAUTHORIZED) {
-        q->progress->short_lived = true; /* only the numbers are known */
+        q->progress->short_lived = true; /* only the numbers are known, or only that it is there:
+                                            2.11 to 2.13 have no report while the scanner is away */
     }
     return end_target(q, view);
 }
@@ -436,6 +497,9 @@ static struct inquiry_step take(struct inquiry *q, const struct inquiry_view *vi
     case REQUEST_PULL_GATE:
         *ret = harbor_read_manifest(reply);
         return take_pull_gate(q, view, reply, *ret);
+    case REQUEST_STORED_TAG:
+        *ret = harbor_read_manifest(reply);
+        return take_stored_tag(q, reply, *ret);
     case REQUEST_FILTER:
         return take_filter(q, reply, ret);
     case REQUEST_TOKEN:

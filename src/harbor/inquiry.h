@@ -6,7 +6,8 @@
  *     the report, where the overview has findings that a gate asks for, or is gone
  *     the children of an index, where the index does not speak for all of them
  *     Harbor's own pull gate, by a HEAD of what is stored: nobody else is asked for that
- *   the proxy, where it is not there: would a pull find it upstream */
+ *     its tag, by a HEAD that makes Harbor ask its upstream, where a pull would be refused without
+ * it the proxy, where it is not there: would a pull find it upstream */
 #pragma once
 
 #include "base/buffer.h"
@@ -17,6 +18,7 @@ enum {
     FACT_SERVABLE_MS = 60000,  /* its upstream has it: soon it will be in the database */
     FACT_NEGATIVE_MS = 15000,  /* "not there" may mean "not now" (CONTRACTS B7.3) */
     FACT_FAILED_MS = 2000,     /* no answer: do not ask again for so long */
+    FACT_COPY_MS = 15000,      /* there is a copy, and the upstream did not say: Harbor serves it */
     FACT_RETRY_AFTER_MAX_S = 60,
     FACT_SCAN_MS = 60000,        /* a verdict: replicas may disagree for so long */
     FACT_SCAN_RUNNING_MS = 5000, /* a scan under way */
@@ -30,13 +32,14 @@ enum request_kind {
     REQUEST_ARTIFACT,
     REQUEST_MANIFEST,
     REQUEST_TOKEN,
-    REQUEST_CHILD,     /* of an index */
-    REQUEST_REPORT,    /* of a scanner */
-    REQUEST_PULL_GATE, /* what is stored, by digest: does Harbor refuse it */
-    REQUEST_ALLOWLIST, /* of all projects that reuse it */
-    REQUEST_SCAN,      /* to scan an artifact */
-    REQUEST_FILTER,    /* why a manifest is not there, where the project has a filter */
-    REQUEST_PROJECTS,  /* which there are */
+    REQUEST_CHILD,      /* of an index */
+    REQUEST_REPORT,     /* of a scanner */
+    REQUEST_PULL_GATE,  /* what is stored, by digest: does Harbor refuse it */
+    REQUEST_STORED_TAG, /* what is stored, by its tag: does its upstream still have that */
+    REQUEST_ALLOWLIST,  /* of all projects that reuse it */
+    REQUEST_SCAN,       /* to scan an artifact */
+    REQUEST_FILTER,     /* why a manifest is not there, where the project has a filter */
+    REQUEST_PROJECTS,   /* which there are */
     REQUEST_SUMMARY,
     REQUEST_EXISTENCE, /* of a project that the account may not read */
     REQUEST_COUNT
@@ -60,12 +63,15 @@ struct inquiry_view {
     const struct harbor_project *project; /* NULL: not known */
     bool lacks_project;                   /* missing or old: it is asked for */
     long long quiet_ms;                   /* the project's upstream is not asked for so long */
-    enum severity scan_from;              /* findings of this severity and above are kept */
-    struct slice realm, service;          /* of the token service; empty: not known */
+    bool copy_will_do;   /* nor for what there is a copy of: it is slow, or others wait for it */
+    enum truth servable; /* what the upstream said a while ago of the tag that is stored, */
+    long servable_ms;    /* and how long that is still good for */
+    enum severity scan_from;     /* findings of this severity and above are kept */
+    struct slice realm, service; /* of the token service; empty: not known */
 };
 
 enum inquiry_end {
-    INQUIRY_GOES_ON, /* with a request of inquiry->kind */
+    INQUIRY_GOES_ON, /* with a request of inquiry->kind; what is known so far may be there */
     INQUIRY_KNOWN,
     INQUIRY_FAILED, /* no answer */
 };
@@ -79,6 +85,7 @@ struct inquiry_step {
     const struct artifact_fact *fact; /* where it is known, */
     fact_needs knows;                 /* as far as this says */
     long live_ms;                     /* how long the end is good for */
+    long servable_ms; /* and what the upstream has just said of a stored tag; 0: nothing */
 };
 
 /* Begins, again where somebody needs more: asks for all of `needs`. */

@@ -120,9 +120,10 @@ bool selector_overlap(const struct selector *a, const struct selector *b, struct
         bool from_a =
             j == b->count || (i < a->count && slice_compare(a->items[i].key, b->items[j].key) <= 0);
         struct slice key = from_a ? a->items[i].key : b->items[j].key;
-        struct demands d = {
-            {a->items + i, b->items + j},
-            {count_of(a->items + i, a->count - i, key), count_of(b->items + j, b->count - j, key)}};
+        const struct requirement *of_a = i < a->count ? &a->items[i] : NULL;
+        const struct requirement *of_b = j < b->count ? &b->items[j] : NULL;
+        struct demands d = {{of_a, of_b},
+                            {count_of(of_a, a->count - i, key), count_of(of_b, b->count - j, key)}};
         i += d.counts[0];
         j += d.counts[1];
         if (all_hold(&d, NULL))

@@ -260,6 +260,7 @@ class Talk:
 HEALTHY, LIVE_ROBOT, DEAD_ROBOT = play(1002), play(4029), play(4036)
 PRESENT, ABSENT, CHALLENGE = play(6004), play(4026), play(5007)
 SERVED, NOT_SERVED, TOKEN, NO_RIGHTS = play(5025), play(5033), play(5014), play(5018)
+NO_TAG = play(5031)  # 2.11 to 2.14 say so too of a tag that they have a copy of and that its upstream has deleted
 NO_ALLOWLIST, NO_REPORT, SCAN_ACCEPTED = play(3052), play(6015), play(6025)
 PROJECTS, NO_ENDPOINT = play(4079), play(3044)
 
@@ -273,7 +274,7 @@ class FakeHarbor:
     def __init__(self, certificate=None, key=None, host="127.0.0.1"):
         self.requests = []
         self.connections = 0
-        self.account = GOOD_ACCOUNT
+        self.account, self.another_account = GOOD_ACCOUNT, None
         self.everything = None
         self.images = {}
         self.projects = {"docker-hub-proxy": play(4023), "private-proxy": play(4024)}
@@ -424,7 +425,8 @@ class FakeHarbor:
         """None for an anonymous request, else whether the account is alive."""
         if not (request.authorization or "").startswith("Basic "):
             return None
-        return base64.b64decode(request.authorization[6:]).decode() == ":".join(self.account)
+        accounts = [":".join(each) for each in (self.account, self.another_account) if each]
+        return base64.b64decode(request.authorization[6:]).decode() in accounts
 
     def _choose(self, request):
         if self.everything:
@@ -477,7 +479,14 @@ class FakeHarbor:
             if self.tokens_refused > 0:
                 self.tokens_refused -= 1
                 return CHALLENGE
-        return NOT_SERVED
+        return SERVED if self._stores(request) else NOT_SERVED
+
+    def _stores(self, request):
+        """Its upstream has what is in its database, unless a test has it deleted there."""
+        place = (request.project, request.repository)
+        here = (self.images.get((*place, request.reference), {}).get("artifact") or
+                self.images.get(place, {}).get("artifact") or self.answers.get("artifact"))
+        return here not in (None, ABSENT)
 
     def _other(self, request, alive):
         return play(1018)

@@ -118,8 +118,8 @@ class RecordedHarbor(AnyHarbor):
         return urllib.parse.urlsplit(f.recording(4082).json()["registry"]["url"]).netloc, projects
 
     def enable_account(self, enabled):
-        """The account named "disabled"; the other is not, meanwhile."""
-        self.fake.account = self.accounts["disabled" if enabled else "good"]
+        """The account named "disabled"."""
+        self.fake.another_account = self.accounts["disabled"] if enabled else None
 
     def _tell(self, image, answers, children=()):
         """`children`: for each of an index (the artifact, its vulnerabilities), or None: nobody has scanned it."""

@@ -150,6 +150,20 @@ def test_the_log_says_what_is_ill(places, fake, start, answer, detail):
     assert server.event("harbor-health")["detail"] == detail
 
 
+def test_redis_away_is_said_and_counted(places, fake, start):
+    """Harbor pulls without it, slowly."""
+    fake.answers.update(artifact=f.PRESENT, health=f.play(1088))
+    server = start(places.write_policies(fake.url)).await_ready()
+    assert server.event("harbor-redis")["level"] == "warning"
+    assert server.metric("harborpilot_harbor_redis_up", harbor="default") == 0
+    assert server.metric("harborpilot_harbor_up", harbor="default") == 1
+    assert reason_of(server, "docker.io/team/app:1") == "rewritten"
+    fake.answers["health"] = f.HEALTHY
+    wait(lambda: len(server.events("harbor-redis")) == 2, "redis is back", 10)
+    assert server.metric("harborpilot_harbor_redis_up", harbor="default") == 1
+    assert server.events("harbor-redis")[1]["level"] == "info"
+
+
 @pytest.mark.background
 def test_one_bad_poll_is_none(places, fake, start):
     server = start(places.write_policies(fake.url)).await_ready()

@@ -26,6 +26,12 @@ IMAGES = {
     # name: (answers, cached, servable, servable asked of the database only)
     "in Harbor's database": ({API: f.PRESENT}, YES, YES, YES),
     "in Harbor's database, chunked": ({API: f.chunked(f.PRESENT)}, YES, YES, YES),
+    "in the database, its upstream has deleted the tag": ({API: f.PRESENT, HEAD: f.NO_TAG}, YES, NO, YES),
+    "in the database, its upstream is throttled": ({API: f.PRESENT, HEAD: f.play(5088)}, YES, YES, YES),
+    "in the database, the registry is down": ({API: f.PRESENT, HEAD: f.play(1082)}, YES, YES, YES),
+    "in the database, the account may not pull": ({API: f.PRESENT, HEAD: f.to_token(f.play(5042))}, YES, YES, YES),
+    "in the database, the proxy: 404 HTML": ({API: f.PRESENT, HEAD: f.html("404 Not Found")}, YES, YES, YES),
+    "in the database, the token service: 500": ({API: f.PRESENT, TOKEN: f.play(1109)}, YES, YES, YES),
     "its upstream has it": ({HEAD: f.SERVED}, NO, YES, YES),
     "its upstream has it, an index": ({HEAD: f.play(5052)}, NO, YES, YES),
     "by the upstream's index digest": ({API: f.play(6080), HEAD: f.play(5052)}, NO, YES, YES),

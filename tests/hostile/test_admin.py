@@ -20,7 +20,7 @@ def test_plain_connections_keep_no_probe_out(start, slow, seconds, request_):
             done = attack.wait(lasting + 60)
     probes.check()
     ready.check()
-    assert done["opened"] > 400, done
+    assert done["opened"] > 256, done  # more than the port holds, however slow the machine
     assert server.metric("harborpilot_connections_closed_total", port="admin", reason="crowded") > 0
 
 

@@ -815,6 +815,8 @@ def generate_artifact(rng, now):
     kind = rng.random()
     if kind < 0.75:
         artifact["present"] = True
+        if maybe(rng, 0.1):
+            artifact["servable"] = maybe(rng, 0.3)
         if maybe(rng, 0.85):
             artifact["scan"] = generate_scan(rng, now)
         if maybe(rng, 0.05):

@@ -796,12 +796,9 @@ def reason_by_facts(policy, reference, pod, can_add_secret, facts):
     if not artifact.get("inProxyFilter", True):
         return "outside-proxy-filter"
     present = artifact.get("present", False)
-    if present:
-        return "rewritten"
     servable = artifact.get("servable", present)
-    if policy.require_in_harbor == "servable" and servable:
-        return "rewritten"
-    return "not-in-harbor"
+    found = servable if policy.require_in_harbor == "servable" else present
+    return "rewritten" if found else "not-in-harbor"
 
 
 # --- the gate -------------------------------------------------------------------------------------

@@ -664,7 +664,7 @@ def test_gate_sets_hold_everything():
     """The generator reaches each reason and outcome, and repeats itself."""
     assert generate.generate_gate_set(5) == generate.generate_gate_set(5)
     reasons = collections.Counter()
-    for seed in range(1, 9):
+    for seed in range(1, 17):
         files, documents, facts = generate.generate_gate_set(seed)
         policies = model.load_policies(files)
         for document in documents:

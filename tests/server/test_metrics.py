@@ -25,6 +25,7 @@ FAMILIES = {
     "harborpilot_wrong_secrets_total": ("counter", {"option"}),
     "harborpilot_build_info": ("gauge", {"version", "commit"}),
     "harborpilot_harbor_up": ("gauge", {"harbor"}),
+    "harborpilot_harbor_redis_up": ("gauge", {"harbor"}),
     "harborpilot_harbor_questions_total": ("counter", {"harbor", "kind", "answer"}),
     "harborpilot_harbor_questions_pending": ("gauge", set()),
     "harborpilot_facts_cached": ("gauge", {"harbor"}),

@@ -26,6 +26,7 @@ const struct log_event_spec log_events[EVENT_COUNT] = {
                        "detail", "repeated"}},
     [EVENT_HARBOR_HEALTH] = {"harbor-health", {"harbor", "healthy", "detail"}},
     [EVENT_HARBOR_ACCOUNT] = {"harbor-account", {"harbor", "version"}},
+    [EVENT_HARBOR_REDIS] = {"harbor-redis", {"harbor"}},
     [EVENT_HARBOR_PROJECT] = {"harbor-project", {"harbor", "project"}},
     [EVENT_HARBOR_PROJECTS] = {"harbor-projects", {"harbor", "registries"}},
     [EVENT_HARBOR_AUTHORITIES] = {.name = "harbor-authorities"},

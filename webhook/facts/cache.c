@@ -31,11 +31,12 @@ void fact_cache_init(struct fact_cache *cache, size_t limit)
 
 void fact_cache_done(struct fact_cache *cache)
 {
-    for (struct fact_entry *entry = cache->newest, *older; entry; entry = older) {
-        older = entry->older;
-        free(entry->scan);
-        free(entry);
-    }
+    for (int i = 0; i < FACT_SHARES; i++)
+        for (struct fact_entry *entry = cache->shares[i].newest, *older; entry; entry = older) {
+            older = entry->older;
+            free(entry->scan);
+            free(entry);
+        }
     free(cache->buckets);
     free(cache->repositories);
     *cache = (struct fact_cache){0};
@@ -43,16 +44,18 @@ void fact_cache_done(struct fact_cache *cache)
 
 static void unlink_use(struct fact_cache *cache, struct fact_entry *entry)
 {
-    *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
-    *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+    struct fact_share *share = &cache->shares[entry->share];
+    *(entry->newer ? &entry->newer->older : &share->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &share->oldest) = entry->newer;
 }
 
 static void link_newest(struct fact_cache *cache, struct fact_entry *entry)
 {
+    struct fact_share *share = &cache->shares[entry->share];
     entry->newer = NULL;
-    entry->older = cache->newest;
-    *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
-    cache->newest = entry;
+    entry->older = share->newest;
+    *(share->newest ? &share->newest->newer : &share->oldest) = entry;
+    share->newest = entry;
 }
 
 static struct fact_entry **bucket_of(const struct fact_cache *cache, uint32_t hash)
@@ -98,17 +101,24 @@ struct fact_entry *fact_cache_find(struct fact_cache *cache, struct slice key)
     while (entry &&
            !(entry->hash == hash && slice_equal(slice_of(entry->key, entry->key_length), key)))
         entry = entry->chain;
-    if (entry && entry != cache->newest) {
+    if (entry && entry->newer) {
         unlink_use(cache, entry);
         link_newest(cache, entry);
     }
     return entry;
 }
 
+static void count_scan(struct fact_cache *cache, const struct fact_entry *entry, bool more)
+{
+    size_t size = entry->scan ? entry->scan->size : 0;
+    struct fact_share *share = &cache->shares[entry->share];
+    cache->scan_bytes += more ? size : -size;
+    share->scan_bytes += more ? size : -size;
+}
+
 static void forget_scan(struct fact_cache *cache, struct fact_entry *entry)
 {
-    if (entry->scan)
-        cache->scan_bytes -= entry->scan->size;
+    count_scan(cache, entry, false);
     free(entry->scan);
     entry->scan = NULL;
 }
@@ -117,6 +127,13 @@ static size_t size_of(size_t key_length)
 {
     enum { OF_MALLOC = 16 };
     return offsetof(struct fact_entry, key) + key_length + OF_MALLOC;
+}
+
+static void count_entry(struct fact_cache *cache, const struct fact_entry *entry, bool more)
+{
+    size_t size = size_of(entry->key_length);
+    cache->entry_bytes += more ? size : -size;
+    cache->shares[entry->share].entry_bytes += more ? size : -size;
 }
 
 static void forget(struct fact_cache *cache, struct fact_entry *entry)
@@ -128,7 +145,7 @@ static void forget(struct fact_cache *cache, struct fact_entry *entry)
     unlink_use(cache, entry);
     leave_siblings(entry);
     cache->count--;
-    cache->entry_bytes -= size_of(entry->key_length);
+    count_entry(cache, entry, false);
     forget_scan(cache, entry);
     free(entry);
 }
@@ -138,29 +155,75 @@ static bool has_room(const struct fact_cache *cache, size_t size)
     return cache->count < cache->limit && cache->entry_bytes + size <= FACT_CACHE_ENTRY_BYTES;
 }
 
-/* Frees places until there is one for `size` more. An entry that is being asked has somebody
- * waiting for it. */
+/* What a share can forget first. An entry that is being asked has somebody waiting for it. */
+static struct fact_entry *oldest_of(const struct fact_share *share, bool scanned,
+                                    const struct fact_entry *kept)
+{
+    struct fact_entry *entry = share->oldest;
+    while (entry && (entry->asking || entry == kept || (scanned && !entry->scan)))
+        entry = entry->newer;
+    return entry;
+}
+
+/* What is to go: of the share that has most. `scanned`: most scans, and only such. */
+static struct fact_entry *find_victim(const struct fact_cache *cache, bool scanned,
+                                      const struct fact_entry *kept)
+{
+    struct fact_entry *victim = NULL;
+    size_t most = 0;
+    for (int i = 0; i < FACT_SHARES; i++) {
+        const struct fact_share *share = &cache->shares[i];
+        size_t bytes = scanned ? share->scan_bytes : share->entry_bytes;
+        struct fact_entry *entry = bytes > most ? oldest_of(share, scanned, kept) : NULL;
+        if (!entry)
+            continue;
+        victim = entry;
+        most = bytes;
+    }
+    return victim;
+}
+
+/* Frees places until there is one for `size` more. */
 static bool make_room(struct fact_cache *cache, size_t size)
 {
-    struct fact_entry *entry = cache->oldest, *newer;
-    for (; entry && !has_room(cache, size); entry = newer) {
-        newer = entry->newer;
-        if (!entry->asking)
-            forget(cache, entry);
-    }
+    struct fact_entry *victim;
+    while (!has_room(cache, size) && (victim = find_victim(cache, false, NULL)))
+        forget(cache, victim);
     return has_room(cache, size);
 }
 
-struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
+uint8_t fact_cache_share(const struct fact_cache *cache, struct slice caller)
+{
+    return (uint8_t)(map_hash(caller, cache->seed) % FACT_SHARES);
+}
+
+/* So that a crowd's share going does not take what others need too. */
+static void take_over(struct fact_cache *cache, struct fact_entry *entry, uint8_t share)
+{
+    if (cache->shares[share].entry_bytes >= cache->shares[entry->share].entry_bytes)
+        return;
+    unlink_use(cache, entry);
+    count_entry(cache, entry, false);
+    count_scan(cache, entry, false);
+    entry->share = share;
+    count_entry(cache, entry, true);
+    count_scan(cache, entry, true);
+    link_newest(cache, entry);
+}
+
+struct fact_entry *fact_cache_add(struct fact_cache *cache, uint8_t share, struct slice key)
 {
     struct fact_entry *entry = fact_cache_find(cache, key);
-    if (entry)
+    if (entry) {
+        take_over(cache, entry, share);
         return entry;
+    }
     if (key.len > ARTIFACT_KEY_MAX || !make_room(cache, size_of(key.len)))
         return NULL;
     entry = memory_allocate_zeroed(1, offsetof(struct fact_entry, key) + key.len);
     entry->hash = (uint32_t)map_hash(key, cache->seed);
     entry->key_length = key.len & 0x7ff;
+    entry->share = share;
     memcpy(entry->key, key.base, key.len);
     struct fact_entry **bucket = bucket_of(cache, entry->hash);
     entry->chain = *bucket;
@@ -168,7 +231,7 @@ struct fact_entry *fact_cache_add(struct fact_cache *cache, struct slice key)
     link_newest(cache, entry);
     join_siblings(cache, entry);
     cache->count++;
-    cache->entry_bytes += size_of(key.len);
+    count_entry(cache, entry, true);
     return entry;
 }
 
@@ -188,8 +251,9 @@ void fact_cache_expire(struct fact_cache *cache, struct slice repository)
 
 void fact_cache_expire_all(struct fact_cache *cache)
 {
-    for (struct fact_entry *entry = cache->newest; entry; entry = entry->older)
-        expire(entry);
+    for (int i = 0; i < FACT_SHARES; i++)
+        for (struct fact_entry *entry = cache->shares[i].newest; entry; entry = entry->older)
+            expire(entry);
 }
 
 /* --- facts --- */
@@ -228,15 +292,12 @@ static struct scan_memory *pack(const struct artifact_fact *fact)
     return memory;
 }
 
-/* Forgets what was longest unused until all scans fit. */
+/* Forgets until all scans fit. */
 static void bound_scans(struct fact_cache *cache, const struct fact_entry *kept)
 {
-    struct fact_entry *entry = cache->oldest, *newer;
-    for (; entry && cache->scan_bytes > FACT_CACHE_SCAN_BYTES; entry = newer) {
-        newer = entry->newer;
-        if (entry != kept && !entry->asking && entry->scan)
-            forget(cache, entry);
-    }
+    struct fact_entry *victim;
+    while (cache->scan_bytes > FACT_CACHE_SCAN_BYTES && (victim = find_victim(cache, true, kept)))
+        forget(cache, victim);
 }
 
 long long *fact_entry_scan_again(struct fact_entry *entry)
@@ -246,8 +307,9 @@ long long *fact_entry_scan_again(struct fact_entry *entry)
 
 static bool former_stands(const struct fact_entry *entry, const struct artifact_fact *fact)
 {
-    return fact->scan.status == SCAN_RUNNING && entry->scan &&
-           entry->scan->scan.status == SCAN_DONE && slice_equal(entry->scan->digest, fact->digest);
+    bool hidden = fact->scan.status == SCAN_RUNNING || fact->scan.status == SCAN_UNKNOWN;
+    return hidden && entry->scan && entry->scan->scan.status == SCAN_DONE &&
+           slice_equal(entry->scan->digest, fact->digest);
 }
 
 void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_needs knows,
@@ -268,7 +330,7 @@ void fact_cache_set(struct fact_cache *cache, struct fact_entry *entry, fact_nee
     memory->scan_again_ms = again ? *again : 0;
     forget_scan(cache, entry);
     entry->scan = memory;
-    cache->scan_bytes += entry->scan->size;
+    count_scan(cache, entry, true);
     bound_scans(cache, entry);
 }
 

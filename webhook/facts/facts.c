@@ -253,7 +253,10 @@ static void ask_one(struct facts *facts, const struct missing_fact *question,
     long long now = clock_monotonic_ms();
     struct session *session = find_session(facts, question->harbor);
     struct slice key = artifact_key_text(&question->key, text);
-    struct fact_entry *entry = session && key.len ? fact_cache_add(&session->cache, key) : NULL;
+    struct fact_entry *entry = NULL;
+    if (session && key.len)
+        entry = fact_cache_add(&session->cache,
+                               fact_cache_share(&session->cache, waiter->turns.caller), key);
     if (!entry || is_known(entry, question->needs, now))
         return;
     if (session_misses_project(session, question->key.project))
@@ -639,6 +642,7 @@ void facts_read_figures(struct facts *facts, struct arena *arena, struct facts_f
         struct harbor_figures *harbor = &ret->harbors[ret->harbor_count++];
         *harbor = (struct harbor_figures){.name = arena_copy(arena, s->name),
                                           .up = session_health(s) == HEALTH_UP,
+                                          .redis_up = !s->redis_away,
                                           .cached = s->cache.count};
         read_requests(s, arena, harbor);
         read_upstreams(&s->discovery, arena, harbor);

@@ -89,7 +89,8 @@ struct upstream_figures {
 
 struct harbor_figures {
     struct slice name;
-    bool up; /* it can serve pulls and knows the account, as far as is known */
+    bool up;       /* it can serve pulls and knows the account, as far as is known */
+    bool redis_up; /* as far as it says */
     size_t cached;
     struct request_figures *requests; /* of those that were made */
     size_t request_count;

@@ -9,6 +9,11 @@
 /* Thousands may wait for their turn: a key, and little more. */
 enum { FIRST_BLOCK = 96 };
 
+enum {
+    STORED_TAG_TIMEOUT_MS = 1000, /* there is a copy: an upstream is not waited for longer, */
+    STORED_TAG_TURN_MS = 200,     /* nor is a turn to ask one */
+};
+
 struct request *request_new(struct session *session, enum request_kind kind)
 {
     struct request *request = memory_allocate_zeroed(1, sizeof(*request));
@@ -48,6 +53,10 @@ static struct http_request describe(enum request_kind kind)
     } else if (kind == REQUEST_MANIFEST || kind == REQUEST_PULL_GATE) {
         http.head = true;
         http.headers[0] = ACCEPT_MANIFEST;
+    } else if (kind == REQUEST_STORED_TAG) {
+        http.head = true;
+        http.headers[0] = ACCEPT_MANIFEST;
+        http.timeout_ms = STORED_TAG_TIMEOUT_MS;
     } else if (kind == REQUEST_SCAN) {
         http.body = "{\"scan_type\":\"vulnerability\"}";
         http.headers[1] = "Content-Type: application/json";
@@ -82,7 +91,8 @@ static void send_to_harbor(struct request *request, const char *path, const char
     http.url = url.base;
     http.authorization = authorization;
     http.ca_file = session->ca_file.len ? session->ca_file.base : NULL;
-    http.delay_ms = request->kind == REQUEST_MANIFEST ? head_delay(session) : 0;
+    bool upstream = request->kind == REQUEST_MANIFEST || request->kind == REQUEST_STORED_TAG;
+    http.delay_ms = upstream ? head_delay(session) : 0;
     http_client_send(facts_client(session->facts), &http, session_take_reply, request);
     buffer_done(&url);
 }
@@ -131,15 +141,26 @@ static void next_report(struct session *session)
 
 /* --- inquiries --- */
 
+static long left(long long until_ms, long long now)
+{
+    return until_ms > now ? (long)(until_ms - now) : 0;
+}
+
 static struct inquiry_view view_of(struct request *request)
 {
+    long long now = clock_monotonic_ms();
+    const struct fact_entry *entry = request->entry;
     struct session *session = request->session;
     struct slice name = request->inquiry.key.project;
     const struct project_state *project = map_get(&session->projects, name);
     return (struct inquiry_view){
         .project = project && project->known ? &project->project : NULL,
         .lacks_project = session_lacks_project(session, name),
-        .quiet_ms = project ? project->quiet_until_ms - clock_monotonic_ms() : 0,
+        .quiet_ms = project ? project->quiet_until_ms - now : 0,
+        .copy_will_do = (project && now < project->copy_until_ms) ||
+                        session->next_head_ms > now + STORED_TAG_TURN_MS,
+        .servable = now < fact_entry_upstream_ms(entry) ? entry->upstream_has : TRUTH_UNKNOWN,
+        .servable_ms = left(fact_entry_upstream_ms(entry), now),
         .scan_from = session->scan_from,
         .realm = session->realm ? slice_from(session->realm) : (struct slice){0},
         .service = session->service ? slice_from(session->service) : (struct slice){0},
@@ -157,6 +178,7 @@ static void send_step(struct request *request, struct inquiry_step step)
         return;
     case REQUEST_MANIFEST:
     case REQUEST_PULL_GATE:
+    case REQUEST_STORED_TAG:
     case REQUEST_FILTER:
         if (step.token.len)
             bearer = arena_format(&request->arena, "Bearer %.*s", SLICE_ARGS(step.token));
@@ -174,6 +196,16 @@ void request_begin_inquiry(struct request *request)
     send_step(request, inquiry_begin(&request->inquiry, &view, request->entry->asking));
 }
 
+static void keep(struct request *request, const struct inquiry_step *step)
+{
+    struct fact_entry *entry = request->entry;
+    long long now = clock_monotonic_ms();
+    fact_cache_set(&request->session->cache, entry, step->knows, step->fact);
+    fact_entry_live_until(entry, now + step->live_ms);
+    if (step->servable_ms)
+        fact_entry_keep_upstream(entry, step->fact->servable, now + step->servable_ms);
+}
+
 /* True where it is asked again: somebody joined who needs more, or what was asked has changed. */
 static bool end_known(struct request *request, struct inquiry_step step)
 {
@@ -187,8 +219,7 @@ static bool end_known(struct request *request, struct inquiry_step step)
         entry->hints--;
         step.live_ms = FACT_FAILED_MS;
     }
-    fact_cache_set(&request->session->cache, entry, step.knows, step.fact);
-    fact_entry_live_until(entry, clock_monotonic_ms() + step.live_ms);
+    keep(request, &step);
     return false;
 }
 
@@ -222,9 +253,13 @@ static void learn(struct request *request, const struct harbor_reply *reply,
         long long until = clock_monotonic_ms() + seconds * 1000;
         if (request->kind == REQUEST_ARTIFACT)
             session->quiet_until_ms = until;
-        else if (request->kind == REQUEST_MANIFEST && project)
+        else if ((request->kind == REQUEST_MANIFEST || request->kind == REQUEST_STORED_TAG) &&
+                 project)
             project->quiet_until_ms = until;
     }
+    bool unsaid = step->answer == ANSWER_LATER || step->answer == ANSWER_FAILED;
+    if (request->kind == REQUEST_STORED_TAG && unsaid && project)
+        project->copy_until_ms = clock_monotonic_ms() + FACT_COPY_MS; /* one waits, not each */
     if (step->realm.len)
         remember_realm(session, memory_copy_slice(step->realm), memory_copy_slice(step->service));
     else if (request->kind == REQUEST_TOKEN && step->answer != ANSWER_YES)
@@ -250,6 +285,8 @@ bool request_take_inquiry(struct request *request, const struct harbor_reply *re
         return end_known(request, step);
     if (step.end == INQUIRY_FAILED)
         return end_failed(request, step);
+    if (step.fact)
+        keep(request, &step);
     send_step(request, step);
     return true;
 }

@@ -518,11 +518,27 @@ static struct slice tell_why(struct request *request, const struct harbor_reply 
     return arena_format(arena, "its %.*s %s not healthy", SLICE_ARGS(parts), many ? "are" : "is");
 }
 
+static void tell_redis(struct session *session, bool away)
+{
+    if (away == session->redis_away)
+        return;
+    struct log_line line;
+    session->redis_away = away;
+    log_begin(&line, away ? LOG_WARNING : LOG_INFO, EVENT_HARBOR_REDIS,
+              away ? "Harbor's redis is not healthy: pulls and questions take seconds, and images "
+                     "that are new may be kept as not-known-in-time"
+                   : "Harbor's redis is healthy");
+    json_member(&line.w, "harbor", session->name);
+    log_end(&line);
+}
+
 static enum harbor_answer take_health(struct request *request, const struct harbor_reply *reply,
                                       const char *failure)
 {
     bool healthy = false;
     bool read = harbor_read_health(reply, &healthy);
+    if (read)
+        tell_redis(request->session, harbor_lacks_redis(reply));
     struct slice why = tell_why(request, reply, read, healthy, failure);
     tell_health(request->session, read && healthy ? HEALTH_POLL_GOOD : HEALTH_POLL_BAD, why.base);
     return !read ? ANSWER_FAILED : healthy ? ANSWER_YES : ANSWER_NO;
@@ -551,6 +567,7 @@ static enum harbor_answer take_poll_answer(struct request *request,
     case REQUEST_CHILD:
     case REQUEST_REPORT:
     case REQUEST_PULL_GATE:
+    case REQUEST_STORED_TAG:
     case REQUEST_COUNT:
         break;
     }

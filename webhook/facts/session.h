@@ -33,6 +33,7 @@ struct project_state {
     bool missing; /* Harbor has no such project */
     long long read_ms;
     long long quiet_until_ms; /* its upstream said 429 and Retry-After: no HEAD before */
+    long long copy_until_ms;  /* it said nothing: none before for what there is a copy of */
 };
 
 struct facts;
@@ -50,6 +51,7 @@ struct session {
     char *authorization;         /* "Basic …", or NULL: no account */
     char account_digest[65];
     struct health health;
+    bool redis_away;             /* Harbor says so */
     unsigned account_generation; /* counts the changes of the account's files */
     bool account_unreadable;     /* said in the log already */
     bool account_refused;        /* Harbor does not know our account, */

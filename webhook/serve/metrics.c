@@ -43,6 +43,7 @@ enum metric_id {
     PROCESS_START,
     QUESTIONS,
     HARBOR_UP,
+    REDIS_UP,
     UPSTREAM_UP,
     CACHED,
     HITS,
@@ -101,6 +102,9 @@ const struct metric metric_table[METRIC_COUNT + 1] = {
     [HARBOR_UP] = FAMILY("harborpilot_harbor_up", "gauge",
                          "1 when Harbor can serve pulls and knows the account, as far as is known.",
                          "harbor"),
+    [REDIS_UP] =
+        FAMILY("harborpilot_harbor_redis_up", "gauge",
+               "0 while Harbor says that its redis is ill: it answers slowly then.", "harbor"),
     [UPSTREAM_UP] = FAMILY("harborpilot_harbor_upstream_up", "gauge",
                            "1 when Harbor's own probe reaches what a proxy-cache project serves.",
                            "harbor", "project"),
@@ -427,7 +431,11 @@ static void write_harbor(struct page *p, enum metric_id id, const struct harbor_
         for (size_t i = 0; i < harbor->upstream_count; i++)
             SAMPLE(p, id, harbor->upstreams[i].healthy, harbor->name, harbor->upstreams[i].project);
     else
-        SAMPLE(p, id, id == HARBOR_UP ? harbor->up : harbor->cached, harbor->name);
+        SAMPLE(p, id,
+               id == HARBOR_UP  ? harbor->up
+               : id == REDIS_UP ? harbor->redis_up
+                                : harbor->cached,
+               harbor->name);
 }
 
 static void write_facts(struct page *p, const struct facts_figures *facts)

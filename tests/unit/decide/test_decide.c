@@ -275,6 +275,7 @@ struct fake_facts {
     bool known;
     struct artifact_fact fact;
     fact_needs asked;
+    bool has_copy; /* only that it is there is known */
 };
 
 static enum harbor_health fake_health(const struct fact_source *self, const struct harbor *harbor)
@@ -296,7 +297,7 @@ static bool fake_artifact(const struct fact_source *self, const struct harbor *h
     (void)arena;
     fake->asked = needs;
     *ret = fake->fact;
-    return fake->known;
+    return fake->known || (fake->has_copy && !(needs & FACT_SERVABLE));
 }
 
 #define THERE                                                                                      \
@@ -314,6 +315,14 @@ static bool fake_artifact(const struct fact_source *self, const struct harbor *h
 #define NOWHERE                                                                                    \
     {                                                                                              \
         .present = TRUTH_NO, .servable = TRUTH_NO, .public_ = TRUTH_YES                            \
+    }
+#define DELETED                                                                                    \
+    {                                                                                              \
+        .present = TRUTH_YES, .servable = TRUTH_NO, .public_ = TRUTH_YES                           \
+    }
+#define COPY                                                                                       \
+    {                                                                                              \
+        .present = TRUTH_YES, .public_ = TRUTH_YES                                                 \
     }
 #define AUDIT    true, false
 #define DRY_RUN  false, true
@@ -333,6 +342,14 @@ static const struct {
     {"cached: the upstream does not count", "  requireInHarbor: cached\n", HEALTH_UP, true,
      UPSTREAM, FOR_REAL, REASON_NOT_IN_HARBOR, false},
     {"nowhere", "", HEALTH_UP, true, NOWHERE, FOR_REAL, REASON_NOT_IN_HARBOR, false},
+    {"its upstream has deleted the tag", "", HEALTH_UP, true, DELETED, FOR_REAL,
+     REASON_NOT_IN_HARBOR, false},
+    {"its upstream has deleted the tag, and audit has heard of it", "", HEALTH_UP, true, DELETED,
+     AUDIT, REASON_NOT_IN_HARBOR, false},
+    {"cached: nor does an upstream that has deleted it", "  requireInHarbor: cached\n", HEALTH_UP,
+     true, DELETED, FOR_REAL, REASON_REWRITTEN, false},
+    {"there, and its upstream is not asked in audit", "", HEALTH_UP, true, COPY, AUDIT,
+     REASON_REWRITTEN, false},
     {"not known", "", HEALTH_UP, false, UNASKED, FOR_REAL, REASON_NOT_KNOWN_IN_TIME, true},
     {"not known, audit", "", HEALTH_UP, false, UNASKED, AUDIT, REASON_NOT_KNOWN_IN_TIME, true},
     {"the upstream is not asked in audit", "", HEALTH_UP, true, UNASKED, AUDIT, REASON_REWRITTEN,
@@ -438,11 +455,9 @@ static void check_fact_row(size_t row, bool last_chance)
     struct policies *policies = load_text(text.base, NULL, &arena, &findings);
     if (!policies)
         CHECK_FAIL("%.*s", SLICE_ARGS(findings));
-    struct fake_facts fake = {{fake_health, fake_artifact},
-                              fact_rows[row].health,
-                              fact_rows[row].known,
-                              fact_rows[row].fact,
-                              FACT_PRESENT};
+    struct fake_facts fake = {
+        {fake_health, fake_artifact}, fact_rows[row].health, fact_rows[row].known,
+        fact_rows[row].fact,          FACT_PRESENT,          false};
     struct decide_request request = request_of("team-a", read_pod(POD(IMAGE("x")), &arena));
     struct decisions decisions;
     request.facts = &fake.source;
@@ -460,6 +475,75 @@ static void check_fact_row(size_t row, bool last_chance)
     if (decisions.missing_count)
         check_number(name, "how deep", decisions.missing[0].needs,
                      shallow ? FACT_PRESENT : FACT_PRESENT | FACT_SERVABLE);
+    policies_unref(policies);
+    arena_done(&arena);
+}
+
+/* The database has answered and the upstream has not, when a decision is due. */
+static void test_a_copy_and_no_time(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct slice findings;
+    struct policies *policies = load_text(
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\nspec:\n"
+        "  host: harbor.example.com\n  registries: {docker.io: hub}\n"
+        "  api: {url: 'https://harbor.example.com'}\n" POLICY("p") "  namespaces: [team-a]\n",
+        NULL, &arena, &findings);
+    static const struct {
+        const char *name;
+        enum truth present;
+        bool last_chance;
+        enum rewrite_reason reason;
+    } copies[] = {
+        {"there is time", TRUTH_YES, false, REASON_NOT_KNOWN_IN_TIME},
+        {"a copy", TRUTH_YES, true, REASON_REWRITTEN},
+        {"no copy", TRUTH_NO, true, REASON_NOT_KNOWN_IN_TIME},
+    };
+    for (size_t i = 0; i < COUNT(copies); i++) {
+        struct fake_facts fake = {.source = {fake_health, fake_artifact},
+                                  .health = HEALTH_UP,
+                                  .has_copy = true,
+                                  .fact = {.present = copies[i].present, .public_ = TRUTH_YES}};
+        struct decide_request request = request_of("team-a", read_pod(POD(IMAGE("x")), &arena));
+        struct decisions decisions;
+        request.facts = &fake.source;
+        request.mode = MODE_ENFORCE;
+        request.last_chance = copies[i].last_chance;
+        decide(policies, &request, &arena, &decisions);
+        check_text(copies[i].name, "the reason",
+                   slice_from(decide_reason_name(decisions.items[0].reason)),
+                   decide_reason_name(copies[i].reason));
+        check_number(copies[i].name, "what is asked", (long long)decisions.missing_count,
+                     !copies[i].last_chance);
+    }
+    policies_unref(policies);
+    arena_done(&arena);
+}
+
+/* It is there, and would not be served: nobody could tell why without a word. */
+static void test_a_deleted_tag_says_why(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct slice findings;
+    struct policies *policies = load_text(
+        "apiVersion: harbor-pilot.io/v1alpha1\nkind: Harbor\nmetadata: {name: h}\nspec:\n"
+        "  host: harbor.example.com\n  registries: {docker.io: hub}\n"
+        "  api: {url: 'https://harbor.example.com'}\n" POLICY("p") "  namespaces: [team-a]\n",
+        NULL, &arena, &findings);
+    struct fake_facts fake = {.source = {fake_health, fake_artifact},
+                              .health = HEALTH_UP,
+                              .known = true,
+                              .fact = DELETED};
+    struct decide_request request = request_of("team-a", read_pod(POD(IMAGE("x")), &arena));
+    struct decisions decisions;
+    request.facts = &fake.source;
+    request.mode = MODE_ENFORCE;
+    decide(policies, &request, &arena, &decisions);
+    check_text("deleted", "the detail", slice_from(decisions.items[0].detail),
+               "Harbor has a copy, but its upstream no longer has the tag, and then Harbor answers "
+               "a pull 404");
     policies_unref(policies);
     arena_done(&arena);
 }
@@ -992,6 +1076,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_fact_reasons),
+        cmocka_unit_test(test_a_copy_and_no_time),
+        cmocka_unit_test(test_a_deleted_tag_says_why),
         cmocka_unit_test(test_reason_names),
         cmocka_unit_test(test_the_earlier_reason_wins),
         cmocka_unit_test(test_workloads),

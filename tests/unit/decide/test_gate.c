@@ -1065,7 +1065,7 @@ static void test_details(void **state)
          "Harbor does not have it yet: it is scanned after the first pull"},
         {{"silent", HERE, .status = SCAN_UNKNOWN},
          false,
-         "Harbor does not say what its scanner found"},
+         "Harbor does not say what its scanner found: is the scanner away?"},
         {{"412", HERE, .refused = true}, false, NULL},
         {{"never", HERE, .status = SCAN_NONE}, false, NULL},
         {{"another child may be bad", HERE, .status = SCAN_NONE, .findings = "C",

@@ -32,10 +32,14 @@ struct inquiry_case {
     enum harbor_answer answer; /* of the last reply */
     fact_needs knows;
     struct artifact_fact fact; /* present, servable and the flags */
+    long servable_ms;          /* what the upstream has just said is good for */
 };
 
 static const struct harbor_project filtered = {.filter = SLICE("team/**")};
 static const struct harbor_project gated = {.prevent_vul = true};
+static const struct harbor_project proxy = {.is_proxy = true};
+static const struct harbor_project local = {.is_proxy = true, .local_on_not_found = true};
+static const struct harbor_project gated_proxy = {.is_proxy = true, .prevent_vul = true};
 
 #define SERVABLE (FACT_PRESENT | FACT_SERVABLE)
 #define HEAD     "/v2/p/r/manifests/1"
@@ -198,6 +202,16 @@ static const struct inquiry_case cases[] = {
      ANSWER_FAILED,
      SERVABLE,
      {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"it is there, and its scanner is away",
+     FACT_PRESENT | FACT_SCAN,
+     {0},
+     {{ARTIFACT "1?with_scan_overview=true", REQUEST_ARTIFACT, 200, HERE},
+      {ARTIFACT DIGEST "/additions/vulnerabilities", REQUEST_REPORT, 404, GONE}},
+     INQUIRY_KNOWN,
+     FACT_FAILED_MS,
+     ANSWER_FAILED,
+     FACT_ALL,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
     {"a project that nobody polls",
      FACT_PRESENT | FACT_SCAN,
      {.lacks_project = true},
@@ -208,6 +222,166 @@ static const struct inquiry_case cases[] = {
      ANSWER_NO,
      FACT_PRESENT | FACT_SCAN,
      {.present = TRUTH_NO}},
+    {"stored, and its upstream has the tag",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 200}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_POSITIVE_MS},
+    {"stored, and its upstream has deleted the tag",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 404, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_NO},
+     FACT_COPY_MS},
+    {"stored, and its upstream is throttled",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 429}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_LATER,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_COPY_MS},
+    {"stored, and its upstream is ill",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 502}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_FAILED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_COPY_MS},
+    {"stored, and its upstream does not answer",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 0}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_FAILED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_COPY_MS},
+    {"stored, and a page of a portal is no no",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {HEAD, REQUEST_STORED_TAG, 404}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_FAILED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_COPY_MS},
+    {"stored, and the account may not pull",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE},
+      {HEAD, REQUEST_STORED_TAG, 401, NULL, CHALLENGE},
+      {TOKEN_PATH, REQUEST_TOKEN, 403, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_UNAUTHORIZED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES},
+     FACT_COPY_MS},
+    {"stored, by a token",
+     SERVABLE,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE},
+      {HEAD, REQUEST_STORED_TAG, 401, NULL, CHALLENGE},
+      {TOKEN_PATH, REQUEST_TOKEN, 200, "{\"token\":\"x\"}"},
+      {HEAD, REQUEST_STORED_TAG, 404, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_NO},
+     FACT_COPY_MS},
+    {"stored, and nobody needs the upstream",
+     FACT_PRESENT,
+     {.project = &proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_YES,
+     FACT_PRESENT,
+     {.present = TRUTH_YES}},
+    {"stored, in a project that serves its copy",
+     SERVABLE,
+     {.project = &local},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"stored, and the upstream is quiet",
+     SERVABLE,
+     {.project = &proxy, .quiet_ms = 4500},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"stored, and the upstream has its hands full",
+     SERVABLE,
+     {.project = &proxy, .copy_will_do = true},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"stored, and the upstream had the tag a moment ago",
+     SERVABLE,
+     {.project = &proxy, .servable = TRUTH_YES, .servable_ms = 9000},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     9000,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES}},
+    {"stored, and the upstream had it not a moment ago",
+     FACT_PRESENT,
+     {.project = &proxy, .servable = TRUTH_NO, .servable_ms = 9000},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}},
+     INQUIRY_KNOWN,
+     9000,
+     ANSWER_YES,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_NO}},
+    {"stored, and what the pull gate refuses its upstream is not asked for",
+     SERVABLE,
+     {.project = &gated_proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE}, {STORED, REQUEST_PULL_GATE, 412}},
+     INQUIRY_KNOWN,
+     FACT_POSITIVE_MS,
+     ANSWER_REFUSED,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_YES, .refused_by_pull_gate = true}},
+    {"stored, and what the pull gate lets pass",
+     SERVABLE,
+     {.project = &gated_proxy},
+     {{ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE},
+      {STORED, REQUEST_PULL_GATE, 200},
+      {HEAD, REQUEST_STORED_TAG, 404, "{}"}},
+     INQUIRY_KNOWN,
+     FACT_COPY_MS,
+     ANSWER_NO,
+     SERVABLE,
+     {.present = TRUTH_YES, .servable = TRUTH_NO},
+     FACT_COPY_MS},
 };
 
 static struct harbor_reply reply_of(const struct step *step)
@@ -240,6 +414,7 @@ static void check_end(const struct inquiry_case *c, const struct inquiry_step *g
         return;
     check_number(c->name, "what is known", got->knows, c->knows);
     check_number(c->name, "present", got->fact->present, c->fact.present);
+    check_number(c->name, "its life", got->servable_ms, c->servable_ms);
     check_number(c->name, "servable", got->fact->servable, c->fact.servable);
     check_number(c->name, "unauthorized", got->fact->unauthorized, c->fact.unauthorized);
     check_number(c->name, "filter", got->fact->outside_filter, c->fact.outside_filter);
@@ -289,8 +464,51 @@ static void test_token(void **state)
     arena_done(&arena);
 }
 
+/* What is pinned is served from what is stored. */
+static void test_stored_digest(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct inquiry q = {.arena = &arena, .key = {SLICE("p"), SLICE("r"), SLICE(DIGEST)}};
+    struct inquiry_view view = {.project = &proxy};
+    const struct step here = {ARTIFACT DIGEST, REQUEST_ARTIFACT, 200, HERE};
+    struct harbor_reply reply = reply_of(&here);
+    struct inquiry_step got = inquiry_begin(&q, &view, SERVABLE);
+    check_request("digest", &q, &got, &here);
+    got = inquiry_take(&q, &view, &reply);
+    check_number("digest", "the end", got.end, INQUIRY_KNOWN);
+    check_number("digest", "servable", got.fact->servable, TRUTH_YES);
+    check_number("digest", "the life", got.live_ms, FACT_POSITIVE_MS);
+    inquiry_done(&q);
+    arena_done(&arena);
+}
+
+/* Whoever cannot wait for the upstream learns at once that Harbor has a copy. */
+static void test_copy_is_told(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct inquiry q = {.arena = &arena, .key = {SLICE("p"), SLICE("r"), SLICE("1")}};
+    struct inquiry_view view = {.project = &proxy};
+    const struct step here = {ARTIFACT "1", REQUEST_ARTIFACT, 200, HERE};
+    struct harbor_reply reply = reply_of(&here);
+    struct inquiry_step got = inquiry_begin(&q, &view, SERVABLE);
+    check_request("copy", &q, &got, &here);
+    got = inquiry_take(&q, &view, &reply);
+    check_number("copy", "the end", got.end, INQUIRY_GOES_ON);
+    check_number("copy", "what is known", got.knows, FACT_PRESENT);
+    check_number("copy", "present", got.fact->present, TRUTH_YES);
+    check_number("copy", "servable", got.fact->servable, TRUTH_UNKNOWN);
+    check_number("copy", "the life", got.live_ms, FACT_COPY_MS);
+    buffer_done(&got.path);
+    inquiry_done(&q);
+    arena_done(&arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_token)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_token),
+                                       cmocka_unit_test(test_stored_digest),
+                                       cmocka_unit_test(test_copy_is_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ def decision(cluster, namespace, name):
 @pytest.mark.parametrize("name, moved", [("longhorn-manager", False), ("longhorn-csi-plugin", True)])
 def test_a_pod_that_looks_like_longhorns_manager_is_kept(cluster, name, moved):
     """It waits for Pods with the very image that its argument names."""
-    namespace = cluster.namespace("e2e-longhorn", "enforce")
+    namespace = cluster.namespace(f"e2e-{name}", "enforce")
     spec = pod_spec(WEB)
     spec["containers"][0]["args"] = [*spec["containers"][0].get("args", []), "--manager-image", WEB]
     cluster.create(namespace, workload("DaemonSet", name, spec))
