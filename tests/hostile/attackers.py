@@ -141,6 +141,16 @@ def filled(make, item, size=BODY_MOST):
     return make(",".join([item] * (room // (len(item) + 1))))
 
 
+def change():
+    """A Deployment whose 4,096 images become 4,096 others: each is looked for among those before."""
+    def deployment(tag):
+        containers = ",".join(f'{{"name":"c{n}","image":"docker.io/org/image-{n}:{tag}"}}' for n in range(4096))
+        return '{"metadata":{"name":"d"},"spec":{"template":{"spec":{"containers":[' + containers + "]}}}}"
+    request = REQUEST.replace('"CREATE"', '"UPDATE"').replace('{"group":"","version":"v1","kind":"Pod"}',
+                                                              '{"group":"apps","version":"v1","kind":"Deployment"}')
+    return f'{request}"object":{deployment("after")},"oldObject":{deployment("before")}}}}}'.encode()
+
+
 def bodies():
     """Name: the bytes to send. A body that is cut by its last byte is never complete."""
     images = ",".join(f'{{"name":"c{n}","image":"registry.k8s.io/some/where/image-{n}:v1.2.3"}}' for n in range(4096))
@@ -150,6 +160,7 @@ def bodies():
     return {
         "objects": post("/mutate/enforce", filled(lambda text: (REQUEST + text + "}}").encode(), '"object":{%s}' % spec)),
         "images that are none": post("/validate/enforce", review(spec='{"containers":[' + none + "]}")),
+        "changes": post("/validate/enforce", change()),
         "large, not complete": post("/mutate/enforce", b" " * (BODY_MOST - 1), BODY_MOST),
         "small, not complete": post("/mutate/enforce", b" " * (256 * 1024 - 1), 256 * 1024),
         "announced": post("/mutate/enforce", b"", 64 * 1024),

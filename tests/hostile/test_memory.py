@@ -37,7 +37,7 @@ def peak_mib(server):
 
 @pytest.mark.parametrize("names,lasting", [
     (None, 8), (["objects", "images that are none"], 4), (["small, not complete"], 4), (["large, not complete"], 4), (["pull secrets", "pull secrets by name"], 4),
-    (["answers that nobody reads"], 4)], ids=["everything", "objects", "small", "large", "secrets", "answers"])
+    (["answers that nobody reads"], 4), (["changes"], 4)], ids=["everything", "objects", "small", "large", "secrets", "answers", "changes"])
 def test_what_asks_for_memory_at_once(start, slow, seconds, names, lasting):
     server, lasting = start(POLICIES, "--threads", "4"), seconds(lasting)
     with ApiServer(server, 20 if slow else 100) as calls:
