@@ -148,7 +148,7 @@ def change():
         return '{"metadata":{"name":"d"},"spec":{"template":{"spec":{"containers":[' + containers + "]}}}}"
     request = REQUEST.replace('"CREATE"', '"UPDATE"').replace('{"group":"","version":"v1","kind":"Pod"}',
                                                               '{"group":"apps","version":"v1","kind":"Deployment"}')
-    return f'{request}"object":{deployment("after")},"oldObject":{deployment("before")}}}}}'.encode()
+    return f'{request}"object":{deployment("v2")},"oldObject":{deployment("v1")}}}}}'.encode()
 
 
 def bodies():
