@@ -163,7 +163,7 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB)
 ##                 with another commit's binary: BASELINE=../older/build/harbor-pilot
 bench: $(BINARY) $(BENCH)
 	@bash tests/deps.sh test
-	@BUILD=$(BUILD) BASELINE=$(BASELINE) /usr/bin/python3 tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
+	@BUILD=$(BUILD) BASELINE=$(BASELINE) /usr/bin/python3 tests/bench/bench.py $(if $(ONLY),--only "$(ONLY)")
 
 ## make mutation   flips each condition of the decision code and looks for a test that notices
 mutation:

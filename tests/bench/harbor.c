@@ -1,5 +1,6 @@
 /* A stand-in for Harbor, for measuring only: it knows every project and has every artifact, checks
- * nothing, and takes as long to answer as it is told. The bodies are what a real Harbor answered.
+ * nothing, and takes as long to answer as it is told; every upstream has every tag. The bodies are
+ * what a real Harbor answered.
  *
  *     harbor CERTIFICATE KEY FOLDER DELAY-MS
  *
@@ -48,14 +49,15 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     const struct body *body = bodies;
     while (body < bodies + BODIES && !strstr(url, body->path))
         body++;
-    bool found = body < bodies + BODIES;
+    bool found = body < bodies + BODIES, manifest = strstr(url, "/manifests/");
     struct MHD_Response *response = MHD_create_response_from_buffer(
         found ? body->size : strlen(nothing), (void *)(found ? body->text : nothing),
         MHD_RESPMEM_PERSISTENT);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                            "application/json; charset=utf-8");
-    enum MHD_Result result =
-        MHD_queue_response(connection, found ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
+                            manifest ? "application/vnd.oci.image.index.v1+json"
+                                     : "application/json; charset=utf-8");
+    enum MHD_Result result = MHD_queue_response(
+        connection, found || manifest ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
     MHD_destroy_response(response);
     return result;
 }

@@ -93,9 +93,12 @@ class Stage:
         return self.servers[-1]
 
     def pilot(self, name, harbor, require, port=0, wrapper=()):
+        """Started, and it knows that its Harbor is up: before, every image is kept."""
         self.servers.append(start_pilot(name, "/mutate/enforce", write_policies(harbor, require),
                                         port, wrapper))
-        return self.servers[-1]
+        pilot = self.servers[-1]
+        wait("Harbor to be known as up", lambda: metric(pilot, "harborpilot_harbor_up") == 1)
+        return pilot
 
     def end(self, server):
         self.servers.remove(server)
