@@ -96,6 +96,8 @@ static enum rewrite_reason whole_reason(const struct decider *d)
 static const char *operator_detail(const struct decider *d)
 {
     const struct compared_by *row = d->ret->operator_;
+    if (!row)
+        return NULL;
     return arena_format(d->arena, "%s compares the images of its Pods with what it asked for: %s",
                         row->operator_name, row->consequence)
         .base;
@@ -174,6 +176,42 @@ static bool has_copy(const struct decider *d, const struct artifact_key *key,
            ret->present == TRUTH_YES;
 }
 
+/* What a known fact says of an image that would move. */
+static enum rewrite_reason known_reason(const struct decider *d, const struct artifact_fact *fact,
+                                        struct decision *decision)
+{
+    bool deep = d->ret->policy->require == REQUIRE_SERVABLE;
+    if (fact->no_project)
+        return REASON_NO_PROJECT;
+    if (fact->public_ != TRUTH_YES && needs_public_project(d)) {
+        if (fact->public_ == TRUTH_NO)
+            return REASON_PULL_SECRET_MISSING;
+        decision->detail = "it is not known whether its project is public (does the account have "
+                           "project:read?)";
+        return REASON_NOT_KNOWN_IN_TIME;
+    }
+    if (fact->unauthorized)
+        return REASON_HARBOR_AUTH;
+    if (fact->refused_by_pull_gate)
+        return REASON_REFUSED_BY_HARBOR;
+    if (fact->outside_filter)
+        return REASON_OUTSIDE_PROXY_FILTER;
+    if (deep && fact->present == TRUTH_YES && fact->servable == TRUTH_NO) {
+        decision->detail = "Harbor has a copy, but its upstream no longer has the tag, and then "
+                           "Harbor answers a pull 404";
+        return REASON_NOT_IN_HARBOR;
+    }
+    if (fact->present == TRUTH_YES || (deep && fact->servable == TRUTH_YES))
+        return REASON_REWRITTEN;
+    if (deep && fact->servable == TRUTH_UNKNOWN) {
+        decision->detail = d->request->purpose == PURPOSE_VALIDATE
+                               ? "not in Harbor yet; its upstream is not asked here"
+                               : "not in Harbor yet; enforce would ask whether its upstream has it";
+        return REASON_REWRITTEN;
+    }
+    return REASON_NOT_IN_HARBOR;
+}
+
 /* The reason that facts give, or REASON_REWRITTEN. */
 static enum rewrite_reason fact_reason(const struct decider *d, struct decision *decision)
 {
@@ -204,35 +242,7 @@ static enum rewrite_reason fact_reason(const struct decider *d, struct decision 
             decision->detail = more_than_asked;
         return REASON_NOT_KNOWN_IN_TIME;
     }
-    if (fact.no_project)
-        return REASON_NO_PROJECT;
-    if (fact.public_ != TRUTH_YES && needs_public_project(d)) {
-        if (fact.public_ == TRUTH_NO)
-            return REASON_PULL_SECRET_MISSING;
-        decision->detail = "it is not known whether its project is public (does the account have "
-                           "project:read?)";
-        return REASON_NOT_KNOWN_IN_TIME;
-    }
-    if (fact.unauthorized)
-        return REASON_HARBOR_AUTH;
-    if (fact.refused_by_pull_gate)
-        return REASON_REFUSED_BY_HARBOR;
-    if (fact.outside_filter)
-        return REASON_OUTSIDE_PROXY_FILTER;
-    if (deep && fact.present == TRUTH_YES && fact.servable == TRUTH_NO) {
-        decision->detail = "Harbor has a copy, but its upstream no longer has the tag, and then "
-                           "Harbor answers a pull 404";
-        return REASON_NOT_IN_HARBOR;
-    }
-    if (fact.present == TRUTH_YES || (deep && fact.servable == TRUTH_YES))
-        return REASON_REWRITTEN;
-    if (deep && fact.servable == TRUTH_UNKNOWN) {
-        decision->detail = validating
-                               ? "not in Harbor yet; its upstream is not asked here"
-                               : "not in Harbor yet; enforce would ask whether its upstream has it";
-        return REASON_REWRITTEN;
-    }
-    return REASON_NOT_IN_HARBOR;
+    return known_reason(d, &fact, decision);
 }
 
 /* Reads the image and finds where it is in Harbor. */
@@ -507,6 +517,7 @@ void decide(const struct policies *policies, const struct decide_request *reques
         ret->doubted = request->user_name;
     ret->spared = d.is_controlled && ret->policy && !ret->policy->gate.pods;
     ret->items = arena_allocate(arena, pod->image_count * sizeof(*ret->items));
+    const char *detail = operator_detail(&d); /* one for all its images */
     struct known_images known = find_known_images(&d);
     for (size_t i = 0; i < pod->image_count; i++) {
         if (!is_new(&d, &known, &pod->images[i]))
@@ -516,8 +527,8 @@ void decide(const struct policies *policies, const struct decide_request *reques
         if (ret->policy)
             find_mapping(&d, decision);
         decision->reason = ret->whole ? whole : image_reason(&d, decision);
-        if (ret->operator_)
-            decision->detail = operator_detail(&d);
+        if (detail)
+            decision->detail = detail;
         ret->rewrites += decision->reason == REASON_REWRITTEN;
         if (gate)
             judge(&d, decision);

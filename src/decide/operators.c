@@ -1,6 +1,8 @@
 /* The table of operators, one row each. */
 #include "decide/operators.h"
 
+#include "decide/workload.h"
+
 #define TEXT(literal)                                                                              \
     {                                                                                              \
         literal, sizeof(literal) - 1                                                               \
@@ -81,15 +83,15 @@ static bool has_label(const struct pod *pod, const char *const label[2])
     return !label[0] || (value && (!label[1] || slice_equal(*value, slice_from(label[1]))));
 }
 
-static bool is_included(const struct policy *policy, struct slice group, struct slice kind)
+/* Whether the Policy wants its Pods rewritten all the same. */
+static bool is_overridden(const struct compared_by *row, const struct policy *policy,
+                          const struct pod *pod)
 {
-    if (slice_equal(group, SLICE("core")))
-        group = (struct slice){0};
-    for (size_t i = 0; i < policy->owner_count; i++)
-        if (slice_equal(policy->owners[i].group, group) &&
-            slice_equal(policy->owners[i].kind, kind))
-            return true;
-    return false;
+    bool core = slice_equal(row->kind.group, SLICE("core"));
+    struct slice group = core ? (struct slice){0} : row->kind.group;
+    return workload_is_included(policy, group, row->kind.kind) ||
+           (pod->has_controller &&
+            workload_is_included(policy, pod->controller.group, pod->controller.kind));
 }
 
 const struct compared_by *operators_find(const struct policy *policy, const struct pod *pod)
@@ -98,11 +100,7 @@ const struct compared_by *operators_find(const struct policy *policy, const stru
         const struct compared_by *row = &compared_by[i];
         if (is_owner(&row->owner, pod) && has_label(pod, row->labels[0]) &&
             has_label(pod, row->labels[1]))
-            return is_included(policy, row->kind.group, row->kind.kind) ||
-                           (pod->has_controller &&
-                            is_included(policy, pod->controller.group, pod->controller.kind))
-                       ? NULL
-                       : row;
+            return is_overridden(row, policy, pod) ? NULL : row;
     }
     return NULL;
 }

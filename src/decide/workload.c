@@ -62,6 +62,15 @@ unsigned workload_bucket(struct slice workload)
     return (unsigned)(first % 100);
 }
 
+bool workload_is_included(const struct policy *policy, struct slice group, struct slice kind)
+{
+    for (size_t i = 0; i < policy->owner_count; i++)
+        if (slice_equal(policy->owners[i].group, group) &&
+            slice_equal(policy->owners[i].kind, kind))
+            return true;
+    return false;
+}
+
 bool workload_may_rewrite_owner(const struct policy *policy, const struct owner *owner)
 {
     static const struct group_kind built_in[] = {
@@ -72,8 +81,5 @@ bool workload_may_rewrite_owner(const struct policy *policy, const struct owner 
     for (size_t i = 0; i < sizeof(built_in) / sizeof(*built_in); i++)
         if (is_owner(owner, built_in[i].group, built_in[i].kind))
             return true;
-    for (size_t i = 0; i < policy->owner_count; i++)
-        if (is_owner(owner, policy->owners[i].group, policy->owners[i].kind))
-            return true;
-    return false;
+    return workload_is_included(policy, owner->group, owner->kind);
 }

@@ -15,6 +15,9 @@ struct slice workload_name(const struct pod *pod, struct slice namespace_, struc
  * the name's SHA-256, big endian, modulo 100. */
 unsigned workload_bucket(struct slice workload);
 
+/* Whether the Policy's `owners.include` names the kind; the group is empty for the core group. */
+bool workload_is_included(const struct policy *policy, struct slice group, struct slice kind);
+
 /* Whether the built-in controller (group, kind) compares only templates, so that its Pods may be
  * rewritten, or the Policy names it in `owners`. */
 bool workload_may_rewrite_owner(const struct policy *policy, const struct owner *owner);
